@@ -1,0 +1,65 @@
+// Package gateway_test holds the test of the house's own rules. It reads every
+// non-test Go file of the repository (it needs no build) and fails, with
+// file:line, on what the design forbids:
+//
+//   - an import between two packages of this project that allowedImports lacks;
+//   - a func init, or a blank import of anything but the standard library;
+//   - package-level mutable state;
+//   - a package whose name says nothing.
+//
+// The rules are in architecture_rules_test.go and architecture_state_test.go; each has a
+// failing example in architecture_fixture_test.go.
+package gateway_test
+
+import (
+	"os"
+	"testing"
+)
+
+// allowedImports says which of our packages may import which. Names are
+// folders below gateway/ where there is one, else below the root; "main" is
+// main.go. "x/*" is every package below x; a lone "*" is every package.
+// A package without a row, and an import without an entry, are errors: to add one is a
+// decision about the design, so it is made here, in sight.
+const allowedImports = `
+worker:
+connection:     worker
+stream:         worker
+protocol/http1: worker connection stream
+filter:         worker stream
+cluster:
+cluster/balance:
+cluster/health: cluster
+router:         stream cluster
+upstream:       worker connection stream cluster cluster/balance protocol/*
+proxy:          worker stream filter router cluster upstream
+listener:       worker connection stream protocol/*
+telemetry:      worker stream
+resource:
+source/yaml:    resource
+snapshot:       stream filter router cluster resource
+admin:          worker cluster telemetry resource snapshot
+supervisor:     worker connection stream protocol/* filter router cluster upstream proxy listener telemetry resource snapshot admin
+command:        *
+main:           command
+plugins:        filter plugins/*
+plugins/*:      filter stream
+bench:          bench/*
+bench/*:        bench bench/*
+conformance:    conformance/*
+conformance/*:  conformance conformance/*
+`
+
+func TestArchitecture(t *testing.T) {
+	edges, err := parseEdges(allowedImports)
+	if err != nil {
+		t.Fatal(err)
+	}
+	house, err := loadHouse(os.DirFS(".."), "longmen")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, problem := range house.check(edges) {
+		t.Error(problem)
+	}
+}
