@@ -1,0 +1,57 @@
+// Package resource is the one model of configuration: Envoy v3 resources, each
+// with the place that it came from. It does no input or output.
+package resource
+
+import (
+	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	endpoint "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	tls "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+)
+
+// Set is everything that one source says, in the order that it says it.
+type Set struct {
+	Listeners []*listener.Listener
+	Routes    []*route.RouteConfiguration
+	Clusters  []*cluster.Cluster
+	Endpoints []*endpoint.ClusterLoadAssignment
+	Secrets   []*tls.Secret
+
+	// Origins says where things were written.
+	Origins Origins
+}
+
+// Origins maps a Path to the place where it was written.
+type Origins map[Path]Origin
+
+// Path names a resource or a part of it as the person who wrote it would:
+// "listeners.http", "routes.public", "routes.public[0]" (a virtual host),
+// "routes.public[0].rules[1]", "routes.public[0].rules[1].match.prefix",
+// "clusters.cart.endpoints[0]". The same paths stand in error messages.
+type Path string
+
+// Origin is a place. From YAML it has a file, line and column; from a control
+// plane a resource type, name and version.
+type Origin struct {
+	File         string
+	Line, Column int    // from 1
+	Resource     string // "type/name@version" when it came by xDS
+}
+
+// Find returns the origin of p, or of the nearest part that encloses it.
+func (o Origins) Find(p Path) Origin {
+	for {
+		if at, ok := o[p]; ok {
+			return at
+		}
+		cut := len(p) - 1
+		for cut > 0 && p[cut] != '.' && p[cut] != '[' {
+			cut--
+		}
+		if cut <= 0 {
+			return Origin{}
+		}
+		p = p[:cut]
+	}
+}

@@ -1,0 +1,212 @@
+// Package router finds the route of a request: host, then path, then the rest.
+package router
+
+import (
+	"net/netip"
+	"time"
+
+	"longmen/gateway/stream"
+)
+
+// VirtualHost is a group of rules for a set of host names (RouteConfiguration's
+// virtual_hosts). Domains are exact names, "*.suffix", "prefix.*" or "*"; the
+// most specific wins: exact, longest suffix, longest prefix, "*".
+type VirtualHost struct {
+	Name    string
+	Origin  string // file:line:column, or resource type, name and version
+	Domains []string
+	Routes  []*Route // first match wins
+}
+
+// Route is one compiled rule. It is immutable and shared by all workers.
+// Exactly one of Forward, Redirect and Respond is set.
+type Route struct {
+	Name   string // "public[0].rules[1]"
+	Origin string // "gateway.yaml:16:11"
+	Match  Match
+
+	Forward  *Forward
+	Redirect *Redirect
+	Respond  *Respond
+
+	// Request and Response edit the heads; nil when nothing is to be done.
+	// They already hold the virtual host's and the route table's edits in
+	// Envoy's order (route, virtual host, table).
+	Request, Response *HeaderEdits
+}
+
+// Forward sends the request to a cluster.
+type Forward struct {
+	// Exactly one: Clusters has one or more entries, or ClusterHeader names the
+	// request header (lower case) that holds the cluster's name.
+	Clusters      []WeightedCluster
+	TotalWeight   uint32
+	ClusterHeader string
+
+	// Timeout bounds the time from the complete request to the complete
+	// response, all tries and waits included; 0 means none. Default 15 s.
+	Timeout time.Duration
+	// IdleTimeout ends a stream on which no byte moves in either direction;
+	// 0 means the listener's. It is what bounds tunnels.
+	IdleTimeout time.Duration
+
+	Retry *Retry // nil: one try
+
+	// At most one of PrefixRewrite (replaces the matched prefix or path) and
+	// RegexRewrite (substitution over the whole path).
+	PrefixRewrite *string
+	RegexRewrite  *RegexRewrite
+	// HostRewrite replaces the authority sent upstream; "" keeps it.
+	HostRewrite string
+
+	// Upgrades lists the Upgrade protocols that may become tunnels, in lower
+	// case ("websocket"); a request for another one goes upstream without its
+	// Upgrade field. Connect allows the CONNECT method on this route.
+	Upgrades []string
+	Connect  bool
+
+	// MaxBody bounds the request body in bytes (413); 0 means the listener's.
+	MaxBody int64
+}
+
+// WeightedCluster is one target of a Forward.
+type WeightedCluster struct {
+	Cluster           ClusterRef
+	Weight            uint32
+	Request, Response *HeaderEdits // this target's own edits, nil when none
+}
+
+// ClusterRef names a cluster. Slot is its place in every worker's table, which
+// does not change while the name exists, so a changed cluster does not touch
+// the routes that point to it.
+type ClusterRef struct {
+	Name string
+	Slot int
+}
+
+// Retry says when another endpoint may be tried.
+type Retry struct {
+	Attempts int           // tries after the first
+	On       RetryOn       // conditions
+	Codes    []int         // with RetriableStatusCodes
+	PerTry   time.Duration // 0: none
+	// Unsafe permits to repeat requests that are not idempotent although they
+	// may have run. Off unless the route says so.
+	Unsafe bool
+	// Back-off before try n is random in [0, Base*2^(n-1)], at most Max.
+	BackoffBase, BackoffMax time.Duration
+}
+
+// RetryOn is a set of retry conditions, named as Envoy names them.
+type RetryOn uint16
+
+// The conditions.
+const (
+	On5xx            RetryOn = 1 << iota // any 5xx, or no response at all
+	OnGatewayError                       // 502, 503, 504
+	OnConnectFailure                     // the connection could not be made
+	OnRefusedStream
+	OnReset                // no response: reset, closed, timed out
+	OnResetBeforeRequest   // reset before the request was sent
+	OnRetriable4xx         // 409
+	OnRetriableStatusCodes // those of Codes
+)
+
+// RegexRewrite replaces what a regular expression (RE2) matches in the path.
+type RegexRewrite struct {
+	Pattern      string
+	Substitution string // \1 … \9 are groups, \0 the whole match, \\ a backslash
+	compiled     pathRewriter
+}
+
+// Redirect answers with a Location made from the request's URL.
+type Redirect struct {
+	Status     int    // 301, 302, 303, 307, 308; default 301
+	Scheme     string // "" keeps
+	Host       string // "" keeps
+	Port       int    // 0: keep; the scheme's default port is not written
+	Path       string // "" keeps; replaces the whole path, and the query when it holds "?"
+	Prefix     *string
+	Regex      *RegexRewrite
+	StripQuery bool
+}
+
+// Respond answers directly.
+type Respond struct {
+	Status      int
+	Body        []byte
+	ContentType string // "" means text/plain when there is a body
+}
+
+// Match is a rule's condition. Everything set must hold. Exactly one of Path,
+// Prefix, Regex, Connect is set, or none, which means prefix "/".
+type Match struct {
+	Path   string // exact, on the canonical path without query
+	Prefix string // by whole segments (path_separated_prefix): /a matches /a and /a/b, not /ab
+	// RawPrefix is xDS `prefix`: by bytes, /a matches /ab too.
+	RawPrefix  string
+	Regex      string // RE2, must match the whole path
+	Connect    bool
+	IgnoreCase bool
+
+	Methods []string
+	Headers []ValueMatch // names in lower case
+	Query   []ValueMatch // names case-sensitive
+	Cookies []ValueMatch
+	// Fraction, in millionths, lets only a share of requests match; 0 means all.
+	Fraction uint32
+	Sources  []netip.Prefix // the client's address; empty means any
+}
+
+// ValueMatch tests a header, query parameter or cookie. Several values of one
+// header are joined by "," as RFC 9110 section 5.3 says.
+type ValueMatch struct {
+	Name           string
+	Kind           MatchKind
+	Value          string
+	Low            int64 // Range: Low <= n < High
+	High           int64
+	Invert         bool
+	IgnoreCase     bool
+	MissingAsEmpty bool
+	regex          wholeMatcher
+}
+
+// MatchKind is how a value is compared.
+type MatchKind uint8
+
+// The kinds.
+const (
+	Present MatchKind = iota
+	Absent
+	Exact
+	HasPrefix
+	HasSuffix
+	Contains
+	Regex
+	Range
+)
+
+// HeaderEdits changes a head: removals first, then sets and adds in order.
+type HeaderEdits struct {
+	Remove []string // lower case
+	Fields []HeaderEdit
+}
+
+// HeaderEdit is one field to write.
+type HeaderEdit struct {
+	Name   string // lower case
+	Value  *stream.Format
+	Action EditAction
+}
+
+// EditAction is Envoy's HeaderAppendAction.
+type EditAction uint8
+
+// The actions.
+const (
+	Append    EditAction = iota // add one more field
+	SetAlways                   // overwrite, or add
+	AddIfAbsent
+	SetIfPresent
+)

@@ -1,0 +1,113 @@
+// Package snapshot turns resources into the immutable form that workers serve
+// from. It checks every reference, fills in defaults and compiles matchers;
+// its errors are what `longmen check` prints and what a NACK carries.
+package snapshot
+
+import (
+	"net/netip"
+	"time"
+
+	"longmen/gateway/cluster"
+	"longmen/gateway/router"
+	"longmen/gateway/stream"
+)
+
+// Snapshot is one version of the configuration. Nothing in it changes once it
+// is made, and equal parts are shared with the snapshot before it.
+type Snapshot struct {
+	Version   string // short hash of all resources
+	Listeners []*Listener
+	// Clusters is indexed by router.ClusterRef.Slot; nil where a name is gone.
+	Clusters []*cluster.Cluster
+	// ClusterSlots finds a cluster by name (for a route's cluster header).
+	ClusterSlots map[string]int
+	Warnings     []Problem
+}
+
+// Listener is one compiled listener.
+type Listener struct {
+	Name   string
+	Origin string
+	Hash   uint64 // of the resource without its routes
+	Binds  []netip.AddrPort
+	Socket Socket
+	HTTP   HTTP
+	Routes *router.Table
+}
+
+// Socket are the options that need the listening socket opened anew when they
+// change.
+type Socket struct {
+	Backlog                          int  // default 4096
+	FastOpen                         int  // TCP_FASTOPEN queue; 0: off
+	Transparent                      bool // IP_TRANSPARENT
+	FreeBind                         bool
+	V6Only                           bool
+	NoDelay                          bool          // of accepted connections; default true
+	KeepaliveIdle, KeepaliveInterval time.Duration // 0: off
+	KeepaliveProbes                  int
+}
+
+// HTTP are the settings of a listener's HTTP connections.
+type HTTP struct {
+	MaxConnections int // over all workers; 0: no limit
+	AcceptRate     int // new connections a second over all workers; 0: no limit
+
+	MaxHead    int   // bytes of a request head (431); default 60 KiB
+	MaxHeaders int   // fields (431); default 100
+	MaxLine    int   // bytes of the request line (414); default 8 KiB
+	MaxBody    int64 // bytes (413); 0: no limit
+
+	HeaderTimeout                   time.Duration // 408; default 10 s
+	BodyTimeout                     time.Duration // between two pieces; default 30 s
+	WriteTimeout                    time.Duration // default 30 s
+	IdleTimeout                     time.Duration // between requests; default 60 s
+	StreamIdle                      time.Duration // no byte in either direction; default 5 min
+	RequestTimeout                  time.Duration // whole request received; 0: none
+	MinRequestRate, MinResponseRate int           // bytes/s; 0: off
+	RateGrace                       time.Duration
+	MaxRequests                     int // on one connection; 0: no limit
+	AbortOnHalfClose                bool
+
+	Path router.PathPolicy
+
+	// Forwarding headers.
+	TrustedHops         int    // X-Forwarded-For entries from the right that are ours
+	UseRemote           bool   // append the peer's address to X-Forwarded-For
+	Via                 string // pseudonym; "" sends none
+	Forwarded           bool   // RFC 7239 too
+	RequestID           RequestIDPolicy
+	RequestIDInResponse bool
+	ServerHeader        ServerHeader
+	ServerName          string
+
+	Upgrades  []string // protocols that may become tunnels on every route
+	AccessLog []AccessLog
+}
+
+// RequestIDPolicy says what happens to X-Request-Id.
+type RequestIDPolicy uint8
+
+// The policies.
+const (
+	RequestIDGenerate RequestIDPolicy = iota // always a new one
+	RequestIDPreserve                        // the client's if it sent one, else a new one
+	RequestIDOff
+)
+
+// ServerHeader says what happens to a response's Server field.
+type ServerHeader uint8
+
+// The policies.
+const (
+	ServerKeep ServerHeader = iota // upstream's; ours on local replies
+	ServerSet                      // always ours
+	ServerRemove
+)
+
+// AccessLog is one log of a listener.
+type AccessLog struct {
+	Path   string // file, "/dev/stdout" or "/dev/stderr"
+	JSON   bool
+	Format *stream.Format // the line
+}

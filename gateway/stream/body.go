@@ -1,0 +1,36 @@
+package stream
+
+import "longmen/gateway/worker"
+
+// Body is the content of a request or a response, pulled piece by piece by the
+// coroutine that carries it. Pulling is the flow control: what is not pulled
+// stays in the sender's socket.
+type Body interface {
+	// Next returns the next piece, waiting for it if need be. The piece is
+	// valid until the coroutine waits or pulls again. After the last piece it
+	// returns io.EOF; any other error is an *Error and final.
+	Next(co *worker.Coroutine) ([]byte, error)
+
+	// Buffered returns the next piece if it can be had without waiting, and
+	// whether the body ends with it. It does not consume: Next returns the
+	// same bytes.
+	Buffered() (piece []byte, last bool)
+
+	// Trailer is the trailer section after io.EOF, nil when there is none.
+	Trailer() *Header
+}
+
+// Tunnel is a raw byte stream in both directions: what a connection becomes
+// after 101 Switching Protocols or a successful CONNECT.
+type Tunnel interface {
+	// Read waits for bytes; io.EOF when the peer has finished sending.
+	// The bytes are valid until the coroutine waits or reads again.
+	Read(co *worker.Coroutine) ([]byte, error)
+	// Write takes all of p, waiting while too much is unsent.
+	Write(co *worker.Coroutine, p []byte) error
+	// CloseWrite tells the peer that nothing more comes (half close) once
+	// everything written is sent.
+	CloseWrite()
+	// Close ends both directions.
+	Close()
+}

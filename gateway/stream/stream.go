@@ -1,0 +1,140 @@
+// Package stream is one request and its response, as every protocol, filter
+// and handler sees it. Nothing in it knows a wire format.
+package stream
+
+import (
+	"net/netip"
+
+	"longmen/gateway/worker"
+)
+
+// Request is the head of a request and its body.
+type Request struct {
+	Method []byte // as sent; methods are case-sensitive
+	Scheme string // "http" or "https": how the client reached the listener
+
+	// Authority is host[:port] as it goes upstream; Host is its host in lower
+	// case without port and without a trailing dot, what routes match.
+	Authority []byte
+	Host      []byte
+
+	// Target is the request target as received, for the log. Path is the one
+	// canonical path (percent-encoding normalised, dot segments resolved, by
+	// the listener's policy) that router, filters and upstream all use; it
+	// begins with "/" (or is "*", or empty for CONNECT). Query is what follows
+	// "?", raw, without the "?"; HasQuery tells "" from absent.
+	Target   []byte
+	Path     []byte
+	Query    []byte
+	HasQuery bool
+
+	Header Header // without hop-by-hop fields
+
+	// Body is nil when the request has no content. Length is its
+	// content-length, -1 when unknown (chunked), 0 without a body.
+	Body   Body
+	Length int64
+
+	Minor          uint8  // HTTP/1 minor version
+	ExpectContinue bool   // the client waits for 100 before it sends its body
+	Upgrade        []byte // the protocols offered by Upgrade, nil when none
+}
+
+// Response is the head of a response and its body.
+type Response struct {
+	Status int
+	Reason []byte // HTTP/1 reason phrase as received; may be empty
+	Header Header // without hop-by-hop fields
+
+	// Body is nil when there is no content. Length is its content-length, -1
+	// when unknown. A response to HEAD, and a 304, has a Length and no Body.
+	Body   Body
+	Length int64
+
+	// Upgraded is set by a 101 or a successful CONNECT; Body is nil then.
+	Upgraded Tunnel
+	Protocol []byte // what a 101 switched to
+}
+
+// Reset makes r ready for another response and keeps its memory.
+func (r *Response) Reset() {
+	r.Status, r.Reason, r.Body, r.Length, r.Upgraded, r.Protocol = 0, nil, nil, 0, nil, nil
+	r.Header.Reset()
+}
+
+// Handler answers one stream. It may wait, and must not block its worker.
+// A returned error is turned into the local reply that its Status asks for.
+type Handler func(s *Stream) (*Response, error)
+
+// Stream is one request on its way. It is owned by one worker and used only
+// from its coroutines.
+type Stream struct {
+	Request Request
+
+	// Response is storage for the response, so that none is allocated: a
+	// handler fills it and returns its address.
+	Response Response
+
+	Co   *worker.Coroutine // the coroutine that serves the stream
+	Loop *worker.Loop
+
+	Remote netip.AddrPort // the client's connection
+	Local  netip.AddrPort // the listener's side of it
+	// Client is the client's address after trusted hops were taken from
+	// X-Forwarded-For; equal to Remote's address without them.
+	Client netip.Addr
+
+	// Informational passes a 1xx response on to the client at once. Set by
+	// the downstream codec; nil when the client cannot take it (HTTP/1.0).
+	Informational func(status int, header *Header)
+
+	Record Record
+
+	ID     uint64 // unique within the worker
+	failed *Error // set by Abort
+}
+
+// Abort marks the stream as failed from outside its coroutine (its client is
+// gone, its time is up) and wakes it; whatever it waits for returns e. The
+// first call wins.
+func (s *Stream) Abort(e *Error) {
+	if s.failed == nil {
+		s.failed = e
+	}
+	if s.Co != nil {
+		s.Co.Wake()
+	}
+}
+
+// Aborted is the error given to Abort, or nil.
+func (s *Stream) Aborted() *Error { return s.failed }
+
+// Wait parks the coroutine until something wakes it (bytes, room, a timer,
+// Abort). Wake-ups may be spurious: callers wait in a loop on their condition.
+// It returns the error of Abort, if there is one.
+func (s *Stream) Wait(co *worker.Coroutine) error {
+	if s.failed != nil {
+		return s.failed
+	}
+	co.Wait()
+	if s.failed != nil {
+		return s.failed
+	}
+	return nil
+}
+
+// Await runs f on a goroutine, where it may block or burn CPU, and returns its
+// error on the stream's worker. f must not touch the stream: copy what it
+// needs. When the stream is aborted meanwhile, Await still waits for f.
+func (s *Stream) Await(f func() error) error { return s.Co.Await(f) }
+
+// Reset makes s ready for another request and keeps its memory.
+func (s *Stream) Reset() {
+	r := &s.Request
+	h := r.Header
+	*r = Request{Header: h}
+	r.Header.Reset()
+	s.Response.Reset()
+	s.Co, s.Informational, s.failed = nil, nil, nil
+	s.Record = Record{}
+}
