@@ -1,0 +1,105 @@
+// Package origin is the server behind the measured proxies: an HTTP/1.1
+// server that does next to nothing, fast, so that it is never the bottleneck.
+//
+// The last path segments name the answer, whatever stands before them:
+//
+//	…/1k     1,024 bytes
+//	…/64k    65,536 bytes
+//	…/b/N    N bytes, at most 64 MiB
+//
+// A request with a body is read to its end and answered with 1,024 bytes.
+// Everything else is a 404. Connections are kept, pipelining is in order.
+package origin
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"sync"
+)
+
+// MaxBody bounds the …/b/N answers, in bytes.
+const MaxBody = 64 << 20
+
+// Server is an open set of listening sockets, one for each worker.
+type Server struct {
+	addr    netip.AddrPort
+	workers []*worker
+}
+
+// Listen opens the sockets and does not answer yet; port 0 lets the kernel
+// choose. Each of the workers has its own socket on the same port.
+func Listen(addr netip.AddrPort, workers int) (*Server, error) {
+	if workers < 1 {
+		return nil, fmt.Errorf("%d workers: at least one is needed", workers)
+	}
+	s := &Server{addr: addr}
+	for range workers {
+		w, bound, err := newWorker(s.addr)
+		if err != nil {
+			s.close()
+			return nil, err
+		}
+		s.addr = bound
+		s.workers = append(s.workers, w)
+	}
+	return s, nil
+}
+
+// Addr is the address bound.
+func (s *Server) Addr() netip.AddrPort { return s.addr }
+
+// Serve answers until ctx ends or a worker fails, and closes everything.
+func (s *Server) Serve(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	errs := make([]error, len(s.workers))
+	var wg sync.WaitGroup
+	for i, w := range s.workers {
+		wg.Go(func() {
+			errs[i] = w.run(ctx)
+			cancel()
+		})
+	}
+	wg.Wait()
+	s.close()
+	return errors.Join(errs...)
+}
+
+func (s *Server) close() {
+	for _, w := range s.workers {
+		w.close()
+	}
+}
+
+// bodySize is what the target asks for.
+func bodySize(target []byte) (size int64, ok bool) {
+	if i := bytes.IndexByte(target, '?'); i >= 0 {
+		target = target[:i]
+	}
+	slash := bytes.LastIndexByte(target, '/')
+	if slash < 0 {
+		return 0, false
+	}
+	last := target[slash+1:]
+	switch string(last) {
+	case "1k":
+		return 1 << 10, true
+	case "64k":
+		return 64 << 10, true
+	}
+	if !bytes.HasSuffix(target[:slash], []byte("/b")) {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(string(last), 10, 64)
+	if err != nil || n < 0 || n > MaxBody {
+		return 0, false
+	}
+	return n, true
+}
+
+// block is what the bodies are made of.
+func block() []byte { return bytes.Repeat([]byte("0123456789abcdef"), 16<<10) }
