@@ -1,0 +1,59 @@
+# Longmen. "make help" lists the targets; "make run" and "make test" work on a bare Debian 12
+# with Go and root, and without root where the packages are there already.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-print-directory
+.DEFAULT_GOAL := help
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck
+STATICCHECK_VERSION := v0.8.2
+
+export FUZZTIME ?= 10m
+
+# A clone that git will not read (another owner's, or no git) still builds, without its commit in the binary.
+BUILDVCS := $(shell git status >/dev/null 2>&1 && echo auto || echo false)
+
+# Everything but the black-box suites, which test the built binary and run by themselves.
+unit_packages = $$(go list ./... | grep -v '^longmen/conformance')
+
+.PHONY: help setup setup-bench run test bench conformance fuzz lint build clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+setup: ## install what is missing: Debian packages (needs root then) and pinned Go tools
+	@command -v go >/dev/null || { echo "setup: Go is missing; the version is in go.mod" >&2; exit 1; }
+	@scripts/debian-packages gcc:gcc /usr/include/stdlib.h:libc6-dev curl:curl /etc/ssl/certs/ca-certificates.crt:ca-certificates setpriv:util-linux
+	@scripts/go-tool .tools/bin $(STATICCHECK) $(STATICCHECK_VERSION)
+
+setup-bench: setup ## install what the side-by-side measurements need
+	@scripts/debian-packages nginx:nginx haproxy:haproxy wrk:wrk perf:linux-perf taskset:util-linux
+
+build: ## build bin/longmen
+	@go build -trimpath -buildvcs=$(BUILDVCS) -o bin/longmen .
+
+run: setup build ## serve gateway.yaml in front of the demo origins; Ctrl-C ends
+	@exec scripts/run
+
+lint: setup ## formatting, vet, static analysis
+	@unformatted=$$(gofmt -l $$(go list -f '{{.Dir}}' ./...)); \
+		[ -z "$$unformatted" ] || { echo "not gofmt-ed:" >&2; echo "$$unformatted" >&2; exit 1; }
+	go vet ./...
+	.tools/bin/staticcheck ./...
+
+test: lint build ## everything that must pass before a commit: lint, unit tests under -race, black-box suites
+	go test -race -timeout 10m $(unit_packages)
+	go test -timeout 8m ./conformance/...
+
+conformance: setup build ## the black-box suites in full
+	LONGMEN_CONFORMANCE=full go test -count=1 -timeout 60m -v ./conformance/...
+
+fuzz: setup ## every fuzz target, FUZZTIME each (10m); ARGS="FuzzName*" for some
+	@scripts/fuzz $(ARGS)
+
+bench: setup-bench build ## Longmen, nginx and HAProxy side by side; ARGS go to bench/cmd/bench
+	go run ./bench/cmd/bench $(ARGS)
+
+clean: ## remove what was built; the test cache and Debian packages stay
+	rm -rf bin .tools
