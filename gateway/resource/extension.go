@@ -22,11 +22,14 @@ const (
 	//   rate_grace            duration
 	//   max_line              number: bytes of the request line (414)
 	//   max_body              number: bytes of a request body (413); 0: no limit
-	//   max_requests          number: requests on one connection
+	//   max_requests          number: requests on one connection (xDS common_http_protocol_options.max_requests_per_connection wins)
 	//   half_close            "keep" | "abort": what a client's FIN during a request means
 	//   via                   "off" or the pseudonym to send (HCM.via is the twin)
 	//   forwarded             "off" | "append"  (RFC 7239)
-	//   server_header         "keep" | "set" | "remove"
+	//   server_header         "keep" | "set" | "remove" (HCM.server_header_transformation has no "remove": OVERWRITE is set, the
+	//                         others are keep; what stands here wins). From YAML the transformation is always written, and
+	//                         this key beside it.
+	//   access_log            "off": none, not even the process-wide one that else serves a listener without HCM.access_log
 	//   keepalive_idle, keepalive_interval  duration; keepalive_probes number (TCP)
 	//   nodelay               bool (default true)
 	ListenerExtension = "type.googleapis.com/longmen.v1.Listener"
@@ -34,11 +37,35 @@ const (
 	// RouteExtension is on a Route:
 	//   max_body              number: as the listener's, for this route
 	//   retry_unsafe          bool: requests that are not idempotent may be repeated too
+	//   client                list of strings: CIDRs, one of which must hold the client's address for the route to match
+	//   content_type          string: Content-Type of a direct_response's body
 	RouteExtension = "type.googleapis.com/longmen.v1.Route"
 
 	// ClusterExtension is on a Cluster:
 	//   idle_per_worker       number: idle connections kept for an endpoint by each worker
-	//   max_age               duration: life of a connection
+	//   max_age               duration: life of a connection (xDS common_http_protocol_options.max_connection_duration wins)
 	//   response_timeout      duration: until the response head
 	ClusterExtension = "type.googleapis.com/longmen.v1.Cluster"
 )
+
+// How gateway.yaml writes what xDS can say in more than one way. A compiler
+// must understand at least these forms:
+//
+//   - a Listener has one filter chain with one HttpConnectionManager; "routes: name"
+//     is rds.route_config_name (config_source: ads), an inline list is route_config
+//     with the listener's name; several binds are address and additional_addresses;
+//   - "methods" is a HeaderMatcher on ":method" with string_match: exact for one,
+//     safe_regex "GET|HEAD" for several; "absent" is present_match: false;
+//   - "prefix" is path_separated_prefix, but prefix when it ends in "/";
+//   - "connect: true" is connect_matcher with upgrade_configs[{CONNECT, connect_config: {}}];
+//     upgrade_configs of a route override the listener's type by type (enabled: false takes one away);
+//   - "rewrite.path" is regex_rewrite with the pattern "^.*$" (backslashes of the substitution doubled);
+//   - a cookie's "present" is string_match safe_regex ".*", "absent" the same with invert_match;
+//   - "double_slash: keep" is the extension's key, as merge_slashes: false cannot be told from nothing;
+//   - "cookies" are RouteMatch.cookies; "percent" is runtime_fraction.default_value;
+//   - endpoints are in Cluster.load_assignment;
+//   - "lb" is load_balancing_policy with one policy (RoundRobin, Random or LeastRequest);
+//   - "pool.idle_timeout" and "pool.max_requests" are common_http_protocol_options of
+//     typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"];
+//   - an access log is envoy.access_loggers.file; without log_format the text format, with
+//     an empty json_format the JSON format, that the process has by default.

@@ -3,6 +3,8 @@
 package resource
 
 import (
+	"fmt"
+
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	endpoint "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
@@ -22,7 +24,9 @@ type Set struct {
 	Origins Origins
 }
 
-// Origins maps a Path to the place where it was written.
+// Origins maps a Path to the place where it was written: for a scalar its value,
+// for a list or map its key, for an entry whose key is a name ("clusters.cart",
+// "routes.public[0].rules[1].to.cart") that key.
 type Origins map[Path]Origin
 
 // Path names a resource or a part of it as the person who wrote it would:
@@ -35,8 +39,36 @@ type Path string
 // plane a resource type, name and version.
 type Origin struct {
 	File         string
-	Line, Column int    // from 1
+	Line, Column int    // from 1; columns count characters
+	Width        int    // characters of the token that stands there; 0: unknown
 	Resource     string // "type/name@version" when it came by xDS
+}
+
+// String is "file:line:column", or the resource; "" for no place at all.
+func (o Origin) String() string {
+	switch {
+	case o.Resource != "":
+		return o.Resource
+	case o.Line == 0:
+		return o.File
+	case o.Column == 0:
+		return fmt.Sprintf("%s:%d", o.File, o.Line)
+	}
+	return fmt.Sprintf("%s:%d:%d", o.File, o.Line, o.Column)
+}
+
+// Problem makes a problem about path that points at the place of at, which is
+// path itself or a part of it: an unknown cluster in a weighted "to" is about
+// "...to" and points at "...to.cart".
+func (o Origins) Problem(path, at Path, format string, args ...any) Problem {
+	origin := o.Find(at)
+	return Problem{Path: path, Origin: origin, Width: origin.Width, Text: fmt.Sprintf(format, args...)}
+}
+
+// WithHint gives the problem a hint.
+func (p Problem) WithHint(format string, args ...any) Problem {
+	p.Hint = fmt.Sprintf(format, args...)
+	return p
 }
 
 // Find returns the origin of p, or of the nearest part that encloses it.

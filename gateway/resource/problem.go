@@ -1,0 +1,236 @@
+package resource
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Problem is one thing that is wrong, or odd, with the configuration.
+type Problem struct {
+	Path    Path   // what it is about; "" for the file as a whole
+	Origin  Origin // where it stands
+	Width   int    // characters to underline from Origin on; 0: the line is not shown unless there is a Hint
+	Text    string // what is wrong
+	Hint    string // what was probably meant, or what to do; may be empty
+	Warning bool   // it can be served all the same
+}
+
+// String is the problem's first line: "file:line:col: path: text".
+func (p Problem) String() string {
+	var b strings.Builder
+	if at := p.Origin.String(); at != "" {
+		b.WriteString(at + ": ")
+	}
+	if p.Path != "" {
+		b.WriteString(string(p.Path) + ": ")
+	}
+	if p.Warning {
+		b.WriteString("warning: ")
+	}
+	b.WriteString(p.Text)
+	return b.String()
+}
+
+// Problems are all that a stage has found.
+type Problems []Problem
+
+// Sort orders by file, line, column, path and text, and drops equal entries.
+func (p *Problems) Sort() {
+	slices.SortStableFunc(*p, func(a, b Problem) int {
+		return cmp.Or(
+			cmp.Compare(a.Origin.File, b.Origin.File),
+			cmp.Compare(a.Origin.Resource, b.Origin.Resource),
+			cmp.Compare(a.Origin.Line, b.Origin.Line),
+			cmp.Compare(a.Origin.Column, b.Origin.Column),
+			cmp.Compare(a.Path, b.Path),
+			cmp.Compare(a.Text, b.Text),
+		)
+	})
+	*p = slices.Compact(*p)
+}
+
+// Errors leaves the warnings out.
+func (p Problems) Errors() Problems {
+	var errs Problems
+	for _, problem := range p {
+		if !problem.Warning {
+			errs = append(errs, problem)
+		}
+	}
+	return errs
+}
+
+// Err is nil when there is nothing but warnings, else an error that lists the
+// first line of every problem that is not a warning.
+func (p Problems) Err() error {
+	errs := p.Errors()
+	if len(errs) == 0 {
+		return nil
+	}
+	return problemsError{errs}
+}
+
+type problemsError struct{ problems Problems }
+
+func (e problemsError) Error() string {
+	lines := make([]string, len(e.problems))
+	for i, problem := range e.problems {
+		lines[i] = problem.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Render writes the problems for a person. sources has the text of the files by
+// the name in Origin.File; a problem with a Width or a Hint is followed by its
+// source line and carets when the text is there.
+func (p Problems) Render(w io.Writer, sources map[string][]byte) error {
+	var out bytes.Buffer
+	for _, problem := range p {
+		out.WriteString(problem.String())
+		out.WriteByte('\n')
+		line, found := sourceLine(sources[problem.Origin.File], problem.Origin.Line)
+		switch {
+		case problem.Width == 0 && problem.Hint == "":
+		case found:
+			problem.underline(&out, line)
+		case problem.Hint != "":
+			fmt.Fprintf(&out, "      | %s\n", problem.Hint)
+		}
+	}
+	_, err := w.Write(out.Bytes())
+	return err
+}
+
+// maxShown bounds what is shown of a source line, in characters.
+const maxShown = 160
+
+// underline writes the source line and, below it, the carets and the hint. Tabs
+// before the carets stay tabs, so that both lines are indented alike.
+func (p Problem) underline(out *bytes.Buffer, line string) {
+	line = strings.ToValidUTF8(line, "\uFFFD")
+	shown := []rune(line)
+	if len(shown) > maxShown {
+		shown = append(shown[:maxShown:maxShown], []rune(" ...")...)
+	}
+	for i, r := range shown {
+		if r < ' ' && r != '\t' || r == 0x7f { // a terminal must not be driven by a file
+			shown[i] = '\uFFFD'
+		}
+	}
+	fmt.Fprintf(out, "%5d | %s\n", p.Origin.Line, string(shown))
+	out.WriteString("      | ")
+	start := max(p.Origin.Column-1, 0)
+	if start >= len(shown) {
+		out.WriteString(p.Hint)
+		out.WriteByte('\n')
+		return
+	}
+	for _, r := range shown[:start] {
+		if r != '\t' {
+			r = ' '
+		}
+		out.WriteRune(r)
+	}
+	out.WriteString(strings.Repeat("^", max(1, min(p.Width, len(shown)-start))))
+	if p.Hint != "" {
+		out.WriteString(" " + p.Hint)
+	}
+	out.WriteByte('\n')
+}
+
+// sourceLine gives line n, from 1, without its end.
+func sourceLine(text []byte, n int) (string, bool) {
+	if n < 1 || text == nil {
+		return "", false
+	}
+	for line := range bytes.Lines(text) {
+		if n--; n == 0 {
+			return strings.TrimRight(string(line), "\r\n"), true
+		}
+	}
+	return "", false
+}
+
+// JSON is the list for tools: an array of objects with file, line, column,
+// width, resource, path, text, hint and severity ("error" or "warning").
+func (p Problems) JSON() ([]byte, error) {
+	type entry struct {
+		Severity string `json:"severity"`
+		File     string `json:"file,omitempty"`
+		Line     int    `json:"line,omitempty"`
+		Column   int    `json:"column,omitempty"`
+		Width    int    `json:"width,omitempty"`
+		Resource string `json:"resource,omitempty"`
+		Path     Path   `json:"path,omitempty"`
+		Text     string `json:"text"`
+		Hint     string `json:"hint,omitempty"`
+	}
+	list := make([]entry, len(p))
+	for i, problem := range p {
+		severity := "error"
+		if problem.Warning {
+			severity = "warning"
+		}
+		at := problem.Origin
+		list[i] = entry{severity, at.File, at.Line, at.Column, problem.Width, at.Resource, problem.Path, problem.Text, problem.Hint}
+	}
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	err := encoder.Encode(list)
+	return out.Bytes(), err
+}
+
+// Nearest returns the candidate that a person who wrote name probably meant: the
+// one at the smallest edit distance, if that is small for the name's length.
+func Nearest(name string, candidates []string) (string, bool) {
+	if len(name) > 64 {
+		return "", false
+	}
+	limit := 1 + utf8.RuneCountInString(name)/4
+	best, found := "", false
+	for _, candidate := range candidates {
+		if len(candidate) > 96 || candidate == name {
+			continue
+		}
+		if d := distance(name, candidate); d <= limit {
+			if d == limit && found {
+				continue
+			}
+			best, found, limit = candidate, true, d
+		}
+	}
+	return best, found
+}
+
+// distance counts the insertions, deletions, substitutions and swaps of
+// neighbours that turn a into b (case does not count).
+func distance(a, b string) int {
+	s, t := []rune(strings.ToLower(a)), []rune(strings.ToLower(b))
+	before, last, row := make([]int, len(t)+1), make([]int, len(t)+1), make([]int, len(t)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(s); i++ {
+		row[0] = i
+		for j := 1; j <= len(t); j++ {
+			cost := 1
+			if s[i-1] == t[j-1] {
+				cost = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && s[i-1] == t[j-2] && s[i-2] == t[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return last[len(t)]
+}
