@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"longmen/gateway/worker"
 )
 
 // Registry holds the numbers of a process.
@@ -21,9 +23,8 @@ type Registry struct {
 // NewRegistry makes an empty registry.
 func NewRegistry() *Registry { return new(Registry) }
 
-// NewWorker adds a worker. Loop, which may be nil, is called when numbers are
-// read, from any goroutine.
-func (r *Registry) NewWorker(loop func() Loop) *Worker {
+// NewWorker adds a worker. Its loop's stats may be nil.
+func (r *Registry) NewWorker(loop *worker.Stats) *Worker {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w := &Worker{
@@ -79,13 +80,11 @@ func gather[T any](workers []*Worker, of func(*Worker) map[string]*T) []Named[T]
 	return named
 }
 
-// Loops are the states of the loops, by worker; those without one are left out.
-func (r *Registry) Loops() map[int]Loop {
-	loops := map[int]Loop{}
+// Loops are the stats of the loops, by the worker's number; nil where a worker has none.
+func (r *Registry) Loops() []*worker.Stats {
+	var loops []*worker.Stats
 	for _, w := range r.snapshot() {
-		if w.loop != nil {
-			loops[w.id] = w.loop()
-		}
+		loops = append(loops, w.loop)
 	}
 	return loops
 }

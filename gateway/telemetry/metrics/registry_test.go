@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"longmen/gateway/stream"
+	"longmen/gateway/worker"
 )
 
 func TestWorkersAddUp(t *testing.T) {
@@ -116,8 +117,9 @@ func TestGauge(t *testing.T) {
 func TestLoops(t *testing.T) {
 	r := NewRegistry()
 	r.NewWorker(nil)
-	r.NewWorker(func() Loop { return Loop{Turns: 5} })
-	if loops := r.Loops(); len(loops) != 1 || loops[1].Turns != 5 {
+	stats := new(worker.Stats)
+	r.NewWorker(stats)
+	if loops := r.Loops(); len(loops) != 2 || loops[0] != nil || loops[1] != stats {
 		t.Errorf("loops %v", loops)
 	}
 }

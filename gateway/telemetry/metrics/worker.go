@@ -2,7 +2,8 @@ package metrics
 
 import (
 	"sync"
-	"time"
+
+	"longmen/gateway/worker"
 )
 
 // Worker holds what one worker counts. Its loop finds the stats of listeners and
@@ -10,7 +11,7 @@ import (
 // through the pointers.
 type Worker struct {
 	id   int
-	loop func() Loop
+	loop *worker.Stats
 
 	mu        sync.Mutex // held when names are looked up, never when something is counted
 	listeners map[string]*ListenerStats
@@ -62,19 +63,4 @@ func (w *Worker) Retain(listener, cluster func(name string) bool) {
 			delete(w.clusters, name)
 		}
 	}
-}
-
-// Loop is the state of a worker's loop at one moment.
-type Loop struct {
-	Turns        uint64
-	Events       uint64        // that epoll returned
-	Tasks        uint64        // posted from other goroutines
-	Busy         time.Duration // not waiting in epoll
-	LongestTurn  time.Duration
-	WatchdogHits uint64 // turns that took longer than the watchdog allows
-
-	CoroutinesLive   int // serving a stream
-	CoroutinesPooled int
-	BuffersUsed      int
-	Timers           int
 }
