@@ -63,7 +63,8 @@ const (
 //   - a cookie's "present" is string_match safe_regex ".*", "absent" the same with invert_match;
 //   - "double_slash: keep" is the extension's key, as merge_slashes: false cannot be told from nothing;
 //   - "cookies" are RouteMatch.cookies; "percent" is runtime_fraction.default_value;
-//   - endpoints are in Cluster.load_assignment;
+//   - endpoints are in Cluster.load_assignment; DNS is type STRICT_DNS or LOGICAL_DNS with
+//     dns_refresh_rate, respect_dns_ttl and dns_lookup_family;
 //   - "lb" is load_balancing_policy with one policy (RoundRobin, Random or LeastRequest);
 //   - "pool.idle_timeout" and "pool.max_requests" are common_http_protocol_options of
 //     typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"];
