@@ -20,8 +20,9 @@ var ErrAgain = errors.New("would block")
 // Event says what became possible on one descriptor.
 type Event struct {
 	Key   int32 // what Add was given
-	Read  bool  // readable, or closed by the peer
+	Read  bool  // readable, or ended by the peer
 	Write bool  // writable, or failed
+	End   bool  // ended by the peer: read up to the end, no further edge will come
 }
 
 // Poller waits for many descriptors. All of them are watched edge-triggered
@@ -80,6 +81,7 @@ func (p *Poller) Wait(timeout time.Duration) ([]Event, error) {
 			Key:   e.Fd,
 			Read:  e.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0,
 			Write: e.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0,
+			End:   e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0,
 		})
 	}
 	return p.out, nil

@@ -92,7 +92,7 @@ func (w *worker) run(ctx context.Context) error {
 			if c == nil {
 				continue
 			}
-			if !w.turn(c) {
+			if !w.turn(c, ev.End) {
 				epoll.CloseFD(c.fd)
 				w.conns[c.fd] = nil
 			}
@@ -147,7 +147,8 @@ func (w *worker) accept() error {
 }
 
 // turn does all that a connection can do now, and says whether it lives on.
-func (w *worker) turn(c *conn) (alive bool) {
+// end tells that the client has ended its side, so that no new edge will come.
+func (w *worker) turn(c *conn, end bool) (alive bool) {
 	for {
 		if !w.flush(c) {
 			return false
@@ -172,7 +173,7 @@ func (w *worker) turn(c *conn) (alive bool) {
 			return false
 		}
 		w.consume(c, w.buf[:n])
-		if n < len(w.buf) && !c.blocked() && !c.closing {
+		if n < len(w.buf) && !end && !c.blocked() && !c.closing {
 			return true // drained: more input makes a new edge
 		}
 	}
