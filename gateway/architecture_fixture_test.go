@@ -107,7 +107,7 @@ func read(names map[string]int, key string) int {
 	names[key] = 2                       // a parameter, not the table
 	crlf := append(crlf, 'x')            // copies: capacity is length
 	crlf[0] = 'y'                        // a local of the same name
-	for i := range classes { _ = classes[i] }
+	for i, class := range &classes { _, _ = i, class }
 	return limits.double() + limits.size + len(hex[:]) + sum[0] + len(crlf)
 }`, nil},
 		{"variables", `

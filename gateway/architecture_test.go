@@ -35,11 +35,12 @@ upstream:       worker connection stream cluster cluster/balance protocol/*
 proxy:          worker stream filter router cluster upstream
 listener:       worker connection stream protocol/*
 telemetry:      worker stream
+telemetry/*:    worker stream telemetry
 resource:
 source/yaml:    resource
 snapshot:       stream filter router cluster resource
-admin:          worker cluster telemetry resource snapshot
-supervisor:     worker connection stream protocol/* filter router cluster upstream proxy listener telemetry resource snapshot admin
+admin:          worker cluster telemetry telemetry/* resource snapshot
+supervisor:     worker connection stream protocol/* filter router cluster upstream proxy listener telemetry telemetry/* resource snapshot admin
 command:        *
 main:           command
 plugins:        filter plugins/*
