@@ -23,32 +23,33 @@ import (
 // decision about the design, so it is made here, in sight.
 const allowedImports = `
 worker:
-connection:     worker
-stream:         worker
-protocol/http1: worker connection stream
-filter:         worker stream
+connection:          worker
+stream:              worker
+protocol/http1:      worker connection stream
+filter:              worker stream
 cluster:
 cluster/balance:
-cluster/health: cluster
-router:         stream cluster
-upstream:       worker connection stream cluster cluster/balance protocol/*
-proxy:          worker stream filter router cluster upstream
-listener:       worker connection stream protocol/*
-telemetry:      worker stream
-telemetry/*:    worker stream telemetry
+cluster/health:      cluster
+router:              stream cluster
+upstream:            worker connection stream cluster cluster/balance protocol/*
+proxy:               worker stream filter router cluster upstream
+listener:            worker connection stream protocol/*
+telemetry:           worker stream
+telemetry/metrics:   worker stream
+telemetry/accesslog: worker stream telemetry/metrics
 resource:
-source/yaml:    resource
-snapshot:       stream filter router cluster resource
-admin:          worker cluster telemetry telemetry/* resource snapshot
-supervisor:     worker connection stream protocol/* filter router cluster upstream proxy listener telemetry telemetry/* resource snapshot admin
-command:        *
-main:           command
-plugins:        filter plugins/*
-plugins/*:      filter stream
-bench:          bench/*
-bench/*:        bench bench/*
-conformance:    conformance/*
-conformance/*:  conformance conformance/*
+source/yaml:         resource
+snapshot:            stream filter router cluster resource
+admin:               worker cluster telemetry telemetry/* resource snapshot
+supervisor:          worker connection stream protocol/* filter router cluster upstream proxy listener telemetry telemetry/* resource snapshot admin
+command:             *
+main:                command
+plugins:             filter plugins/*
+plugins/*:           filter stream
+bench:               bench/*
+bench/*:             bench bench/*
+conformance:         conformance/*
+conformance/*:       conformance conformance/*
 `
 
 func TestArchitecture(t *testing.T) {
