@@ -9,8 +9,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"slices"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v4"
 )
 
 // startDemo serves the named origins on ports that the kernel chooses. The returned
@@ -200,7 +204,32 @@ func TestDemoSlowEndsWithTheServer(t *testing.T) {
 	}
 }
 
-// The addresses are what gateway.yaml and the help text name.
+// The example and the demo go together: every origin is in use, and no endpoint is without one.
+func TestDemoServesTheEndpointsOfTheExample(t *testing.T) {
+	source, err := os.ReadFile("../../gateway.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var example struct {
+		Clusters map[string]struct{ Endpoints []string }
+	}
+	if err := yaml.Unmarshal(source, &example); err != nil {
+		t.Fatal(err)
+	}
+	var named, served []string
+	for _, c := range example.Clusters {
+		named = append(named, c.Endpoints...)
+	}
+	for _, a := range demoAddresses {
+		served = append(served, a.address)
+	}
+	slices.Sort(named)
+	slices.Sort(served)
+	if !slices.Equal(named, served) {
+		t.Errorf("gateway.yaml names the endpoints %v, the demo serves %v", named, served)
+	}
+}
+
 func TestDemoCommandHelpNamesEveryOrigin(t *testing.T) {
 	cmd := demoCommand()
 	var out bytes.Buffer
