@@ -1,0 +1,163 @@
+package connection
+
+import (
+	"golang.org/x/sys/unix"
+
+	"longmen/gateway/worker"
+)
+
+// Write takes p: it is sent at the end of the turn together with what else the
+// turn writes, or, when it is large, at once. What the socket does not take is
+// kept; a writer that heeds Pending keeps that bounded. After an error, or
+// Finish, p is dropped.
+func (c *Conn) Write(p []byte) {
+	if len(p) < DirectWrite || c.state&(writable|connecting) != writable {
+		c.Commit(append(c.Reserve(len(p)), p...))
+		return
+	}
+	if !c.mayWrite() {
+		return
+	}
+	n := c.send(p)
+	if n < len(p) && c.errno == 0 {
+		c.Commit(append(c.Reserve(len(p)-n), p[n:]...))
+	}
+}
+
+func (c *Conn) mayWrite() bool {
+	return c.state&(opened|finishing|finished|closing) == opened && c.errno == 0
+}
+
+// Reserve returns the pending output with room for n more bytes, to be appended
+// to and given back by Commit at once.
+func (c *Conn) Reserve(n int) []byte {
+	if c.out == nil {
+		return c.loop.Buffers.Get(n)
+	}
+	if c.outOff > 0 && cap(c.out)-len(c.out) < n {
+		c.out = append(c.out[:0], c.out[c.outOff:]...)
+		c.outOff = 0
+	}
+	return c.loop.Buffers.Grow(c.out, n)
+}
+
+// Commit takes the output that Reserve lent, with what was appended to it. The
+// append must have stayed within the room asked for.
+func (c *Conn) Commit(out []byte) {
+	if !c.mayWrite() {
+		if c.out == nil {
+			c.loop.Buffers.Put(out)
+		} else {
+			c.out = out[:len(c.out)]
+		}
+		return
+	}
+	c.out = out
+	c.flushLater()
+}
+
+func (c *Conn) flushLater() {
+	if c.state&dirty == 0 {
+		c.state |= dirty
+		c.loop.FlushLater(c)
+	}
+}
+
+// Pending is the number of bytes that wait to be written.
+func (c *Conn) Pending() int { return len(c.out) - int(c.outOff) }
+
+// Flush writes what is pending, as far as the socket takes it.
+func (c *Conn) Flush() {
+	c.state &^= dirty
+	if c.state&(opened|writable) != opened|writable {
+		return
+	}
+	failed := c.errno != 0
+	c.write()
+	if c.errno != 0 && !failed && c.state&opened != 0 {
+		c.owner.ConnReady(worker.Failed)
+	}
+}
+
+// write sends pending output and does what Finish or CloseAfterWrite asked for.
+func (c *Conn) write() {
+	if c.out != nil && c.errno == 0 {
+		c.send(nil)
+	}
+	if c.out != nil && c.errno == 0 {
+		return
+	}
+	switch {
+	case c.state&closing != 0:
+		c.Close()
+	case c.state&finishing != 0:
+		c.state = c.state&^finishing | finished
+		unix.Shutdown(int(c.fd), unix.SHUT_WR)
+	}
+}
+
+// send writes the pending output and then p. It returns how much of p went out.
+func (c *Conn) send(p []byte) int {
+	for {
+		head := c.out[c.outOff:]
+		var n int
+		var e unix.Errno
+		switch {
+		case len(head) > 0 && len(p) > 0:
+			iov := [2]worker.Iovec{{Base: &head[0]}, {Base: &p[0]}}
+			iov[0].SetLen(len(head))
+			iov[1].SetLen(len(p))
+			n, e = worker.Writev(int(c.fd), iov[:])
+		case len(head) > 0:
+			n, e = worker.Write(int(c.fd), head)
+		default:
+			n, e = worker.Write(int(c.fd), p)
+		}
+		switch {
+		case e == unix.EINTR:
+			continue
+		case e == unix.EAGAIN:
+			c.state &^= writable
+			return 0
+		case e != 0:
+			c.errno = uint16(e)
+			c.releaseOut()
+			return 0
+		}
+		if n < len(head)+len(p) {
+			c.state &^= writable // a short write filled the socket
+		}
+		if n < len(head) {
+			c.outOff += uint32(n)
+			return 0
+		}
+		c.releaseOut()
+		return n - len(head)
+	}
+}
+
+func (c *Conn) releaseOut() {
+	if c.out != nil {
+		c.loop.Buffers.Put(c.out)
+		c.out, c.outOff = nil, 0
+	}
+}
+
+// Finish shuts the connection down for writing (the peer reads an end) once
+// everything written is sent.
+func (c *Conn) Finish() {
+	if c.state&(finishing|finished) == 0 {
+		c.state |= finishing
+		c.flushLater()
+	}
+}
+
+// Finished reports whether the end was sent.
+func (c *Conn) Finished() bool { return c.state&finished != 0 }
+
+// CloseAfterWrite closes the connection once everything written is sent. The
+// owner must bound the time that takes.
+func (c *Conn) CloseAfterWrite() {
+	c.state |= closing
+	c.flushLater()
+}
