@@ -1,0 +1,48 @@
+package exposition
+
+import (
+	"longmen/gateway/stream"
+	"longmen/gateway/telemetry/metrics"
+)
+
+// downstream is what is told of each listener.
+var downstream = []spec[metrics.ListenerStats]{
+	{"longmen_downstream_connections_total", "Connections accepted.", CounterKind, "",
+		func(l *metrics.ListenerStats, r *row) { r.count(&l.Connections) }},
+	{"longmen_downstream_connections_active", "Connections open now, idle ones included.", GaugeKind, "",
+		func(l *metrics.ListenerStats, r *row) { r.gauge(&l.ConnectionsActive) }},
+	{"longmen_downstream_connections_refused_total", "Connections closed right after they were accepted, by reason.", CounterKind, "reason",
+		func(l *metrics.ListenerStats, r *row) {
+			for reason := range metrics.RefusalCount {
+				r.count(&l.Refused[reason], reason.String())
+			}
+		}},
+	{"longmen_downstream_bytes_received_total", "Bytes read from clients, heads and framing included.", CounterKind, "",
+		func(l *metrics.ListenerStats, r *row) { r.count(&l.BytesReceived) }},
+	{"longmen_downstream_bytes_sent_total", "Bytes written to clients, heads and framing included.", CounterKind, "",
+		func(l *metrics.ListenerStats, r *row) { r.count(&l.BytesSent) }},
+	{"longmen_downstream_protocol_errors_total", "Requests refused because they break the protocol's rules.", CounterKind, "",
+		func(l *metrics.ListenerStats, r *row) { r.count(&l.ProtocolErrors) }},
+	{"longmen_downstream_timeouts_total", "Time limits that clients ran into, by kind.", CounterKind, "kind",
+		func(l *metrics.ListenerStats, r *row) {
+			for kind := range metrics.TimeoutCount {
+				r.count(&l.Timeouts[kind], kind.String())
+			}
+		}},
+	{"longmen_downstream_tunnels_total", "Streams that became tunnels (Upgrade, CONNECT).", CounterKind, "",
+		func(l *metrics.ListenerStats, r *row) { r.count(&l.Tunnels) }},
+	{"longmen_downstream_tunnels_active", "Tunnels open now.", GaugeKind, "",
+		func(l *metrics.ListenerStats, r *row) { r.gauge(&l.TunnelsActive) }},
+	{"longmen_http_requests_total", "Requests, by the class of the status that the client was told.", CounterKind, "code_class",
+		func(l *metrics.ListenerStats, r *row) { r.classes(&l.Requests) }},
+	{"longmen_http_requests_active", "Requests under way now.", GaugeKind, "",
+		func(l *metrics.ListenerStats, r *row) { r.gauge(&l.RequestsActive) }},
+	{"longmen_http_request_duration_seconds", "Time from the first byte of a request to the last byte of its response.", HistogramKind, "",
+		func(l *metrics.ListenerStats, r *row) { r.distribution(&l.Duration) }},
+	{"longmen_http_response_flags_total", "Failed requests, by response flag.", CounterKind, "flag",
+		func(l *metrics.ListenerStats, r *row) {
+			for _, flag := range stream.Flags() {
+				r.add(float64(l.Flag(flag)), flag.String())
+			}
+		}},
+}

@@ -1,0 +1,60 @@
+package exposition
+
+import "longmen/gateway/telemetry/metrics"
+
+// upstream is what is told of each cluster.
+var upstream = []spec[metrics.ClusterStats]{
+	{"longmen_upstream_connections_total", "Connections made to endpoints.", CounterKind, "",
+		func(c *metrics.ClusterStats, r *row) { r.count(&c.Connections) }},
+	{"longmen_upstream_connections_active", "Connections open now, idle ones included.", GaugeKind, "",
+		func(c *metrics.ClusterStats, r *row) { r.gauge(&c.ConnectionsActive) }},
+	{"longmen_upstream_connections_idle", "Connections kept alive in the pools now.", GaugeKind, "",
+		func(c *metrics.ClusterStats, r *row) { r.gauge(&c.ConnectionsIdle) }},
+	{"longmen_upstream_connect_failures_total", "Connections that could not be made, by reason.", CounterKind, "reason",
+		func(c *metrics.ClusterStats, r *row) {
+			r.count(&c.ConnectFailures, "error")
+			r.count(&c.ConnectTimeouts, "timeout")
+		}},
+	{"longmen_upstream_connect_duration_seconds", "Time that making a connection took.", HistogramKind, "",
+		func(c *metrics.ClusterStats, r *row) { r.distribution(&c.ConnectDuration) }},
+	{"longmen_upstream_requests_total", "Tries, by the class of the status that the endpoint answered.", CounterKind, "code_class",
+		func(c *metrics.ClusterStats, r *row) { r.classes(&c.Requests) }},
+	{"longmen_upstream_requests_active", "Requests at endpoints now.", GaugeKind, "",
+		func(c *metrics.ClusterStats, r *row) { r.gauge(&c.RequestsActive) }},
+	{"longmen_upstream_requests_pending", "Requests that wait for a connection now.", GaugeKind, "",
+		func(c *metrics.ClusterStats, r *row) { r.gauge(&c.RequestsPending) }},
+	{"longmen_upstream_request_duration_seconds", "Time from sending a try to the last byte of its response.", HistogramKind, "",
+		func(c *metrics.ClusterStats, r *row) { r.distribution(&c.Duration) }},
+	{"longmen_upstream_retries_total", "Tries after the first.", CounterKind, "",
+		func(c *metrics.ClusterStats, r *row) { r.count(&c.Retries) }},
+	{"longmen_upstream_timeouts_total", "Time limits that endpoints ran into, by kind.", CounterKind, "kind",
+		func(c *metrics.ClusterStats, r *row) {
+			for kind := range metrics.UpstreamTimeoutCount {
+				r.count(&c.Timeouts[kind], kind.String())
+			}
+		}},
+	{"longmen_upstream_overflows_total", "Requests and tries refused by a limit of the cluster, by limit.", CounterKind, "limit",
+		func(c *metrics.ClusterStats, r *row) {
+			for limit := range metrics.LimitCount {
+				r.count(&c.Overflows[limit], limit.String())
+			}
+		}},
+	{"longmen_upstream_resets_total", "Connections that the endpoint ended before its response was complete.", CounterKind, "",
+		func(c *metrics.ClusterStats, r *row) { r.count(&c.Resets) }},
+	{"longmen_upstream_protocol_errors_total", "Responses refused because they break the protocol's rules.", CounterKind, "",
+		func(c *metrics.ClusterStats, r *row) { r.count(&c.ProtocolErrors) }},
+	{"longmen_upstream_bytes_sent_total", "Bytes written to endpoints, heads and framing included.", CounterKind, "",
+		func(c *metrics.ClusterStats, r *row) { r.count(&c.BytesSent) }},
+	{"longmen_upstream_bytes_received_total", "Bytes read from endpoints, heads and framing included.", CounterKind, "",
+		func(c *metrics.ClusterStats, r *row) { r.count(&c.BytesReceived) }},
+}
+
+// endpoints is what is told of each cluster's endpoints.
+var endpoints = []spec[metrics.Endpoints]{
+	{"longmen_cluster_endpoints", "Endpoints, by state.", GaugeKind, "state",
+		func(e *metrics.Endpoints, r *row) {
+			r.add(float64(e.Healthy), "healthy")
+			r.add(float64(e.Unhealthy), "unhealthy")
+			r.add(float64(e.Draining), "draining")
+		}},
+}
