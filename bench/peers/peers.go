@@ -1,0 +1,140 @@
+// Package peers knows the proxies that are measured: how each is configured
+// for the same site, as its own documentation advises, and how it is started.
+package peers
+
+import (
+	"bufio"
+	"embed"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"text/template"
+)
+
+//go:embed *.tmpl
+var files embed.FS
+
+// Host is one virtual host and its routes, all to the origin.
+type Host struct {
+	Name     string
+	Prefixes []string // of paths, without a slash at the end except "/"
+}
+
+// Site is what a peer is to serve.
+type Site struct {
+	Dir         string // for configuration, log and temporary files; the peer's own
+	Port        int    // to serve on, on 127.0.0.1
+	AdminPort   int    // for metrics, on 127.0.0.1
+	Origin      netip.AddrPort
+	Workers     int
+	Connections int // at most, downstream and upstream
+	Files       int // descriptors a process may have
+	Hosts       []Host
+}
+
+// Log is where the access log goes.
+func (s Site) Log() string { return filepath.Join(s.Dir, "access.log") }
+
+// Root says whether the site is run by root.
+func (s Site) Root() bool { return os.Geteuid() == 0 }
+
+// Routes is the file of HAProxy's routes, or empty for a single route.
+func (s Site) Routes() string {
+	if len(s.Hosts) == 1 && len(s.Hosts[0].Prefixes) == 1 {
+		return ""
+	}
+	return filepath.Join(s.Dir, "haproxy.map")
+}
+
+// Peer is one proxy.
+type Peer struct {
+	Name   string
+	Real   bool     // routes, logs and counts, so that its cost compares
+	Binary string   // a path, or a name to be looked up
+	ready  string   // path on the admin port that answers 200 once it serves
+	config []string // the templates, the main one first
+	args   func(p Peer, s Site, config string) []string
+}
+
+// All are the peers in the order in which they take turns. longmen and floor
+// are the paths of those two binaries.
+func All(longmen, floor string) []Peer {
+	return []Peer{
+		{
+			Name: "longmen", Real: true, Binary: longmen, ready: "/ready", config: []string{"longmen.yaml"},
+			args: func(_ Peer, _ Site, config string) []string { return []string{"run", "-c", config} },
+		},
+		{
+			Name: "nginx", Real: true, Binary: "nginx", ready: "/stub_status", config: []string{"nginx.conf"},
+			args: func(_ Peer, s Site, config string) []string {
+				return []string{"-p", s.Dir, "-c", config, "-e", filepath.Join(s.Dir, "nginx.error.log")}
+			},
+		},
+		{
+			Name: "haproxy", Real: true, Binary: "haproxy", ready: "/metrics", config: []string{"haproxy.cfg", "haproxy.map"},
+			args: func(_ Peer, _ Site, config string) []string { return []string{"-q", "-db", "-f", config} },
+		},
+		{
+			Name: "floor", Binary: floor,
+			args: func(_ Peer, s Site, _ string) []string {
+				return []string{strconv.Itoa(s.Port), strconv.Itoa(int(s.Origin.Port())), strconv.Itoa(s.Workers)}
+			},
+		},
+	}
+}
+
+// Command writes the peer's configuration into the site's directory and
+// returns the command that runs it in the foreground.
+func (p Peer) Command(s Site) (*exec.Cmd, error) {
+	path, err := exec.LookPath(p.Binary)
+	if err != nil && !strings.Contains(p.Binary, "/") {
+		// Debian keeps daemons where an ordinary user's PATH does not look.
+		path, err = exec.LookPath("/usr/sbin/" + p.Binary)
+	}
+	if err != nil {
+		return nil, err
+	}
+	config := ""
+	for i, name := range p.config {
+		file := filepath.Join(s.Dir, name)
+		if err := write(file, name+".tmpl", s); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if i == 0 {
+			config = file
+		}
+	}
+	return exec.Command(path, p.args(p, s, config)...), nil
+}
+
+// ReadyURL answers 200 once the peer serves; empty where there is none.
+func (p Peer) ReadyURL(s Site) string {
+	if p.ready == "" {
+		return ""
+	}
+	return fmt.Sprintf("http://127.0.0.1:%d%s", s.AdminPort, p.ready)
+}
+
+func write(file, name string, s Site) error {
+	t, err := template.New(name).Funcs(template.FuncMap{"slash": slash}).ParseFS(files, name)
+	if err != nil {
+		return err
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	w := bufio.NewWriter(f)
+	if err := t.Execute(w, s); err != nil {
+		return err
+	}
+	return w.Flush()
+}
+
+// slash makes a path prefix of whole segments out of a route's prefix.
+func slash(prefix string) string { return strings.TrimSuffix(prefix, "/") + "/" }

@@ -1,0 +1,84 @@
+package peers
+
+import (
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func site(t *testing.T) Site {
+	return Site{
+		Dir: t.TempDir(), Port: 18080, AdminPort: 18081, Origin: netip.MustParseAddrPort("127.0.0.1:18082"),
+		Workers: 1, Connections: 1000, Files: 2000,
+		Hosts: []Host{{"a.example.com", []string{"/r1", "/r2"}}, {"b.example.com", []string{"/"}}},
+	}
+}
+
+func TestConfigsHoldTheWholeSite(t *testing.T) {
+	for _, p := range All("/bin/true", "/bin/true") {
+		p.Binary = "/bin/true" // the peer itself need not be installed
+		s := site(t)
+		cmd, err := p.Command(s)
+		if err != nil {
+			t.Fatalf("%s: %v", p.Name, err)
+		}
+		if !p.Real {
+			if got := strings.Join(cmd.Args[1:], " "); got != "18080 18082 1" {
+				t.Errorf("%s: %s", p.Name, got)
+			}
+			continue
+		}
+		var all strings.Builder
+		for _, name := range p.config {
+			b, err := os.ReadFile(filepath.Join(s.Dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all.Write(b)
+		}
+		for _, want := range []string{"127.0.0.1:18080", "127.0.0.1:18081", "127.0.0.1:18082", "a.example.com", "b.example.com", "/r1", "/r2", s.Log()} {
+			if !strings.Contains(all.String(), want) {
+				t.Errorf("%s: no %q in\n%s", p.Name, want, all.String())
+			}
+		}
+		if url := p.ReadyURL(s); !strings.HasPrefix(url, "http://127.0.0.1:18081/") {
+			t.Errorf("%s: ready at %q", p.Name, url)
+		}
+	}
+}
+
+// The peers' own checks read the configurations, where they are installed.
+func TestPeersAcceptTheirConfigs(t *testing.T) {
+	for _, single := range []bool{false, true} {
+		for _, p := range All("longmen", "floor") {
+			check := map[string]string{"nginx": "-t", "haproxy": "-c"}[p.Name]
+			if check == "" {
+				continue
+			}
+			s := site(t)
+			if single {
+				s.Hosts = s.Hosts[1:]
+			}
+			cmd, err := p.Command(s)
+			if err != nil {
+				t.Logf("%s is not installed: %v", p.Name, err)
+				continue
+			}
+			out, err := exec.Command(cmd.Path, append(cmd.Args[1:], check)...).CombinedOutput()
+			if err != nil {
+				t.Errorf("%s %s: %v\n%s", p.Name, check, err, out)
+			}
+		}
+	}
+}
+
+func TestMissingPeer(t *testing.T) {
+	p := All("longmen", "floor")[1]
+	p.Binary = "no-such-proxy"
+	if _, err := p.Command(site(t)); err == nil {
+		t.Error("a proxy that is not installed must be an error")
+	}
+}
