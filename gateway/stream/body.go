@@ -1,6 +1,10 @@
 package stream
 
-import "longmen/gateway/worker"
+import (
+	"io"
+
+	"longmen/gateway/worker"
+)
 
 // Body is the content of a request or a response, pulled piece by piece by the
 // coroutine that carries it. Pulling is the flow control: what is not pulled
@@ -11,9 +15,9 @@ type Body interface {
 	// returns io.EOF; any other error is an *Error and final.
 	Next(co *worker.Coroutine) ([]byte, error)
 
-	// Buffered returns the next piece if it can be had without waiting, and
-	// whether the body ends with it. It does not consume: Next returns the
-	// same bytes.
+	// Buffered returns the next piece if it can be had without waiting or
+	// reading, and whether the body ends with it. It does not consume: Next
+	// returns the same bytes.
 	Buffered() (piece []byte, last bool)
 
 	// Trailer is the trailer section after io.EOF, nil when there is none.
@@ -34,3 +38,27 @@ type Tunnel interface {
 	// Close ends both directions.
 	Close()
 }
+
+// Bytes is a Body that is at hand as a whole.
+type Bytes struct {
+	rest []byte
+}
+
+// NewBytes makes a Body of p.
+func NewBytes(p []byte) *Bytes { return &Bytes{p} }
+
+// Next returns all bytes, then io.EOF.
+func (b *Bytes) Next(*worker.Coroutine) ([]byte, error) {
+	if len(b.rest) == 0 {
+		return nil, io.EOF
+	}
+	p := b.rest
+	b.rest = nil
+	return p, nil
+}
+
+// Buffered returns all that is left.
+func (b *Bytes) Buffered() ([]byte, bool) { return b.rest, true }
+
+// Trailer is nil.
+func (b *Bytes) Trailer() *Header { return nil }

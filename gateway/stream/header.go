@@ -185,3 +185,7 @@ func (h *Header) CopyFrom(src *Header) {
 	h.fields = append(h.fields[:0], src.fields...)
 	h.known, h.live = src.known, src.live
 }
+
+// WireSize is an upper bound of the bytes that all fields take as lines of
+// "name: value" and CR LF.
+func (h *Header) WireSize() int { return len(h.arena) + 4*len(h.fields) }

@@ -84,14 +84,29 @@ type Stream struct {
 	// X-Forwarded-For; equal to Remote's address without them.
 	Client netip.Addr
 
-	// Informational passes a 1xx response on to the client at once. Set by
-	// the downstream codec; nil when the client cannot take it (HTTP/1.0).
-	Informational func(status int, header *Header)
+	// Informational passes 1xx responses on to the client at once. Set by the
+	// downstream codec; nil when the client cannot take them (HTTP/1.0).
+	Informational Informer
+
+	// End, when set, is called once when the stream is over, after the last
+	// byte of the response was handed to the connection or it failed. It gives
+	// back what the handler holds, and may wait.
+	End Ender
 
 	Record Record
 
 	ID     uint64 // unique within the worker
 	failed *Error // set by Abort
+}
+
+// Informer takes informational (1xx) responses.
+type Informer interface {
+	Inform(status int, header *Header)
+}
+
+// Ender ends what a handler began.
+type Ender interface {
+	EndStream(s *Stream)
 }
 
 // Abort marks the stream as failed from outside its coroutine (its client is
@@ -132,9 +147,9 @@ func (s *Stream) Await(f func() error) error { return s.Co.Await(f) }
 func (s *Stream) Reset() {
 	r := &s.Request
 	h := r.Header
+	h.Reset()
 	*r = Request{Header: h}
-	r.Header.Reset()
 	s.Response.Reset()
-	s.Co, s.Informational, s.failed = nil, nil, nil
+	s.Co, s.Informational, s.End, s.failed = nil, nil, nil, nil
 	s.Record = Record{}
 }

@@ -10,13 +10,12 @@ type Buffers struct {
 }
 
 // classes are the capacities, and how many idle slices of each are kept.
-var classes = [...]struct{ size, keep int }{{2 << 10, 256}, {16 << 10, 64}, {64 << 10, 16}}
+var classes = [...]struct{ size, keep int }{{2 << 10, 256}, {16 << 10, 64}, {64 << 10, 16}, {256 << 10, 4}}
 
 // Get lends an empty slice with room for at least n bytes.
 func (b *Buffers) Get(n int) []byte {
 	b.lent++
-	for i := range classes {
-		c := &classes[i]
+	for i, c := range &classes {
 		if n > c.size {
 			continue
 		}
@@ -36,8 +35,8 @@ func (b *Buffers) Get(n int) []byte {
 func (b *Buffers) Put(p []byte) {
 	b.lent--
 	b.bytes -= cap(p)
-	for i := range classes {
-		if c := &classes[i]; cap(p) == c.size {
+	for i, c := range &classes {
+		if cap(p) == c.size {
 			if len(b.free[i]) < c.keep {
 				b.free[i] = append(b.free[i], p[:0])
 			}
