@@ -1,0 +1,191 @@
+package health
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	maxSearch = 64 << 10 // bytes of an answer that are searched for the expected text
+	maxHead   = 64 << 10 // bytes of a response head, interim responses included
+)
+
+// Dialer opens the connections of checks; *net.Dialer is one.
+type Dialer interface {
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// networkError is a failure to get a complete answer, as opposed to a wrong one.
+type networkError struct{ error }
+
+func (e *networkError) Unwrap() error { return e.error }
+
+// probe makes one check. The error says what is wrong; it never cites what was
+// received beyond the status, nor headers that were sent.
+func probe(ctx context.Context, dial Dialer, t *Target) error {
+	address := t.Address()
+	conn, err := dial.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return &networkError{fmt.Errorf("connect: %w", cause(err))}
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	switch {
+	case t.Config.HTTP != nil:
+		return probeHTTP(conn, t.Config.HTTP, cmp.Or(t.Config.HTTP.Host, t.Hostname, address))
+	case t.Config.TCP != nil:
+		return probeTCP(conn, t.Config.TCP)
+	}
+	return nil // connecting was the check
+}
+
+// cause strips addresses and call names off a network error: the log has the
+// address beside it, and our own words for the call.
+func cause(err error) error {
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		return number
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Err != nil {
+		return op.Err
+	}
+	return err
+}
+
+func probeTCP(conn net.Conn, c *TCP) error {
+	if len(c.Send) > 0 {
+		if _, err := conn.Write(c.Send); err != nil {
+			return &networkError{fmt.Errorf("send: %w", cause(err))}
+		}
+	}
+	if len(c.Receive) == 0 {
+		return nil
+	}
+	found, err := search(conn, c.Receive)
+	switch {
+	case err != nil:
+		return &networkError{fmt.Errorf("receive: %w", cause(err))}
+	case !found:
+		return errors.New("the answer lacks the expected text")
+	}
+	return nil
+}
+
+func probeHTTP(conn net.Conn, c *HTTP, host string) error {
+	if _, err := conn.Write(request(c, host)); err != nil {
+		return &networkError{fmt.Errorf("send: %w", cause(err))}
+	}
+	// The limit of head and body together; net/http has none for a head.
+	limited := &io.LimitedReader{R: conn, N: maxHead}
+	reader := bufio.NewReaderSize(limited, 4096)
+	response, err := final(reader, cmp.Or(c.Method, http.MethodGet))
+	if err != nil {
+		if limited.N <= 0 {
+			return fmt.Errorf("the response head is larger than %d bytes", maxHead)
+		}
+		return &networkError{fmt.Errorf("response: %w", err)}
+	}
+	low, high := positive(c.Low, 200), positive(c.High, 300)
+	if status := response.StatusCode; status < low || status >= high {
+		if high == low+1 {
+			return fmt.Errorf("status %d is not %d", status, low)
+		}
+		return fmt.Errorf("status %d is not in %d..%d", status, low, high-1)
+	}
+	if len(c.Expect) == 0 {
+		return nil
+	}
+	limited.N = 2 * maxSearch // chunked coding adds bytes; the text itself is limited by search
+	found, err := search(response.Body, c.Expect)
+	switch {
+	case err != nil && limited.N > 0:
+		return &networkError{fmt.Errorf("response body: %w", cause(err))}
+	case !found:
+		return errors.New("the body lacks the expected text")
+	}
+	return nil
+}
+
+// request is the whole request. Fields of the configuration replace ours.
+func request(c *HTTP, host string) []byte {
+	fields := map[string]string{
+		"Host":       host,
+		"User-Agent": "longmen-health-check",
+		"Accept":     "*/*",
+		"Connection": "close",
+	}
+	for name, value := range c.Headers {
+		fields[http.CanonicalHeaderKey(name)] = value
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\n", cmp.Or(c.Method, http.MethodGet), cmp.Or(c.Path, "/"))
+	fmt.Fprintf(&b, "Host: %s\r\n", clean.Replace(fields["Host"]))
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if name != "Host" {
+			fmt.Fprintf(&b, "%s: %s\r\n", clean.Replace(name), clean.Replace(fields[name]))
+		}
+	}
+	b.WriteString("\r\n")
+	return b.Bytes()
+}
+
+// clean keeps configured text from ending its line.
+var clean = strings.NewReplacer("\r", " ", "\n", " ", "\x00", " ")
+
+// final reads response heads up to the first that is not interim (RFC 9110, 15.2).
+func final(reader *bufio.Reader, method string) (*http.Response, error) {
+	asked := &http.Request{Method: method}
+	for {
+		response, err := http.ReadResponse(reader, asked)
+		switch {
+		case err == nil:
+			if response.StatusCode >= 200 || response.StatusCode == http.StatusSwitchingProtocols {
+				return response, nil
+			}
+		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+			return nil, errors.New("closed before its head was complete")
+		case errors.As(err, new(*net.OpError)):
+			return nil, cause(err)
+		default: // net/http cites what came, which does not belong into a log
+			return nil, errors.New("not an HTTP/1.1 response")
+		}
+	}
+}
+
+// search reads until text was found, maxSearch bytes were read or the end. It
+// does not wait for more than it needs.
+func search(r io.Reader, text []byte) (found bool, err error) {
+	read := make([]byte, 0, 4096)
+	for len(read) < maxSearch {
+		if len(read) == cap(read) {
+			read = append(read, 0)[:len(read)]
+		}
+		from := max(len(read)-len(text)+1, 0)
+		n, err := r.Read(read[len(read):min(cap(read), maxSearch)])
+		read = read[:len(read)+n]
+		if bytes.Contains(read[from:], text) {
+			return true, nil
+		}
+		if err == io.EOF {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
