@@ -1,0 +1,93 @@
+// Package http1 holds what a gateway does with HTTP/1.1 messages against RFC
+// 9110 and 9112: requests are judged by what the origin received, responses by
+// what the client received.
+package http1
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"longmen/conformance/harness"
+)
+
+func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
+
+func start(t *testing.T, kind string) (*harness.Proxy, *harness.Origin) {
+	t.Helper()
+	o, err := harness.StartOrigin(harness.Echo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(o.Close)
+	return harness.Start(t, kind, o.Addr, harness.Options{}), o
+}
+
+func TestVectors(t *testing.T) {
+	for _, kind := range harness.Kinds() {
+		t.Run(kind, func(t *testing.T) {
+			requests, responses := loadAll(t, kind == harness.Longmen)
+			p, o := start(t, kind)
+			var verdicts []harness.Verdict
+			for _, v := range requests {
+				o.SetScript(harness.Echo)
+				began := time.Now()
+				fault := explain(v, runRequest(v, p, o))
+				verdicts = append(verdicts, harness.Verdict{Name: "request/" + v.name, Fault: fault})
+				logSlow(t, v, began)
+				if fault != "" {
+					// What should not have been sent may still be under way; the
+					// next case is not to be blamed for it.
+					time.Sleep(50 * time.Millisecond)
+				}
+			}
+			for _, v := range responses {
+				began := time.Now()
+				verdicts = append(verdicts, harness.Verdict{Name: "response/" + v.name, Fault: explain(v, runResponse(v, p, o))})
+				logSlow(t, v, began)
+			}
+			harness.Report(t, "vectors", kind, verdicts)
+		})
+	}
+}
+
+// logSlow names the cases that a proxy answers only after one of its timeouts.
+func logSlow(t *testing.T, v *vector, began time.Time) {
+	if d := time.Since(began); d > time.Second {
+		t.Logf("%s took %v", v.name, d.Round(time.Millisecond))
+	}
+}
+
+func loadAll(t *testing.T, strict bool) (requests, responses []*vector) {
+	t.Helper()
+	for _, f := range []struct {
+		name string
+		to   *[]*vector
+	}{
+		{"request-line", &requests}, {"request-fields", &requests}, {"request-framing", &requests},
+		{"request-chunked", &requests}, {"request-forwarding", &requests},
+		{"response-head", &responses}, {"response-framing", &responses},
+	} {
+		vs, err := load("testdata/"+f.name+".txt", strict)
+		if err != nil {
+			t.Fatal(err)
+		}
+		*f.to = append(*f.to, vs...)
+	}
+	return requests, responses
+}
+
+func explain(v *vector, fault string) string {
+	if fault == "" {
+		return ""
+	}
+	if len(fault) > 600 {
+		fault = fault[:600] + "..."
+	}
+	sent := v.raw
+	if len(sent) > 300 {
+		sent = sent[:300] + "..."
+	}
+	return fmt.Sprintf("%s (%s, %s; sent %q)", fault, v.class, v.rfc, sent)
+}
