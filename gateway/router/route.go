@@ -3,6 +3,7 @@ package router
 
 import (
 	"net/netip"
+	"regexp"
 	"time"
 
 	"longmen/gateway/stream"
@@ -115,8 +116,8 @@ const (
 // RegexRewrite replaces what a regular expression (RE2) matches in the path.
 type RegexRewrite struct {
 	Pattern      string
-	Substitution string // \1 … \9 are groups, \0 the whole match, \\ a backslash
-	compiled     pathRewriter
+	Substitution string         // \1 … \9 are groups, \0 the whole match, \\ a backslash
+	compiled     *regexp.Regexp // set by New
 }
 
 // Redirect answers with a Location made from the request's URL.
@@ -145,7 +146,8 @@ type Match struct {
 	Prefix string // by whole segments (path_separated_prefix): /a matches /a and /a/b, not /ab
 	// RawPrefix is xDS `prefix`: by bytes, /a matches /ab too.
 	RawPrefix  string
-	Regex      string // RE2, must match the whole path
+	Regex      string         // RE2, must match the whole path
+	regex      *regexp.Regexp // set by New
 	Connect    bool
 	IgnoreCase bool
 
@@ -169,7 +171,7 @@ type ValueMatch struct {
 	Invert         bool
 	IgnoreCase     bool
 	MissingAsEmpty bool
-	regex          wholeMatcher
+	regex          *regexp.Regexp // set by New; matches whole values
 }
 
 // MatchKind is how a value is compared.
