@@ -93,7 +93,9 @@ func (p Peer) Command(s Site) (*exec.Cmd, error) {
 	path, err := exec.LookPath(p.Binary)
 	if err != nil && !strings.Contains(p.Binary, "/") {
 		// Debian keeps daemons where an ordinary user's PATH does not look.
-		path, err = exec.LookPath("/usr/sbin/" + p.Binary)
+		if sbin, lookErr := exec.LookPath("/usr/sbin/" + p.Binary); lookErr == nil {
+			path, err = sbin, nil
+		}
 	}
 	if err != nil {
 		return nil, err

@@ -1,0 +1,200 @@
+// Package harness runs the proxies side by side on the same work, in
+// alternation, and reads what each request costs them.
+package harness
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"longmen/bench/load"
+	"longmen/bench/peers"
+	"longmen/bench/proc"
+)
+
+// Options say how to measure.
+type Options struct {
+	Cases      []Case
+	Proxies    []string // names, in the order in which they take turns
+	Reps       int
+	Duration   time.Duration // of each run
+	Workers    int           // of each proxy
+	Layout     Layout
+	LowRate    float64 // requests a second
+	IdleLevels []int   // connections, ascending
+	Log        io.Writer
+}
+
+// Bench has all that measuring needs.
+type Bench struct {
+	Options
+	tools  Tools
+	dir    string
+	origin netip.AddrPort
+	files  int
+	perf   bool // instructions can be counted
+	Notes  []string
+}
+
+// Run measures all cases. The calling goroutine must be locked to its thread.
+// It leaves no process and no file behind.
+func Run(ctx context.Context, o Options, root string) (report *Report, err error) {
+	dir, err := os.MkdirTemp("", "longmen-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	b := &Bench{Options: o, dir: dir}
+	if b.files, err = raiseFiles(); err != nil {
+		return nil, err
+	}
+	if b.tools, err = build(ctx, root, dir, o.Proxies); err != nil {
+		return nil, err
+	}
+	b.perf = b.countsInstructions(ctx)
+	stop, err := b.startOrigin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	report = &Report{Options: o}
+	for _, c := range o.Cases {
+		fmt.Fprintf(o.Log, "%s: %s\n", c.Name, c.About)
+		r, err := b.measure(ctx, c)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.Name, err)
+		}
+		report.Cases = append(report.Cases, *r)
+		report.Notes = b.Notes
+	}
+	return report, nil
+}
+
+// note remembers what a reader of the figures must know.
+func (b *Bench) note(format string, args ...any) {
+	n := fmt.Sprintf(format, args...)
+	if !slices.Contains(b.Notes, n) {
+		b.Notes = append(b.Notes, n)
+		fmt.Fprintln(b.Log, "  note:", n)
+	}
+}
+
+func (b *Bench) startOrigin(ctx context.Context) (stop func(), err error) {
+	workers := max(1, len(b.Layout.Origin))
+	cmd := exec.Command(b.tools.Origin, "-workers", strconv.Itoa(workers))
+	p, err := start("origin", cmd, b.Layout.Origin, filepath.Join(b.dir, "origin.out"))
+	if err != nil {
+		return nil, err
+	}
+	for deadline := time.Now().Add(5 * time.Second); ; {
+		if addr, ok := strings.CutPrefix(p.said(), "listening "); ok {
+			b.origin, err = netip.ParseAddrPort(addr)
+			if err != nil {
+				p.stop()
+			}
+			return p.stop, err
+		}
+		if p.ended() || time.Now().After(deadline) || ctx.Err() != nil {
+			p.stop()
+			return nil, fmt.Errorf("origin does not start: %s", p.said())
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// Sample is what one run came to.
+type Sample struct {
+	load.Result
+	CPU    float64 `json:"cpu_us"`            // of the proxy's processes, in µs a request
+	Busy   float64 `json:"busy"`              // CPU time over wall time; 1 is one whole CPU
+	User   float64 `json:"instructions_user"` // a request; 0 when not counted
+	Kernel float64 `json:"instructions_kernel"`
+}
+
+// loadArgs are the load generator's for one run of a case.
+func (b *Bench) loadArgs(t *turn, c Case, targets string, rate float64, d time.Duration) []string {
+	args := []string{
+		"-addr", fmt.Sprintf("127.0.0.1:%d", t.site.Port), "-targets", targets, "-method", c.Method,
+		"-body", strconv.FormatInt(c.Body, 10), "-length", strconv.FormatInt(c.Length, 10),
+		"-c", strconv.Itoa(c.Conns), "-duration", d.String(), "-rate", strconv.FormatFloat(rate, 'f', -1, 64),
+	}
+	if c.New {
+		args = append(args, "-new")
+	}
+	return args
+}
+
+// sample makes one run against one proxy.
+func (b *Bench) sample(ctx context.Context, t *turn, c Case, targets string, rate float64, d time.Duration) (Sample, error) {
+	ctx, cancel := context.WithTimeout(ctx, d+30*time.Second)
+	defer cancel()
+	pids, err := proc.Tree(t.process.pid())
+	if err != nil {
+		return Sample{}, fmt.Errorf("%s has ended: %w\n%s", t.peer.Name, err, t.process.said())
+	}
+	before, err := proc.CPU(pids)
+	if err != nil {
+		return Sample{}, err
+	}
+	begin := time.Now()
+	out, err := output(ctx, exec.Command(b.tools.Load, b.loadArgs(t, c, targets, rate, d)...), b.Layout.Client)
+	if err != nil {
+		return Sample{}, fmt.Errorf("load on %s: %w\n%s", t.peer.Name, err, t.process.said())
+	}
+	wall := time.Since(begin)
+	after, err := proc.CPU(pids)
+	if err != nil {
+		return Sample{}, fmt.Errorf("%s: %w\n%s", t.peer.Name, err, t.process.said())
+	}
+	var s Sample
+	if err := json.Unmarshal(out, &s.Result); err != nil {
+		return s, err
+	}
+	if s.Requests == 0 {
+		return s, fmt.Errorf("%s: no request succeeded: %v %s", t.peer.Name, s.ErrorKinds, s.FirstError)
+	}
+	if s.Errors > 0 {
+		b.note("%s: %s: %d errors %v %s", c.Name, t.peer.Name, s.Errors, s.ErrorKinds, s.FirstError)
+	}
+	s.CPU = float64(after-before) / 1e3 / float64(s.Requests+s.Errors)
+	s.Busy = float64(after-before) / float64(wall)
+	return s, nil
+}
+
+// writeTargets writes the load generator's list and returns its name.
+func (b *Bench) writeTargets(c Case) (string, error) {
+	var text []byte
+	for _, t := range c.Targets() {
+		text = fmt.Appendf(text, "%s %s\n", t.Host, t.Path)
+	}
+	name := filepath.Join(b.dir, c.Name+".targets")
+	return name, os.WriteFile(name, text, 0o644)
+}
+
+// shuffled mixes the list, every time in the same way.
+func shuffled[T any](list []T) {
+	rand.New(rand.NewPCG(1, 1)).Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+}
+
+// selected are the peers to be measured, without those that are not there.
+func (b *Bench) selected() []peers.Peer {
+	var list []peers.Peer
+	for _, name := range b.Proxies {
+		for _, p := range peers.All(b.tools.Longmen, b.tools.Floor) {
+			if p.Name == name {
+				list = append(list, p)
+			}
+		}
+	}
+	return list
+}

@@ -1,0 +1,196 @@
+package harness
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"longmen/bench/peers"
+)
+
+// readyWithin bounds a proxy's start: 100,000 routes take some of them long.
+const readyWithin = 90 * time.Second
+
+// turn is one proxy, running.
+type turn struct {
+	peer    peers.Peer
+	site    peers.Site
+	process *process
+}
+
+// start brings a proxy up for the case and checks that it does what it is
+// asked to. A proxy that is not installed gives exec.ErrNotFound.
+func (b *Bench) start(ctx context.Context, p peers.Peer, c Case) (*turn, error) {
+	if p.Binary == "" {
+		return nil, fmt.Errorf("%s was not built: %w", p.Name, exec.ErrNotFound)
+	}
+	// The ports were free when the kernel gave them; who loses one to another
+	// process in between gets new ones.
+	for try := 1; ; try++ {
+		t, err := b.startOnce(ctx, p, c)
+		if err == nil || try == 3 || !errors.Is(err, errEnded) {
+			return t, err
+		}
+	}
+}
+
+var errEnded = errors.New("ended instead of serving")
+
+func (b *Bench) startOnce(ctx context.Context, p peers.Peer, c Case) (*turn, error) {
+	dir, err := os.MkdirTemp(b.dir, p.Name+"-")
+	if err != nil {
+		return nil, err
+	}
+	ports, err := freePorts(2)
+	if err != nil {
+		return nil, err
+	}
+	site := peers.Site{
+		Dir: dir, Port: ports[0], AdminPort: ports[1], Origin: b.origin,
+		Workers: b.Workers, Connections: 8192, Files: b.files, Hosts: c.Hosts(),
+	}
+	if c.Idle {
+		site.Connections = b.IdleLevels[len(b.IdleLevels)-1] + 1000
+	}
+	cmd, err := p.Command(site)
+	if err != nil {
+		return nil, err
+	}
+	proc, err := start(p.Name, cmd, b.Layout.Proxy, filepath.Join(dir, p.Name+".out"))
+	if err != nil {
+		return nil, err
+	}
+	t := &turn{peer: p, site: site, process: proc}
+	if err := t.await(ctx); err != nil {
+		said := proc.said() + t.errorLog()
+		t.stop()
+		return nil, fmt.Errorf("%s: %w: %s", p.Name, err, said)
+	}
+	if err := t.verify(c); err != nil {
+		t.stop()
+		return nil, fmt.Errorf("%s: %w", p.Name, err)
+	}
+	return t, nil
+}
+
+func (t *turn) stop() {
+	t.process.stop()
+	os.RemoveAll(t.site.Dir)
+}
+
+// errorLog is nginx's, whose standard error says little.
+func (t *turn) errorLog() string {
+	b, _ := os.ReadFile(filepath.Join(t.site.Dir, "nginx.error.log"))
+	return string(b[:min(len(b), 2000)])
+}
+
+// await returns when the proxy serves.
+func (t *turn) await(ctx context.Context) error {
+	deadline := time.Now().Add(readyWithin)
+	for {
+		if t.process.ended() {
+			return errEnded
+		}
+		if t.serves(ctx) {
+			return nil
+		}
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("not ready within %v", readyWithin)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func (t *turn) serves(ctx context.Context) bool {
+	url := t.peer.ReadyURL(t.site)
+	if url == "" {
+		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", t.site.Port))
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	}
+	status, _, err := get(ctx, url, "")
+	return err == nil && status == http.StatusOK
+}
+
+// verify checks that the first and the last route lead to the origin and that
+// the real proxies serve nothing else: they are to be compared as routers.
+func (t *turn) verify(c Case) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	base := fmt.Sprintf("http://127.0.0.1:%d", t.site.Port)
+	first, last := t.site.Hosts[0], t.site.Hosts[len(t.site.Hosts)-1]
+	type check struct {
+		host, prefix string
+		found        bool
+	}
+	checks := []check{{first.Name, first.Prefixes[0], true}, {last.Name, last.Prefixes[len(last.Prefixes)-1], true}}
+	if t.peer.Real {
+		checks = append(checks, check{"unknown.example.com", first.Prefixes[0], false})
+		if c.Routes > 0 {
+			checks = append(checks, check{first.Name, "/unknown", false})
+		}
+	}
+	for _, k := range checks {
+		path := strings.TrimSuffix(k.prefix, "/") + "/1k"
+		status, size, err := get(ctx, base+path, k.host)
+		if err != nil {
+			return err
+		}
+		if found := status == http.StatusOK && size == 1<<10; found != k.found || !found && status != http.StatusNotFound {
+			return fmt.Errorf("%s for host %s gives %d with %d bytes, and should be found: %v\n%s", path, k.host, status, size, k.found, t.process.said())
+		}
+	}
+	return nil
+}
+
+// logged checks, once a proxy has stopped, that it kept an access log.
+func (t *turn) logged(c Case) error {
+	if !t.peer.Real {
+		return nil
+	}
+	f, err := os.Open(t.site.Log())
+	if err != nil {
+		return fmt.Errorf("%s kept no access log: %w", t.peer.Name, err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, 2<<20))
+	if err != nil {
+		return err
+	}
+	if !bytes.Contains(b, []byte(c.Path)) {
+		return fmt.Errorf("%s: the access log has no line with %s", t.peer.Name, c.Path)
+	}
+	return nil
+}
+
+// get makes one request on a connection of its own.
+func get(ctx context.Context, url, host string) (status int, size int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	req.Host, req.Close = host, true
+	res, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer res.Body.Close()
+	size, err = io.Copy(io.Discard, res.Body)
+	return res.StatusCode, size, err
+}
