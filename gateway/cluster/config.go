@@ -6,6 +6,10 @@ package cluster
 import (
 	"net/netip"
 	"time"
+
+	"longmen/gateway/cluster/balance"
+	"longmen/gateway/cluster/dns"
+	"longmen/gateway/cluster/health"
 )
 
 // Config is a Cluster resource and its ClusterLoadAssignment, compiled.
@@ -47,7 +51,8 @@ const (
 	Static Discovery = iota
 	// StrictDNS: every address of every name is an endpoint.
 	StrictDNS
-	// LogicalDNS: the first address is used for new connections only.
+	// LogicalDNS: every name is one endpoint; new connections go to its first
+	// address, and connections to addresses before stay in use.
 	LogicalDNS
 )
 
@@ -63,61 +68,37 @@ type EndpointConfig struct {
 }
 
 // DNSConfig bounds re-resolution.
-type DNSConfig struct {
-	Refresh    time.Duration // when TTLs are not respected or absent; default 5 s
-	RespectTTL bool
-	MinRefresh time.Duration // lower bound for TTLs; default 1 s
-	Family     Family
-	Resolvers  []netip.AddrPort // empty: the system's
-}
+type DNSConfig = dns.Config
 
 // Family restricts the addresses used.
-type Family uint8
+type Family = dns.Family
 
 // The families.
 const (
-	AutoFamily Family = iota // IPv6 and IPv4 as the resolver orders them
-	V4Only
-	V6Only
+	AutoFamily = dns.AutoFamily // IPv6 and IPv4, as far as the machine has routes
+	V4Only     = dns.V4Only
+	V6Only     = dns.V6Only
 )
 
 // Balance is a balancing algorithm.
-type Balance uint8
+type Balance = balance.Algorithm
 
 // The algorithms of package balance.
 const (
-	RoundRobin   Balance = iota // smooth weighted
-	Random                      // weighted
-	LeastRequest                // weighted, best of Choices
+	RoundRobin   = balance.RoundRobin   // smooth weighted
+	Random       = balance.Random       // weighted
+	LeastRequest = balance.LeastRequest // weighted, best of Choices
 )
 
 // HealthConfig is one active health check. Exactly one of HTTP and TCP is set.
-type HealthConfig struct {
-	HTTP *HTTPHealth
-	TCP  *TCPHealth
-
-	Every     time.Duration // default 5 s
-	Timeout   time.Duration // default 1 s
-	Jitter    time.Duration // random addition to Every
-	Healthy   int           // successes in a row until an endpoint is up; default 2
-	Unhealthy int           // failures in a row until it is down; default 3
-}
+// An endpoint with several checks is up when none of them says down.
+type HealthConfig = health.Config
 
 // HTTPHealth expects a status from GET (or another method) of a path.
-type HTTPHealth struct {
-	Path      string
-	Host      string // Host header; "" is the endpoint's name or address
-	Method    string // default GET
-	Low, High int    // accepted statuses: Low <= status < High; default 200..300
-	Headers   map[string]string
-	Expect    []byte // text that the first 64 KiB of the body must contain; empty: not read
-}
+type HTTPHealth = health.HTTP
 
 // TCPHealth connects, sends Send if any, and expects the answer to contain Receive.
-type TCPHealth struct {
-	Send    []byte
-	Receive []byte
-}
+type TCPHealth = health.TCP
 
 // Limits are circuit breakers over all workers; 0 means no limit.
 type Limits struct {
