@@ -13,10 +13,15 @@ type Layout struct {
 
 // NewLayout divides the CPUs that this process may use.
 //
-//	split    the proxy has the first CPUs, one for each worker, and nobody else
-//	         runs there; client and origin share the others
-//	shared   client, origin and proxy are all on the first CPU
+//	shared   client, origin and proxy are all on the first CPUs, one for each
+//	         worker of the proxy
+//	split    the proxy has the first CPUs, one for each worker, to itself; the
+//	         client has the next and the origin the rest
 //	none     no pinning
+//
+// Empty is split where client and origin can have a CPU each, and shared
+// elsewhere: two programs on one CPU are slower than a fast proxy, which would
+// then be charged for waiting and waking.
 func NewLayout(kind string, workers int) (Layout, error) {
 	var set unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &set); err != nil {
@@ -32,14 +37,21 @@ func NewLayout(kind string, workers int) (Layout, error) {
 }
 
 func divide(kind string, workers int, cpus []int) (Layout, error) {
+	if kind == "" {
+		kind = "shared"
+		if len(cpus) >= workers+2 {
+			kind = "split"
+		}
+	}
 	switch kind {
 	case "none":
 		return Layout{}, nil
 	case "shared":
-		return Layout{cpus[:1], cpus[:1], cpus[:1]}, nil
+		all := cpus[:min(workers, len(cpus))]
+		return Layout{all, all, all}, nil
 	case "split":
 		if len(cpus) < workers+1 {
-			return Layout{}, fmt.Errorf("layout split wants a CPU for each of %d workers and one more, and there are %d: use -layout shared", workers, len(cpus))
+			return Layout{}, fmt.Errorf("layout split wants a CPU for each of %d workers and one more, and there are %d: use shared", workers, len(cpus))
 		}
 		l := Layout{Proxy: cpus[:workers]}
 		rest := cpus[workers:]

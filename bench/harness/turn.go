@@ -59,7 +59,9 @@ func (b *Bench) startOnce(ctx context.Context, p peers.Peer, c Case) (*turn, err
 		Workers: b.Workers, Connections: 8192, Files: b.files, Hosts: c.Hosts(),
 	}
 	if c.Idle {
-		site.Connections = b.IdleLevels[len(b.IdleLevels)-1] + 1000
+		// nginx closes idle connections once fewer than 1/16 are to spare.
+		most := b.IdleLevels[len(b.IdleLevels)-1]
+		site.Connections = most + most/8 + 1000
 	}
 	cmd, err := p.Command(site)
 	if err != nil {

@@ -43,7 +43,7 @@ func run(ctx context.Context, args []string) error {
 	duration := f.Duration("duration", 3*time.Second, "of every run")
 	quick := f.Bool("quick", false, "2 repetitions of 1 s each: a look, not a measurement")
 	workers := f.Int("workers", 1, "workers (threads, processes) of every proxy")
-	layout := f.String("layout", "", "which CPUs run what: `split`, shared or none (default split where there are CPUs enough, else shared)")
+	layout := f.String("layout", "", "which CPUs run what: `shared`, split or none (default split where client and origin can have a CPU each, else shared)")
 	proxyCPUs := f.String("proxy-cpus", "", "pin the proxies to this `list` of CPUs instead")
 	clientCPUs := f.String("client-cpus", "", "pin the load generator to this `list` of CPUs instead")
 	originCPUs := f.String("origin-cpus", "", "pin the origin to this `list` of CPUs instead")
@@ -73,12 +73,6 @@ func run(ctx context.Context, args []string) error {
 			return fmt.Errorf("-proxies: unknown proxy %q", name)
 		}
 		o.Proxies = append(o.Proxies, name)
-	}
-	if *layout == "" {
-		*layout = "split"
-		if _, err := harness.NewLayout("split", o.Workers); err != nil {
-			*layout = "shared"
-		}
 	}
 	if o.Layout, err = harness.NewLayout(*layout, o.Workers); err != nil {
 		return err
