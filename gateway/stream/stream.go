@@ -4,6 +4,7 @@ package stream
 
 import (
 	"net/netip"
+	"time"
 
 	"longmen/gateway/worker"
 )
@@ -84,6 +85,12 @@ type Stream struct {
 	// X-Forwarded-For; equal to Remote's address without them.
 	Client netip.Addr
 
+	// IdleTimeout ends the stream when no byte moves in either direction for so
+	// long; 0 is the listener's. Set it by SetIdle.
+	IdleTimeout time.Duration
+	// IdleTimer is the downstream codec's, which looks at IdleTimeout.
+	IdleTimer *worker.Timer
+
 	// Informational passes 1xx responses on to the client at once. Set by the
 	// downstream codec; nil when the client cannot take them (HTTP/1.0).
 	Informational Informer
@@ -97,6 +104,12 @@ type Stream struct {
 
 	ID     uint64 // unique within the worker
 	failed *Error // set by Abort
+}
+
+// SetIdle sets IdleTimeout.
+func (s *Stream) SetIdle(d time.Duration) {
+	s.IdleTimeout = d
+	s.Loop.ArmBy(s.IdleTimer, d)
 }
 
 // Informer takes informational (1xx) responses.
@@ -151,5 +164,6 @@ func (s *Stream) Reset() {
 	*r = Request{Header: h}
 	s.Response.Reset()
 	s.Co, s.Informational, s.End, s.failed = nil, nil, nil, nil
+	s.IdleTimeout = 0
 	s.Record = Record{}
 }

@@ -182,3 +182,10 @@ func (w *wheel) wait(now int64) time.Duration {
 	}
 	return max(0, time.Duration(w.nextTick()<<tickBits-now))
 }
+
+// ArmBy lets t fire after d at the latest: it is armed unless it fires earlier.
+func (l *Loop) ArmBy(t *Timer, d time.Duration) {
+	if t.deadline == 0 || t.deadline > l.now+int64(d) {
+		l.Arm(t, d)
+	}
+}

@@ -1,0 +1,207 @@
+package http1
+
+import (
+	"net/netip"
+	"time"
+
+	"longmen/gateway/stream"
+	"longmen/gateway/worker"
+)
+
+// Config is how a listener's connections are served. It is immutable: a
+// connection takes the current one for each stream.
+type Config struct {
+	Scheme string // "http" or "https"
+	Limits Limits
+
+	HeaderTimeout  time.Duration // until a request head is complete (408)
+	BodyTimeout    time.Duration // between two pieces of a request body (408)
+	WriteTimeout   time.Duration // until the client takes some bytes
+	IdleTimeout    time.Duration // between requests
+	StreamIdle     time.Duration // no byte of a stream in either direction; 0: none
+	RequestTimeout time.Duration // until a request is received whole (408); 0: none
+
+	MinRequestRate  int           // bytes a second, on average, after RateGrace (408); 0: off
+	MinResponseRate int           // likewise for what the client takes; 0: off
+	RateGrace       time.Duration // default 5 s when a rate is set
+
+	MaxRequests      int // on one connection; 0: no limit
+	AbortOnHalfClose bool
+
+	// Handle answers a stream; it must not be nil. The status of an error that
+	// it returns is answered by Reply.
+	Handle stream.Handler
+	// Reply makes a local reply out of an error, in s.Response.
+	Reply func(s *stream.Stream, e *stream.Error) *stream.Response
+	// Finish is called when a stream is over: its log line, its counts. resp is
+	// nil when nothing was answered.
+	Finish func(s *stream.Stream, resp *stream.Response)
+}
+
+// Observer hears of a server's connections.
+type Observer interface {
+	// ConnectionClosed is called once for each connection that Serve took.
+	ConnectionClosed()
+}
+
+// Server serves the connections of one listener on one worker. Its methods
+// must be called on the worker's loop.
+type Server struct {
+	loop     *worker.Loop
+	streams  *Streams
+	observer Observer
+	config   *Config
+	draining bool
+
+	connections *serverConn // list of all
+	count       int
+	free        *serverConn
+	freeCount   int
+	ids         uint64
+}
+
+// Streams is the pool of streams of one worker, shared by its servers.
+type Streams struct {
+	free   []*serverStream
+	made   int
+	dateAt int64  // the second that dated is for
+	dated  []byte // the Date field's value
+}
+
+// date is the value of a Date field now (RFC 9110 section 6.6.1), made once a
+// second.
+func (p *Streams) date(l *worker.Loop) []byte {
+	now := l.Wall()
+	if at := now.Unix(); at != p.dateAt || p.dated == nil {
+		p.dateAt = at
+		p.dated = now.UTC().AppendFormat(p.dated[:0], "Mon, 02 Jan 2006 15:04:05 GMT")
+	}
+	return p.dated
+}
+
+// Bounds of what pools keep.
+const (
+	keepStreams     = 1024
+	keepConnections = 1024
+)
+
+// NewServer makes a server. Streams must be shared only by servers of l.
+func NewServer(l *worker.Loop, streams *Streams, config *Config, o Observer) *Server {
+	return &Server{loop: l, streams: streams, config: config, observer: o}
+}
+
+// Configure sets the configuration that streams begin with from now on.
+func (srv *Server) Configure(config *Config) { srv.config = config }
+
+// Connections is how many connections are open.
+func (srv *Server) Connections() int { return srv.count }
+
+// Serve takes an accepted, non-blocking socket.
+func (srv *Server) Serve(fd int, remote, local netip.AddrPort) error {
+	c := srv.free
+	if c != nil {
+		srv.free, c.next = c.next, nil
+		srv.freeCount--
+	} else {
+		c = &serverConn{}
+		c.timer.Init((*connTimer)(c))
+	}
+	if err := c.Open(srv.loop, fd, c); err != nil {
+		srv.recycle(c)
+		return err
+	}
+	c.srv, c.remote, c.local = srv, packAddr(remote), packAddr(local)
+	c.next = srv.connections
+	if c.next != nil {
+		c.next.prev = c
+	}
+	srv.connections = c
+	srv.count++
+	c.idle()
+	return nil
+}
+
+// gone takes a closed connection off the list.
+func (srv *Server) gone(c *serverConn) {
+	srv.loop.Drop(&c.timer)
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		srv.connections = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
+	c.next, c.prev = nil, nil
+	srv.count--
+	srv.observer.ConnectionClosed()
+	srv.recycle(c)
+}
+
+func (srv *Server) recycle(c *serverConn) {
+	c.reset()
+	if srv.freeCount < keepConnections {
+		c.next, srv.free = srv.free, c
+		srv.freeCount++
+	}
+}
+
+// Drain ends idle connections now, and the others after their stream, which
+// says Connection: close.
+func (srv *Server) Drain() {
+	srv.draining = true
+	for c := srv.connections; c != nil; {
+		next := c.next
+		if c.phase == phaseIdle {
+			c.closeNow()
+		}
+		c = next
+	}
+}
+
+// Close ends every connection at once; streams fail with LocalReset.
+func (srv *Server) Close() {
+	srv.draining = true
+	for c := srv.connections; c != nil; {
+		next := c.next
+		if c.phase == phaseStream {
+			c.st.Abort(&stream.Error{Side: stream.Local, Phase: stream.PhaseResponseBody, Flag: stream.LocalReset, Cause: errDrained})
+		} else {
+			c.closeNow()
+		}
+		c = next
+	}
+}
+
+// Connection is what the admin API shows of one connection.
+type Connection struct {
+	Remote, Local netip.AddrPort
+	Requests      uint32
+	Busy          bool
+}
+
+// Each calls f for every connection.
+func (srv *Server) Each(f func(Connection)) {
+	for c := srv.connections; c != nil; c = c.next {
+		f(Connection{c.remote.unpack(), c.local.unpack(), c.served, c.phase == phaseStream})
+	}
+}
+
+// address is a netip.AddrPort without its pointer, at two thirds of its size.
+type address struct {
+	ip   [16]byte
+	port uint16
+	v4   bool
+}
+
+func packAddr(a netip.AddrPort) address {
+	return address{a.Addr().As16(), a.Port(), a.Addr().Is4() || a.Addr().Is4In6()}
+}
+
+func (a *address) unpack() netip.AddrPort {
+	ip := netip.AddrFrom16(a.ip)
+	if a.v4 {
+		ip = ip.Unmap()
+	}
+	return netip.AddrPortFrom(ip, a.port)
+}

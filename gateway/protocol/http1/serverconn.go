@@ -1,0 +1,295 @@
+package http1
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"longmen/gateway/connection"
+	"longmen/gateway/stream"
+	"longmen/gateway/worker"
+)
+
+// serverConn is a client's connection. While it is idle this struct is all
+// there is of it: no goroutine, no stack, no buffer.
+type serverConn struct {
+	connection.Conn
+	srv        *Server
+	st         *serverStream // while phaseStream
+	next, prev *serverConn
+	timer      worker.Timer
+	began      int64 // loop time when the head under way began, or lingering did
+	served     uint32
+	scanned    uint32 // of the head under way, see headEnd
+	discarded  uint32 // while lingering
+	remote     address
+	local      address
+	phase      connPhase
+}
+
+type connPhase uint8
+
+const (
+	phaseIdle   connPhase = iota // between requests
+	phaseHead                    // a part of a head is there
+	phaseStream                  // a stream is served
+	phaseOut                     // the last bytes go out, then it is closed
+	phaseLinger                  // all is sent; what the client still sends is dropped
+)
+
+const (
+	// headRead bounds the first read of a head.
+	headRead = 16 << 10
+	// A lingering close (RFC 9112 section 9.6) lasts this long and takes this
+	// many bytes at the most.
+	lingerTime  = 2 * time.Second
+	lingerBytes = 1 << 20
+)
+
+var (
+	errDrained       = errors.New("the gateway is stopping")
+	errIdleHead      = errors.New("request head did not arrive in time")
+	errSlowHead      = errors.New("request head arrives too slowly")
+	errSlowBody      = errors.New("request body arrives too slowly")
+	errBodyTimeout   = errors.New("request body did not arrive in time")
+	errWriteTimeout  = errors.New("the client takes no bytes")
+	errSlowRead      = errors.New("the client takes the response too slowly")
+	errStreamIdle    = errors.New("no byte moved in either direction")
+	errClientGone    = errors.New("the client closed the connection")
+	errHalfClosed    = errors.New("the client closed its sending side")
+	errCut           = errors.New("the connection ended within a message")
+	errRequestTime   = errors.New("the request did not arrive whole in time")
+	errShortResponse = errors.New("the response ended before its content-length")
+	errLongResponse  = errors.New("the response is longer than its content-length")
+)
+
+func (c *serverConn) reset() {
+	c.srv, c.st = nil, nil
+	c.began, c.served, c.scanned, c.discarded, c.phase = 0, 0, 0, 0, phaseIdle
+}
+
+// ConnReady is told of events by the connection.
+func (c *serverConn) ConnReady(ev worker.Events) {
+	if !c.IsOpen() {
+		// The bytes that the close waited for are out.
+		c.srv.gone(c)
+		return
+	}
+	switch c.phase {
+	case phaseIdle, phaseHead:
+		if c.parse() {
+			c.srv.loop.Go(c)
+		}
+	case phaseStream:
+		c.st.connReady(ev)
+	case phaseOut:
+		if c.Err() != nil {
+			c.closeNow()
+		}
+	case phaseLinger:
+		c.linger()
+	}
+}
+
+// idle waits for the next request.
+func (c *serverConn) idle() {
+	c.phase = phaseIdle
+	c.srv.loop.Arm(&c.timer, c.srv.config.IdleTimeout)
+}
+
+// parse reads until a request head is complete and begins a stream with it. It
+// returns false when the connection waits for more, or is over.
+func (c *serverConn) parse() bool {
+	cfg := c.srv.config
+	for {
+		buf := c.Bytes()
+		if c.phase == phaseIdle {
+			// Empty lines before a request are skipped (RFC 9112 section 2.2).
+			for len(buf) > 1 && buf[0] == '\r' && buf[1] == '\n' {
+				c.Consume(2)
+				buf = c.Bytes()
+			}
+		}
+		if len(buf) > 0 {
+			if c.phase == phaseIdle {
+				c.phase, c.scanned = phaseHead, 0
+				c.began = c.srv.loop.Now()
+				if tokenLower[buf[0]] == 0 && buf[0] != '\r' {
+					return c.refuse(errMethod)
+				}
+			}
+			end, scanned := headEnd(buf, int(c.scanned))
+			if end > 0 && end <= cfg.Limits.Head {
+				return c.begin(buf[:end])
+			}
+			if end > 0 || len(buf) > cfg.Limits.Head {
+				if lineEnd(buf, cfg.Limits.Line) {
+					return c.refuse(errHeadLarge)
+				}
+				return c.refuse(errLineLong)
+			}
+			if len(buf) > cfg.Limits.Line && !lineEnd(buf, cfg.Limits.Line) {
+				return c.refuse(errLineLong)
+			}
+			c.scanned = uint32(scanned)
+		}
+		switch err := c.Fill(headRead); err {
+		case nil:
+		case connection.ErrWait:
+			if c.phase == phaseHead {
+				c.armHead()
+			}
+			return false
+		default:
+			if c.phase == phaseHead && err == io.EOF {
+				c.fail(stream.Error{Phase: stream.PhaseRequestHead, Flag: stream.DownstreamConnectionEnd, Cause: errCut})
+			}
+			c.closeNow()
+			return false
+		}
+	}
+}
+
+// lineEnd reports whether the first line of p ends within max bytes.
+func lineEnd(p []byte, max int) bool {
+	for _, b := range p[:min(len(p), max+1)] {
+		if b == '\n' {
+			return true
+		}
+	}
+	return false
+}
+
+// armHead sets the time at which the head under way is looked at.
+func (c *serverConn) armHead() {
+	cfg := c.srv.config
+	elapsed := time.Duration(c.srv.loop.Now() - c.began)
+	wait := cfg.HeaderTimeout - elapsed
+	if cfg.MinRequestRate > 0 {
+		wait = min(wait, max(cfg.RateGrace-elapsed, time.Second))
+	}
+	c.srv.loop.Arm(&c.timer, max(wait, time.Millisecond))
+}
+
+// begin parses a complete head and makes it the connection's stream.
+func (c *serverConn) begin(raw []byte) bool {
+	srv := c.srv
+	st := srv.streams.get(srv.loop)
+	c.st = st
+	st.begin(c)
+	m := parseRequest(&st.Request, raw, &srv.config.Limits, &st.f)
+	c.Consume(len(raw))
+	if m != nil {
+		return c.refuse(m)
+	}
+	c.phase = phaseStream
+	c.served++
+	st.prepare()
+	return true
+}
+
+// refuse answers a request that cannot be served, and closes. Nothing that
+// follows it on the connection is looked at.
+func (c *serverConn) refuse(m *Malformed) bool {
+	c.fail(stream.Error{Phase: stream.PhaseRequestHead, Flag: stream.DownstreamProtocolError, Status: m.Status, Cause: m})
+	return false
+}
+
+// fail records a request that never became a stream, answers it when e has a
+// status, and closes.
+func (c *serverConn) fail(e stream.Error) {
+	st := c.st
+	if st == nil {
+		st = c.srv.streams.get(c.srv.loop)
+		c.st = st
+		st.begin(c)
+	}
+	e.Side = stream.Downstream
+	st.Record.Err = &e
+	var resp *stream.Response
+	if e.Status != 0 {
+		resp = st.cfg.Reply(&st.Stream, &e)
+		st.sendLocal(resp)
+	}
+	st.over(resp)
+	if e.Status != 0 {
+		c.lingerOn()
+	}
+}
+
+// closeNow closes the socket and forgets the connection.
+func (c *serverConn) closeNow() {
+	c.Close()
+	c.srv.gone(c)
+}
+
+// closeAfterWrite closes once all is sent; the client has nothing left to say.
+func (c *serverConn) closeAfterWrite() {
+	c.phase = phaseOut
+	c.srv.loop.Arm(&c.timer, c.srv.config.WriteTimeout)
+	c.CloseAfterWrite()
+}
+
+// lingerOn ends the sending side once all is sent, and drops what the client
+// still sends for a while: closing at once would reset the connection and
+// could take the response away from the client (RFC 9112 section 9.6).
+func (c *serverConn) lingerOn() {
+	c.phase = phaseLinger
+	c.discarded = 0
+	c.Finish()
+	c.srv.loop.Arm(&c.timer, lingerTime)
+	c.linger()
+}
+
+func (c *serverConn) linger() {
+	for c.discarded < lingerBytes {
+		n := c.Buffered()
+		c.discarded += uint32(n)
+		c.Consume(n)
+		switch c.Fill(bodyRead) {
+		case nil:
+		case connection.ErrWait:
+			return
+		default:
+			if c.Finished() || c.Err() != nil {
+				c.closeNow()
+			} else {
+				c.closeAfterWrite()
+			}
+			return
+		}
+	}
+	c.closeNow()
+}
+
+// connTimer is the connection's timer: idle, head, last bytes, lingering.
+type connTimer serverConn
+
+// Expire ends the phase that lasted too long.
+func (t *connTimer) Expire(*worker.Timer) {
+	c := (*serverConn)(t)
+	cfg := c.srv.config
+	switch c.phase {
+	case phaseIdle, phaseOut, phaseLinger:
+		c.closeNow()
+	case phaseHead:
+		elapsed := time.Duration(c.srv.loop.Now() - c.began)
+		switch {
+		case elapsed >= cfg.HeaderTimeout:
+			c.late(errIdleHead)
+		case tooSlow(int64(c.Buffered()), elapsed, cfg.MinRequestRate, cfg.RateGrace):
+			c.late(errSlowHead)
+		default:
+			c.armHead()
+		}
+	}
+}
+
+func (c *serverConn) late(cause error) {
+	c.fail(stream.Error{Phase: stream.PhaseRequestHead, Flag: stream.DurationTimeout, Status: 408, Cause: cause})
+}
+
+// tooSlow reports whether n bytes in elapsed are below rate bytes a second.
+func tooSlow(n int64, elapsed time.Duration, rate int, grace time.Duration) bool {
+	return rate > 0 && elapsed >= grace && n*int64(time.Second) < int64(rate)*int64(elapsed)
+}
