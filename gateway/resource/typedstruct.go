@@ -106,15 +106,15 @@ func Extend(typeURL string, values Values) (*core.Metadata, error) {
 	if _, err := checkExtension(typed, typeURL); err != nil {
 		return nil, err
 	}
-	packed, err := packAny(typed)
+	packed, err := Pack(typed)
 	if err != nil {
 		return nil, err
 	}
 	return &core.Metadata{TypedFilterMetadata: map[string]*anypb.Any{Extension: packed}}, nil
 }
 
-// packAny marshals deterministically, so that equal values are equal messages.
-func packAny(m proto.Message) (*anypb.Any, error) {
+// Pack marshals deterministically, so that equal values are equal messages.
+func Pack(m proto.Message) (*anypb.Any, error) {
 	packed := &anypb.Any{}
 	err := anypb.MarshalFrom(packed, m, proto.MarshalOptions{Deterministic: true})
 	return packed, err

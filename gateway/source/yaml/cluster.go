@@ -1,0 +1,187 @@
+package yaml
+
+import (
+	"math"
+	"net/netip"
+	"time"
+
+	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	least "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/least_request/v3"
+	random "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/random/v3"
+	robin "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/round_robin/v3"
+	upstream "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	types "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"longmen/gateway/resource"
+)
+
+// cluster reads one entry of "clusters".
+func (d *decoder) cluster(v value) *cluster.Cluster {
+	f := d.object(v, clusterTable)
+	extra := resource.Values{}
+	out := &cluster.Cluster{Name: v.key.Value}
+	d.endpoints(f, out)
+	if v, ok := f.get("lb"); ok {
+		out.LoadBalancingPolicy = d.balance(v)
+	}
+	if v, ok := f.get("health"); ok {
+		for _, entry := range d.oneOrMore(v) {
+			out.HealthChecks = append(out.HealthChecks, d.health(entry))
+		}
+	}
+	if v, ok := f.get("timeouts"); ok {
+		t := d.object(v, clusterTimeoutsTable)
+		out.ConnectTimeout = t.duration("connect", time.Millisecond)
+		if wait, ok := t.span("response", 0); ok {
+			extra["response_timeout"] = wait
+		}
+	}
+	if v, ok := f.get("limits"); ok {
+		out.CircuitBreakers = d.breakers(v)
+	}
+	d.pool(f, out, extra)
+	if v, ok := f.get("panic_threshold"); ok {
+		if share, ok := d.threshold(v); ok {
+			out.CommonLbConfig = &cluster.Cluster_CommonLbConfig{HealthyPanicThreshold: &types.Percent{Value: share}}
+		}
+	}
+	d.clusterTCP(f, out)
+	out.Metadata = d.extend(v, resource.ClusterExtension, extra)
+	return out
+}
+
+// threshold is a whole percentage that may be 0.
+func (d *decoder) threshold(v value) (float64, bool) {
+	if v.scalar() && (v.node.Value == "0" || v.node.Value == "0%") {
+		return 0, true
+	}
+	share, ok := d.percent(v)
+	if ok && share%1e4 != 0 {
+		d.fail(v, "must be a whole percentage")
+		return 0, false
+	}
+	return math.Round(float64(share) / 1e4), ok
+}
+
+// balance reads the algorithm: its name, or {name: settings}.
+func (d *decoder) balance(v value) *cluster.LoadBalancingPolicy {
+	if !v.isMap() {
+		s, ok := d.text(v)
+		if !ok {
+			return nil
+		}
+		switch s {
+		case "round_robin":
+			return d.policy(v, "envoy.load_balancing_policies.round_robin", &robin.RoundRobin{})
+		case "random":
+			return d.policy(v, "envoy.load_balancing_policies.random", &random.Random{})
+		case "least_request":
+			return d.policy(v, "envoy.load_balancing_policies.least_request", &least.LeastRequest{})
+		case "peak_ewma", "maglev", "ring_hash":
+			d.fail(v, "%s is not supported by this version yet", s)
+			return nil
+		}
+		d.choice(v, "round_robin", "random", "least_request")
+		return nil
+	}
+	f := d.object(v, lbTable)
+	settings, ok := f.get("least_request")
+	if !ok {
+		return nil
+	}
+	l := d.object(settings, leastRequestTable)
+	return d.policy(v, "envoy.load_balancing_policies.least_request", &least.LeastRequest{ChoiceCount: l.uint32("choices", 2, 100)})
+}
+
+func (d *decoder) policy(v value, name string, config proto.Message) *cluster.LoadBalancingPolicy {
+	return &cluster.LoadBalancingPolicy{Policies: []*cluster.LoadBalancingPolicy_Policy{{
+		TypedExtensionConfig: &core.TypedExtensionConfig{Name: name, TypedConfig: d.pack(v, config)},
+	}}}
+}
+
+func (d *decoder) breakers(v value) *cluster.CircuitBreakers {
+	f := d.object(v, clusterLimitsTable)
+	if v, ok := f.get("retries"); ok && v.scalar() && len(v.node.Value) > 0 && v.node.Value[len(v.node.Value)-1] == '%' {
+		d.fail(v, "a share of the requests is not supported by this version yet; write a number")
+		delete(f.found, "retries")
+	}
+	// In xDS an absent limit is Envoy's default; 0 here says that there is none.
+	return &cluster.CircuitBreakers{Thresholds: []*cluster.CircuitBreakers_Thresholds{{
+		MaxConnections:     f.uint32("connections", 0, most),
+		MaxRequests:        f.uint32("requests", 0, most),
+		MaxPendingRequests: f.uint32("pending", 0, most),
+		MaxRetries:         f.uint32("retries", 0, most),
+	}}}
+}
+
+// pool reads "pool" and "protocol", which share a message.
+func (d *decoder) pool(f fields, out *cluster.Cluster, extra resource.Values) {
+	common := &core.HttpProtocolOptions{}
+	if v, ok := f.get("pool"); ok {
+		p := d.object(v, poolTable)
+		if n, ok := p.number("idle", 0, 1<<20); ok {
+			extra["idle_per_worker"] = n
+		}
+		common.IdleTimeout = p.duration("idle_timeout", time.Millisecond)
+		common.MaxRequestsPerConnection = p.uint32("max_requests", 0, most)
+		common.MaxConnectionDuration = p.duration("max_age", 0)
+	}
+	spoken, written := f.get("protocol")
+	if written {
+		switch s, ok := d.text(spoken); {
+		case !ok, s == "http/1.1":
+		case s == "h2" || s == "h2c" || s == "h3" || s == "grpc" || s == "tcp":
+			d.fail(spoken, "protocol %s is not supported by this version yet", s)
+		default:
+			d.failHint(spoken, meant(s, []string{"http/1.1"}), "%q is no protocol", clip(s))
+		}
+	}
+	if !written && proto.Size(common) == 0 {
+		return
+	}
+	options := &upstream.HttpProtocolOptions{
+		UpstreamProtocolOptions: &upstream.HttpProtocolOptions_ExplicitHttpConfig_{
+			ExplicitHttpConfig: &upstream.HttpProtocolOptions_ExplicitHttpConfig{
+				ProtocolConfig: &upstream.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{
+					HttpProtocolOptions: &core.Http1ProtocolOptions{},
+				},
+			},
+		},
+	}
+	if proto.Size(common) > 0 {
+		options.CommonHttpProtocolOptions = common
+	}
+	out.TypedExtensionProtocolOptions = map[string]*anypb.Any{protocolName: d.pack(f.self, options)}
+}
+
+func (d *decoder) clusterTCP(f fields, out *cluster.Cluster) {
+	v, ok := f.get("tcp")
+	if !ok {
+		return
+	}
+	tcp := d.object(v, clusterTCPTable)
+	if v, ok := tcp.get("keepalive"); ok {
+		out.UpstreamConnectionOptions = &cluster.UpstreamConnectionOptions{TcpKeepalive: d.keepalive(v)}
+	}
+	if v, ok := tcp.get("source"); ok {
+		s, ok := d.word(v)
+		if !ok {
+			return
+		}
+		addr, err := netip.ParseAddr(s)
+		if err != nil || addr.Zone() != "" {
+			d.fail(v, "%q is no IP address", clip(s))
+			return
+		}
+		out.UpstreamBindConfig = &core.BindConfig{SourceAddress: &core.SocketAddress{
+			Address: addr.Unmap().String(), PortSpecifier: &core.SocketAddress_PortValue{},
+		}}
+	}
+}
+
+// weightOf makes the wrapper of a weight.
+func weightOf(n int64) *wrapperspb.UInt32Value { return wrapperspb.UInt32(uint32(n)) }

@@ -1,0 +1,168 @@
+package yaml
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+
+	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpoint "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+)
+
+// endpoints reads where a cluster is: a list of addresses, or DNS names.
+func (d *decoder) endpoints(f fields, out *cluster.Cluster) {
+	out.ClusterDiscoveryType = &cluster.Cluster_Type{Type: cluster.Cluster_STATIC}
+	v, ok := f.get("endpoints")
+	if !ok {
+		if f.self.isMap() {
+			f.missing("endpoints", `a list of "host:port", or {dns: "name:port"}`)
+		}
+		return
+	}
+	group := &endpoint.LocalityLbEndpoints{}
+	switch {
+	case v.scalar() && v.node.Value == "xds":
+		d.fail(v, "a control plane as the source is not supported by this version yet")
+		return
+	case v.isMap():
+		d.dns(v, out, group)
+	default:
+		for _, entry := range d.items(v) {
+			if e := d.endpoint(entry); e != nil {
+				group.LbEndpoints = append(group.LbEndpoints, e)
+			}
+		}
+	}
+	out.LoadAssignment = &endpoint.ClusterLoadAssignment{ClusterName: out.Name}
+	if len(group.LbEndpoints) > 0 {
+		out.LoadAssignment.Endpoints = []*endpoint.LocalityLbEndpoints{group}
+	}
+}
+
+// endpoint reads "host:port", or a map with an address.
+func (d *decoder) endpoint(v value) *endpoint.LbEndpoint {
+	if !v.isMap() {
+		return lbEndpoint(d.address(v))
+	}
+	f := d.object(v, endpointTable)
+	written, ok := f.get("address")
+	if !ok {
+		f.missing("address", "host:port")
+		return nil
+	}
+	out := lbEndpoint(d.address(written))
+	if out == nil {
+		return nil
+	}
+	if n, ok := f.number("weight", 1, maxWeight); ok {
+		out.LoadBalancingWeight = weightOf(n)
+	}
+	if v, ok := f.get("hostname"); ok {
+		out.GetEndpoint().Hostname, _ = d.authority(v)
+	}
+	if drain, ok := f.flag("drain"); ok && drain {
+		out.HealthStatus = core.HealthStatus_DRAINING
+	}
+	return out
+}
+
+func lbEndpoint(address *core.Address) *endpoint.LbEndpoint {
+	if address == nil {
+		return nil
+	}
+	return &endpoint.LbEndpoint{HostIdentifier: &endpoint.LbEndpoint_Endpoint{Endpoint: &endpoint.Endpoint{Address: address}}}
+}
+
+// address reads an IP address with a port.
+func (d *decoder) address(v value) *core.Address {
+	s, ok := d.word(v)
+	if !ok {
+		return nil
+	}
+	host, port, ok := d.hostPort(v, s)
+	if !ok {
+		return nil
+	}
+	addr, err := netip.ParseAddr(host)
+	switch {
+	case err == nil && addr.Zone() == "":
+		return socketAddress(addr.Unmap().String(), port, false)
+	case isHostName(host):
+		d.failHint(v, `for a name write endpoints: {dns: "`+clip(s)+`"}`, "%q is no IP address", clip(host))
+	default:
+		d.fail(v, "%q is no IP address", clip(host))
+	}
+	return nil
+}
+
+// dns reads names that are looked up.
+func (d *decoder) dns(v value, out *cluster.Cluster, group *endpoint.LocalityLbEndpoints) {
+	f := d.object(v, dnsTable)
+	kind := cluster.Cluster_STRICT_DNS
+	if mode, ok := f.choice("mode", "strict", "logical"); ok && mode == "logical" {
+		kind = cluster.Cluster_LOGICAL_DNS
+	}
+	out.ClusterDiscoveryType = &cluster.Cluster_Type{Type: kind}
+	// Envoy moves these three to an extension; they are what every control
+	// plane sends.
+	out.DnsRefreshRate = f.duration("refresh", time.Millisecond) //nolint:staticcheck // see above
+	out.RespectDnsTtl = true                                     //nolint:staticcheck // see above
+	if respect, ok := f.flag("respect_ttl"); ok {
+		out.RespectDnsTtl = respect //nolint:staticcheck // see above
+	}
+	switch word, _ := f.choice("family", "auto", "v4", "v6"); word {
+	case "v4":
+		out.DnsLookupFamily = cluster.Cluster_V4_ONLY
+	case "v6":
+		out.DnsLookupFamily = cluster.Cluster_V6_ONLY
+	}
+	names, ok := f.get("dns")
+	if !ok {
+		f.missing("dns", `a name with a port, such as "web:8080"`)
+		return
+	}
+	for _, entry := range d.oneOrMore(names) {
+		s, ok := d.word(entry)
+		if !ok {
+			continue
+		}
+		host, port, ok := d.hostPort(entry, s)
+		switch _, err := netip.ParseAddr(host); {
+		case !ok:
+		case err == nil:
+			d.failHint(entry, "addresses stand in a list: endpoints: [\""+clip(s)+"\"]", "%q is an address, not a name", clip(host))
+		case !isHostName(host):
+			d.fail(entry, "%q is no DNS name", clip(host))
+		default:
+			group.LbEndpoints = append(group.LbEndpoints, lbEndpoint(socketAddress(host, port, false)))
+		}
+	}
+	if kind == cluster.Cluster_LOGICAL_DNS && len(group.LbEndpoints) > 1 {
+		d.fail(names, "mode logical takes one name")
+	}
+	if names.isList() && len(names.node.Content) == 0 {
+		d.fail(names, "must name at least one DNS name")
+	}
+}
+
+// isHostName tells what can be looked up in DNS (RFC 1123 section 2.1, and the
+// underscores that container platforms use).
+func isHostName(s string) bool {
+	s = strings.TrimSuffix(s, ".")
+	if s == "" || len(s) > 253 {
+		return false
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for i := range len(label) {
+			c := label[i]
+			if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+				return false
+			}
+		}
+	}
+	return true
+}

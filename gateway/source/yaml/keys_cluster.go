@@ -1,0 +1,80 @@
+package yaml
+
+var clusterTable = object{"cluster", "A service that requests go to (`clusters.<name>`).", append([]key{
+	{"endpoints", either(listOf(either(aString, ref("endpoint"))), ref("dns")), "", "Addresses, or DNS names. Required.", "`type: STATIC` with `load_assignment`; DNS: see there", `["10.0.0.1:8080"]`, false},
+	{"lb", either(one("round_robin", "random", "least_request"), ref("lb")), "round_robin", "How an endpoint is chosen; all go by weight.", "`load_balancing_policy`", "least_request", false},
+	{"health", oneOrMore(ref("health")), "", "Active health checks; an endpoint is up when all say so.", "`health_checks`", "{http: /healthz}", false},
+	{"timeouts", ref("cluster timeouts"), "", "Timeouts of connections.", "see there", "{connect: 1s}", false},
+	{"limits", ref("cluster limits"), "", "Bounds over all workers.", "`circuit_breakers.thresholds`", "{connections: 1024}", false},
+	{"pool", ref("pool"), "", "Keep-alive connections.", "see there", "{idle_timeout: 30s}", false},
+	{"panic_threshold", aPercent, "0", "When less than this share of the endpoints is healthy, all are used; 0 is never.", "`common_lb_config.healthy_panic_threshold`", "50", false},
+	{"tcp", ref("cluster tcp"), "", "Socket options.", "see there", "{keepalive: {idle: 1m}}", false},
+	{"protocol", one("http/1.1"), "http/1.1", "What is spoken.", "`HttpProtocolOptions.explicit_http_config`", "http/1.1", false},
+}, notYet("tls", "outlier", "subset", "sticky", "slow_start", "filters")...)}
+
+var endpointTable = object{"endpoint", "One address.", append([]key{
+	{"address", aString, "", "`host:port`; the host is an IP address. Required.", "`Endpoint.address`", `"10.0.0.1:8080"`, false},
+	{"weight", aWhole, "1", "Its share (1 to 1000000).", "`LbEndpoint.load_balancing_weight`", "3", false},
+	{"hostname", aString, "", "Host that health checks send.", "`Endpoint.hostname`", "cart-1.internal", false},
+	{"drain", aBool, "false", "Gets no new requests.", "`LbEndpoint.health_status: DRAINING`", "true", false},
+}, notYet("zone", "priority", "standby")...)}
+
+var dnsTable = object{"dns", "Endpoints found by DNS names.", []key{
+	{"dns", oneOrMore(aString), "", "`name:port`; one name only with mode logical. Required.", "`load_assignment`", `"web:8080"`, false},
+	{"mode", one("strict", "logical"), "strict", "Every address is an endpoint, or the first address is used for new connections.", "`type: STRICT_DNS`, `LOGICAL_DNS`", "logical", false},
+	{"refresh", aDuration, "5s", "Time between look-ups when TTLs are not respected or absent; at least 1ms.", "`dns_refresh_rate`", "30s", false},
+	{"respect_ttl", aBool, "true", "Look up again when a record's TTL ends.", "`respect_dns_ttl`", "false", false},
+	{"family", one("auto", "v4", "v6"), "auto", "Addresses used.", "`dns_lookup_family: AUTO`, `V4_ONLY`, `V6_ONLY`", "v4", false},
+}}
+
+var lbTable = object{"lb", "A balancing algorithm with settings.", append([]key{
+	{"least_request", ref("least_request"), "", "The endpoint with the fewest requests under way, of some.", "`LeastRequest`", "{choices: 3}", false},
+}, notYet("peak_ewma", "maglev", "ring_hash")...)}
+
+var leastRequestTable = object{"least_request", "Settings of `least_request`.", []key{
+	{"choices", aWhole, "2", "Endpoints compared (2 to 100).", "`LeastRequest.choice_count`", "3", false},
+}}
+
+var healthTable = object{"health", "An active health check: exactly one of `http` and `tcp`.", append([]key{
+	{"http", aString, "", "Path that is asked for.", "`http_health_check.path`", "/healthz", false},
+	{"tcp", either(onlyTrue, ref("tcp check")), "", "Connect; or send and expect bytes.", "`tcp_health_check`", "true", false},
+	{"every", aDuration, "5s", "Time between checks; at least 10ms.", "`interval`", "2s", false},
+	{"timeout", aDuration, "1s", "Of one check; at least 1ms.", "`timeout`", "500ms", false},
+	{"up", aWhole, "2", "Successes in a row until an endpoint is up (1 to 1000).", "`healthy_threshold`", "1", false},
+	{"down", aWhole, "3", "Failures in a row until it is down (1 to 1000).", "`unhealthy_threshold`", "2", false},
+	{"jitter", aDuration, "0s", "Random addition to `every`.", "`interval_jitter`", "100ms", false},
+	{"host", aString, "the endpoint's hostname or address", "Host of an `http` check.", "`http_health_check.host`", "cart.internal", false},
+	{"method", aString, "GET", "Method of an `http` check.", "`http_health_check.method`", "HEAD", false},
+	{"headers", mapOf(aString), "", "Fields of an `http` check.", "`http_health_check.request_headers_to_add`", "{x-check: \"1\"}", false},
+	{"status", either(aWhole, aString), "200-299", "Accepted statuses of an `http` check, both ends in.", "`http_health_check.expected_statuses`", "200-399", false},
+	{"expect", aString, "", "Text that the first 64 KiB of the body of an `http` check must hold.", "`http_health_check.receive`", "ok", false},
+}, notYet("grpc", "rpc")...)}
+
+var tcpCheckTable = object{"tcp check", "A TCP check that talks.", []key{
+	{"send", aString, "", "Text to send.", "`tcp_health_check.send`", "PING", false},
+	{"expect", aString, "", "Text that the answer must hold.", "`tcp_health_check.receive`", "PONG", false},
+}}
+
+var clusterTimeoutsTable = object{"cluster timeouts", "Timeouts of a cluster (`timeouts`).", []key{
+	{"connect", aDuration, "5s", "Until a connection is made; at least 1ms.", "`connect_timeout`", "1s", false},
+	{"response", aDuration, "0s", "From the sent request until the response head; 0s is none.", "extension `response_timeout`", "10s", false},
+}}
+
+var clusterLimitsTable = object{"cluster limits", "Circuit breakers of a cluster (`limits`), over all workers; 0 is no limit.", []key{
+	{"connections", aWhole, "0", "Connections at once.", "`max_connections`", "1024", false},
+	{"requests", aWhole, "0", "Requests at once.", "`max_requests`", "1024", false},
+	{"pending", aWhole, "1024", "Requests that wait for a connection.", "`max_pending_requests`", "256", false},
+	{"retries", aWhole, "3", "Retries at once.", "`max_retries`", "10", false},
+}}
+
+var poolTable = object{"pool", "Keep-alive connections of a cluster.", []key{
+	{"idle", aWhole, "128", "Idle connections that each worker keeps for an endpoint.", "extension `idle_per_worker`", "32", false},
+	{"idle_timeout", aDuration, "60s", "Life of an idle connection.", "`HttpProtocolOptions.common_http_protocol_options.idle_timeout`", "30s", false},
+	{"max_requests", aWhole, "0", "Requests on one connection; 0 is no limit.", "`HttpProtocolOptions.common_http_protocol_options.max_requests_per_connection`", "1000", false},
+	{"max_age", aDuration, "0s", "Life of a connection; 0s is no limit.", "`HttpProtocolOptions.common_http_protocol_options.max_connection_duration`", "10m", false},
+}}
+
+var clusterTCPTable = object{"cluster tcp", "Socket options of upstream connections (`tcp`).", []key{
+	{"keepalive", ref("keepalive"), "", "TCP keepalive probes; none unless written.", "`upstream_connection_options.tcp_keepalive`", "{idle: 1m}", false},
+	{"source", aString, "the kernel's choice", "Local IP address to connect from.", "`upstream_bind_config.source_address`", "10.0.0.9", false},
+}}

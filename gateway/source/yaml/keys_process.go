@@ -1,0 +1,53 @@
+package yaml
+
+// topTable is the file itself: the four maps of resources, and the settings of
+// the process, which the command layers under environment and flags.
+var topTable = object{"file", "The file.", append([]key{
+	{"listeners", mapOf(ref("listener")), "", "Where clients connect.", "Listener (LDS)", "", false},
+	{"routes", mapOf(either(listOf(ref("host")), ref("route table"))), "", "Route tables.", "RouteConfiguration (RDS)", "", false},
+	{"clusters", mapOf(ref("cluster")), "", "Services that requests go to.", "Cluster, ClusterLoadAssignment (CDS, EDS)", "", false},
+	{"secrets", kind{"map", `false`}, "", "", "", "", true},
+}, processTable.keys...)}
+
+var processTable = object{"process", "Settings of the process. They have no xDS twin: a control plane configures resources, not the process that asks it.", append([]key{
+	{"mode", one("edge"), "edge", "What the process is.", "", "edge", false},
+	{"node", aString, "the host's name", "Name of this instance in logs and towards others.", "", "edge-1", false},
+	{"admin", ref("admin"), "", "The admin API.", "", `{bind: "127.0.0.1:15000"}`, false},
+	{"workers", either(one("auto"), aWhole), "auto", "Worker loops: one for each CPU that the process may use (cgroup quota respected), or a number from 1 to 1024.", "", "4", false},
+	{"pin", aBool, "false", "Bind each worker to a CPU of its own.", "", "true", false},
+	{"log", ref("log"), "", "The process's own log.", "", "{level: debug}", false},
+	{"access_log", either(one("off"), oneOrMore(ref("access_log"))), "", "Access log of listeners that have none of their own; `off` writes none.", "", "{path: /dev/stdout, format: json}", false},
+	{"drain", ref("drain"), "", "How the process ends.", "", "{timeout: 30s}", false},
+	{"limits", ref("process limits"), "", "Bounds of the process.", "", "{connections: 100000}", false},
+	{"watchdog", aDuration, "500ms", "A worker loop that is held up longer is reported with what holds it; 0s is off.", "", "1s", false},
+}, notYet("xds", "metrics", "tracing", "overload", "upgrade")...)}
+
+var adminTable = object{"admin", "The admin API.", []key{
+	{"bind", either(aString, one("off")), "127.0.0.1:15000", "Address to listen on, or `off`.", "", `"127.0.0.1:15000"`, false},
+}}
+
+var logTable = object{"log", "The process's own log.", []key{
+	{"level", one("debug", "info", "warn", "error"), "info", "Least severity that is written.", "", "debug", false},
+	{"format", one("text", "json"), "text", "Form of a line.", "", "json", false},
+	{"path", aString, "/dev/stderr", "File to append to.", "", "/var/log/longmen.log", false},
+}}
+
+var drainTable = object{"drain", "How the process ends.", []key{
+	{"timeout", aDuration, "30s", "Time that connections get to finish after SIGTERM; 0s is none.", "", "1m", false},
+}}
+
+var processLimitsTable = object{"process limits", "Bounds of the process (`limits`).", []key{
+	{"connections", aWhole, "0", "Client connections at once over all listeners; 0 is no limit.", "", "100000", false},
+	{"files", aWhole, "the hard limit", "File descriptors: the soft limit is raised to it at start (64 to 10000000).", "", "65536", false},
+}}
+
+// objects are all tables, in the order of the reference.
+var objects = []object{
+	topTable, processTable, adminTable, logTable, drainTable, processLimitsTable,
+	listenerTable, pathTable, listenerLimitsTable, listenerTimeoutsTable, minRateTable, forwardedTable, serverTable,
+	listenerTCPTable, keepaliveTable, accessLogTable,
+	routeTable, hostTable, ruleTable, matchTable, valueMatchTable, rangeTable, targetTable, byHeaderTable,
+	retryTable, backoffTable, headersTable, editsTable, rewriteTable, substitutionTable, redirectTable, respondTable,
+	clusterTable, endpointTable, dnsTable, lbTable, leastRequestTable, healthTable, tcpCheckTable,
+	clusterTimeoutsTable, clusterLimitsTable, poolTable, clusterTCPTable,
+}
