@@ -27,6 +27,7 @@ type Client struct {
 	limits *Limits
 
 	reader, writer *worker.Coroutine // who waits for bytes, and for room
+	cancelled      *stream.Error     // set by Fail
 	f              framing
 	body           reader
 	trailer        stream.Header
@@ -74,7 +75,7 @@ func (c *Client) ConnReady(worker.Events) {
 func (c *Client) Attach(s *stream.Stream) {
 	c.s = s
 	c.sent, c.bodySent, c.gotBytes, c.headDone = false, false, false, false
-	c.body.done, c.informed = false, 0
+	c.body.done, c.informed, c.cancelled = false, 0, nil
 }
 
 // Detach takes the connection from its stream and reports whether another one
@@ -84,7 +85,32 @@ func (c *Client) Detach() (reusable bool) {
 	c.s, c.reader, c.writer = nil, nil, nil
 	c.served++
 	return c.headDone && c.body.done && c.bodySent && c.IsOpen() && c.Err() == nil && !c.PeerClosed() &&
-		c.Buffered() == 0 && c.Pending() == 0 && !c.f.close && (c.minor >= 1 || c.f.keepAlive) && !c.Finished()
+		c.Buffered() == 0 && c.Pending() == 0 && c.cancelled == nil && !c.f.close && (c.minor >= 1 || c.f.keepAlive) && !c.Finished()
+}
+
+// Fail lets what waits on the connection fail with e: a time limit of this try
+// alone, which does not end the stream.
+func (c *Client) Fail(e *stream.Error) {
+	c.cancelled = e
+	if c.reader != nil {
+		c.reader.Wake()
+	}
+	if c.writer != nil {
+		c.writer.Wake()
+	}
+}
+
+func (c *Client) wait(co *worker.Coroutine) error {
+	if c.cancelled != nil {
+		return c.cancelled
+	}
+	if err := c.s.Wait(co); err != nil {
+		return err
+	}
+	if c.cancelled != nil {
+		return c.cancelled
+	}
+	return nil
 }
 
 // Served is how many streams have used the connection.
@@ -98,7 +124,7 @@ func (c *Client) WaitConnected(co *worker.Coroutine) error {
 		if err := c.Err(); err != nil {
 			return err
 		}
-		if err := c.s.Wait(co); err != nil {
+		if err := c.wait(co); err != nil {
 			return err
 		}
 	}
@@ -168,7 +194,7 @@ func (c *Client) drain(co *worker.Coroutine, stop func() bool) error {
 		if err := c.Err(); err != nil {
 			return c.failed(stream.PhaseRequestBody, err)
 		}
-		if err := c.s.Wait(co); err != nil {
+		if err := c.wait(co); err != nil {
 			return err
 		}
 	}
@@ -205,7 +231,7 @@ func (c *Client) ReadHead(co *worker.Coroutine, resp *stream.Response, asked boo
 		switch err := c.Fill(headRead); err {
 		case nil:
 		case connection.ErrWait:
-			if err := c.s.Wait(co); err != nil {
+			if err := c.wait(co); err != nil {
 				return err
 			}
 		default:
@@ -300,7 +326,7 @@ func (b *responseBody) Next(co *worker.Coroutine) ([]byte, error) {
 		case nil:
 		case connection.ErrWait:
 			c.reader = co
-			err := c.s.Wait(co)
+			err := c.wait(co)
 			c.reader = nil
 			if err != nil {
 				return nil, err
@@ -338,7 +364,7 @@ func (t *tunnelConn) Read(co *worker.Coroutine) ([]byte, error) {
 			return nil, io.EOF
 		case connection.ErrWait:
 			c.reader = co
-			err := c.s.Wait(co)
+			err := c.wait(co)
 			c.reader = nil
 			if err != nil {
 				return nil, err
@@ -362,7 +388,7 @@ func (t *tunnelConn) Write(co *worker.Coroutine, p []byte) error {
 		if err := c.Err(); err != nil {
 			return c.tunnelError(err)
 		}
-		if err := c.s.Wait(co); err != nil {
+		if err := c.wait(co); err != nil {
 			return err
 		}
 	}
