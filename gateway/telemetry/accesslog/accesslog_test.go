@@ -86,7 +86,8 @@ func TestLinesOfWorkersAreWritten(t *testing.T) {
 	d := new(destination)
 	l := logsTo(d)
 	w := writer(t, l, "a.log")
-	if writer(t, l, "a.log") != w || w.Buffer(0) != w.Buffer(0) || w.Buffer(0) == w.Buffer(1) {
+	first, again, other := w.Buffer(0), w.Buffer(0), w.Buffer(1)
+	if writer(t, l, "a.log") != w || first != again || first == other {
 		t.Fatal("a path has several writers, or a worker several buffers")
 	}
 	const lines = 5000

@@ -151,7 +151,9 @@ func (e *Exporter) Prometheus(accept string) (contentType string, body []byte, e
 	if err != nil {
 		return "", nil, err
 	}
-	format := expfmt.NegotiateIncludingOpenMetrics(http.Header{"Accept": {accept}})
+	format := expfmt.NegotiateAccept(http.Header{"Accept": {accept}},
+		expfmt.FmtText, // first, so that a person with curl ("*/*") gets text
+		expfmt.FmtOpenMetrics_1_0_0, expfmt.FmtOpenMetrics_0_0_1, expfmt.FmtProtoDelim)
 	var text bytes.Buffer
 	encoder := expfmt.NewEncoder(&text, format)
 	for _, family := range families {

@@ -100,7 +100,20 @@ func TestPrometheusText(t *testing.T) {
 	}
 }
 
-func TestOpenMetricsIsNegotiated(t *testing.T) {
+func TestFormatsAreNegotiated(t *testing.T) {
+	e := busy(t)
+	for accept, want := range map[string]string{
+		"*/*": "text/plain; version=0.0.4", "text/html": "text/plain; version=0.0.4",
+		"application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.1":  "application/openmetrics-text; version=1.0.0",
+		"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited": "application/vnd.google.protobuf",
+	} {
+		if contentType, _, err := e.Prometheus(accept); err != nil || !strings.HasPrefix(contentType, want) {
+			t.Errorf("%s is answered with %q, %v", accept, contentType, err)
+		}
+	}
+}
+
+func TestOpenMetricsEnds(t *testing.T) {
 	contentType, body, err := busy(t).Prometheus("application/openmetrics-text; version=1.0.0")
 	if err != nil {
 		t.Fatal(err)

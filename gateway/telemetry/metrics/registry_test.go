@@ -24,7 +24,7 @@ func TestWorkersAddUp(t *testing.T) {
 	two.Listener("admin").Connections.Inc()
 	one.Cluster("web").Requests.Count(200)
 
-	if one.Listener("http") != one.Listener("http") {
+	if first, again := one.Listener("http"), one.Listener("http"); first != again {
 		t.Error("a listener's stats are made anew")
 	}
 	listeners := r.Listeners()
