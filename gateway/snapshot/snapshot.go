@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"longmen/gateway/cluster"
+	"longmen/gateway/resource"
 	"longmen/gateway/router"
 	"longmen/gateway/stream"
 )
@@ -18,10 +19,13 @@ type Snapshot struct {
 	Version   string // short hash of all resources
 	Listeners []*Listener
 	// Clusters is indexed by router.ClusterRef.Slot; nil where a name is gone.
+	// A name keeps its slot in all later snapshots, even while it is gone.
 	Clusters []*cluster.Cluster
 	// ClusterSlots finds a cluster by name (for a route's cluster header).
 	ClusterSlots map[string]int
-	Warnings     []Problem
+	Warnings     resource.Problems
+
+	tables map[string]*table // by path: "routes.public", "listeners.http.routes"
 }
 
 // Listener is one compiled listener.
@@ -33,6 +37,9 @@ type Listener struct {
 	Socket Socket
 	HTTP   HTTP
 	Routes *router.Table
+	// RoutesName is the name of the route table, "" when its routes stand in
+	// the listener itself.
+	RoutesName string
 }
 
 // Socket are the options that need the listening socket opened anew when they

@@ -1,0 +1,267 @@
+package snapshot
+
+import (
+	"net/netip"
+	"time"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	leastrequest "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/least_request/v3"
+	random "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/random/v3"
+	roundrobin "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/round_robin/v3"
+	upstreams "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	"google.golang.org/protobuf/proto"
+
+	"longmen/gateway/cluster"
+	"longmen/gateway/resource"
+)
+
+// Defaults of clusters.
+const (
+	defaultConnectTimeout  = 5 * time.Second
+	defaultPending         = 1024
+	defaultRetries         = 3
+	defaultIdle            = 128
+	defaultPoolIdleTimeout = 60 * time.Second
+	defaultDNSRefresh      = 5 * time.Second
+	defaultDNSMinRefresh   = time.Second
+	defaultChoices         = 2
+)
+
+// httpOptions is where a cluster has its HTTP settings.
+const httpOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+// cluster compiles one Cluster and its endpoints.
+func (c *compiler) cluster(cl *clusterv3.Cluster) cluster.Config {
+	at := join("clusters", cl.GetName())
+	c.only(at, cl, "name", "type", "eds_cluster_config", "connect_timeout", "lb_policy", "load_balancing_policy",
+		"least_request_lb_config", "load_assignment", "health_checks", "circuit_breakers", "typed_extension_protocol_options",
+		"dns_refresh_rate", "respect_dns_ttl", "dns_lookup_family", "dns_resolvers", "common_lb_config",
+		"upstream_connection_options", "upstream_bind_config", "transport_socket", "metadata")
+	if cl.GetTransportSocket() != nil {
+		c.fail(join(at, "tls"), "TLS is not supported by this version yet")
+	}
+	assignment := c.assignment(at, cl)
+	out := cluster.Config{
+		Name:           cl.GetName(),
+		Origin:         c.place(at),
+		Hash:           hash(cl, assignment),
+		Choices:        defaultChoices,
+		ConnectTimeout: c.positive(join(at, "timeouts.connect"), cl.GetConnectTimeout(), defaultConnectTimeout),
+		Limits:         cluster.Limits{Pending: defaultPending, Retries: defaultRetries},
+		Pool:           cluster.Pool{Idle: defaultIdle, IdleTimeout: defaultPoolIdleTimeout},
+	}
+	c.discovery(at, cl, &out)
+	out.Endpoints = c.endpoints(at, assignment, out.Discovery)
+	c.balance(at, cl, &out)
+	c.commonBalance(at, cl.GetCommonLbConfig(), &out)
+	for i, check := range cl.GetHealthChecks() {
+		where := join(at, "health")
+		if len(cl.GetHealthChecks()) > 1 {
+			where = item(where, i)
+		}
+		out.Health = append(out.Health, c.health(where, check))
+	}
+	c.limits(join(at, "limits"), cl.GetCircuitBreakers(), &out.Limits)
+	c.protocolOptions(at, cl, &out)
+	c.upstreamTCP(at, cl, &out.TCP)
+	c.clusterExtension(at, cl.GetMetadata(), &out)
+	return out
+}
+
+func (c *compiler) discovery(at resource.Path, cl *clusterv3.Cluster, out *cluster.Config) {
+	switch cl.GetType() {
+	case clusterv3.Cluster_STATIC, clusterv3.Cluster_EDS:
+		out.Discovery = cluster.Static
+	case clusterv3.Cluster_STRICT_DNS:
+		out.Discovery = cluster.StrictDNS
+	case clusterv3.Cluster_LOGICAL_DNS:
+		out.Discovery = cluster.LogicalDNS
+	default:
+		c.fail(at, "Cluster.type: %v is not supported by this version yet", cl.GetType())
+	}
+	where := join(at, "endpoints")
+	dns := &out.DNS
+	dns.Refresh = c.positive(join(where, "refresh"), cl.GetDnsRefreshRate(), defaultDNSRefresh)
+	dns.MinRefresh = defaultDNSMinRefresh
+	dns.RespectTTL = cl.GetRespectDnsTtl()
+	switch cl.GetDnsLookupFamily() {
+	case clusterv3.Cluster_AUTO, clusterv3.Cluster_ALL:
+		dns.Family = cluster.AutoFamily
+	case clusterv3.Cluster_V4_ONLY:
+		dns.Family = cluster.V4Only
+	case clusterv3.Cluster_V6_ONLY:
+		dns.Family = cluster.V6Only
+	default:
+		c.fail(where, "Cluster.dns_lookup_family: %v is not supported by this version yet", cl.GetDnsLookupFamily())
+	}
+	for _, address := range cl.GetDnsResolvers() {
+		if resolver, _, ok := c.address(join(where, "resolvers"), address); ok {
+			dns.Resolvers = append(dns.Resolvers, resolver)
+		}
+	}
+	if out.Discovery == cluster.Static && (cl.GetDnsRefreshRate() != nil || cl.GetRespectDnsTtl() || cl.GetDnsLookupFamily() != clusterv3.Cluster_AUTO || len(cl.GetDnsResolvers()) > 0) {
+		c.fail(where, "DNS settings without DNS: the endpoints are static")
+	}
+}
+
+// balance reads the algorithm: load_balancing_policy, or the older lb_policy.
+func (c *compiler) balance(at resource.Path, cl *clusterv3.Cluster, out *cluster.Config) {
+	at = join(at, "lb")
+	if policy := cl.GetLoadBalancingPolicy(); policy != nil {
+		c.only(at, policy, "policies")
+		if len(policy.GetPolicies()) == 0 {
+			c.fail(at, "LoadBalancingPolicy.policies is empty")
+			return
+		}
+		// The list is in order of preference; the first that is understood counts.
+		first := policy.GetPolicies()[0]
+		c.only(at, first, "typed_extension_config")
+		c.policy(at, first.GetTypedExtensionConfig(), out)
+		return
+	}
+	switch cl.GetLbPolicy() {
+	case clusterv3.Cluster_ROUND_ROBIN:
+		out.Balance = cluster.RoundRobin
+	case clusterv3.Cluster_RANDOM:
+		out.Balance = cluster.Random
+	case clusterv3.Cluster_LEAST_REQUEST:
+		out.Balance = cluster.LeastRequest
+		if l := cl.GetLeastRequestLbConfig(); l != nil {
+			c.only(at, l, "choice_count")
+			out.Choices = c.number(at, l.GetChoiceCount(), 2, 100, defaultChoices)
+		}
+	default:
+		c.fail(at, "%v is not supported by this version yet", cl.GetLbPolicy())
+	}
+	if cl.GetLeastRequestLbConfig() != nil && cl.GetLbPolicy() != clusterv3.Cluster_LEAST_REQUEST {
+		c.fail(at, "Cluster.least_request_lb_config without lb_policy LEAST_REQUEST")
+	}
+}
+
+func (c *compiler) policy(at resource.Path, config *core.TypedExtensionConfig, out *cluster.Config) {
+	c.only(at, config, "name", "typed_config")
+	packed := config.GetTypedConfig()
+	if packed == nil {
+		c.fail(at, "TypedExtensionConfig.typed_config is missing")
+		return
+	}
+	var least leastrequest.LeastRequest
+	var m proto.Message
+	switch {
+	case packed.MessageIs(&least):
+		m, out.Balance = &least, cluster.LeastRequest
+	case packed.MessageIs(&random.Random{}):
+		m, out.Balance = &random.Random{}, cluster.Random
+	default:
+		m, out.Balance = &roundrobin.RoundRobin{}, cluster.RoundRobin
+	}
+	if !c.unpack(at, packed, m) {
+		return
+	}
+	if m != proto.Message(&least) {
+		c.only(at, m)
+		return
+	}
+	c.only(at, &least, "choice_count")
+	out.Choices = c.number(at, least.GetChoiceCount(), 2, 100, defaultChoices)
+}
+
+func (c *compiler) commonBalance(at resource.Path, l *clusterv3.Cluster_CommonLbConfig, out *cluster.Config) {
+	if l == nil {
+		return
+	}
+	c.only(at, l, "healthy_panic_threshold")
+	if p := l.GetHealthyPanicThreshold(); p != nil {
+		if p.GetValue() < 0 || p.GetValue() > 100 || p.GetValue() != float64(int(p.GetValue())) {
+			c.fail(join(at, "panic_threshold"), "%v %%: must be a whole number from 0 to 100", p.GetValue())
+			return
+		}
+		out.PanicThreshold = int(p.GetValue())
+	}
+}
+
+// limits reads the circuit breakers of the default priority, the only one.
+func (c *compiler) limits(at resource.Path, b *clusterv3.CircuitBreakers, out *cluster.Limits) {
+	if b == nil {
+		return
+	}
+	c.only(at, b, "thresholds")
+	if len(b.GetThresholds()) > 1 {
+		c.fail(at, "%d thresholds: exactly one, of the default priority, is supported by this version", len(b.GetThresholds()))
+	}
+	for _, t := range b.GetThresholds() {
+		if t.GetRetryBudget() != nil {
+			c.fail(join(at, "retries"), "a retry budget in percent is not supported by this version yet")
+		}
+		c.only(at, t, "max_connections", "max_pending_requests", "max_requests", "max_retries", "retry_budget")
+		const most = 1<<31 - 1
+		out.Connections = c.number(join(at, "connections"), t.GetMaxConnections(), 0, most, out.Connections)
+		out.Pending = c.number(join(at, "pending"), t.GetMaxPendingRequests(), 0, most, out.Pending)
+		out.Requests = c.number(join(at, "requests"), t.GetMaxRequests(), 0, most, out.Requests)
+		out.Retries = c.number(join(at, "retries"), t.GetMaxRetries(), 0, most, out.Retries)
+	}
+}
+
+// protocolOptions reads the HTTP settings of the connections.
+func (c *compiler) protocolOptions(at resource.Path, cl *clusterv3.Cluster, out *cluster.Config) {
+	for name, packed := range cl.GetTypedExtensionProtocolOptions() {
+		var options upstreams.HttpProtocolOptions
+		if name != httpOptions {
+			c.fail(at, "Cluster.typed_extension_protocol_options[%q] is not supported by this version yet", name)
+			continue
+		}
+		if !c.unpack(at, packed, &options) {
+			continue
+		}
+		c.only(at, &options, "common_http_protocol_options", "explicit_http_config")
+		if explicit := options.GetExplicitHttpConfig(); explicit != nil {
+			if explicit.GetHttp2ProtocolOptions() != nil {
+				c.fail(join(at, "protocol"), "HTTP/2 is not supported by this version yet")
+			} else if explicit.GetHttp3ProtocolOptions() != nil {
+				c.fail(join(at, "protocol"), "HTTP/3 is not supported by this version yet")
+			}
+			if h1 := explicit.GetHttpProtocolOptions(); h1 != nil {
+				c.only(at, h1, "enable_trailers")
+			}
+		}
+		if o := options.GetCommonHttpProtocolOptions(); o != nil {
+			where := join(at, "pool")
+			c.only(where, o, "idle_timeout", "max_connection_duration", "max_requests_per_connection")
+			out.Pool.IdleTimeout = c.positive(join(where, "idle_timeout"), o.GetIdleTimeout(), out.Pool.IdleTimeout)
+			out.Pool.MaxAge = c.duration(join(where, "max_age"), o.GetMaxConnectionDuration(), 0)
+			out.Pool.MaxRequests = c.number(join(where, "max_requests"), o.GetMaxRequestsPerConnection(), 0, 1<<31-1, 0)
+		}
+	}
+}
+
+func (c *compiler) upstreamTCP(at resource.Path, cl *clusterv3.Cluster, out *cluster.TCP) {
+	if o := cl.GetUpstreamConnectionOptions(); o != nil {
+		c.only(at, o, "tcp_keepalive")
+		if k := o.GetTcpKeepalive(); k != nil {
+			out.KeepaliveIdle, out.KeepaliveInterval, out.KeepaliveProbes = c.keepalive(at, k)
+		}
+	}
+	if b := cl.GetUpstreamBindConfig(); b != nil {
+		where := join(at, "tcp.source")
+		c.only(where, b, "source_address")
+		c.only(where, b.GetSourceAddress(), "address")
+		source, err := netip.ParseAddr(b.GetSourceAddress().GetAddress())
+		if err != nil {
+			c.fail(where, "%q is no IP address", b.GetSourceAddress().GetAddress())
+		}
+		out.Source = source.Unmap()
+	}
+}
+
+func (c *compiler) clusterExtension(at resource.Path, metadata *core.Metadata, out *cluster.Config) {
+	s := c.extension(at, metadata, resource.ClusterExtension)
+	s.count("idle_per_worker", 0, 1<<20, &out.Pool.Idle)
+	maxAge := out.Pool.MaxAge
+	s.duration("max_age", 0, &maxAge)
+	if out.Pool.MaxAge == 0 {
+		out.Pool.MaxAge = maxAge
+	}
+	s.duration("response_timeout", 0, &out.ResponseTimeout)
+	s.done()
+}

@@ -1,0 +1,187 @@
+package snapshot
+
+import (
+	"maps"
+	"slices"
+
+	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+
+	"longmen/gateway/cluster"
+	"longmen/gateway/resource"
+	"longmen/gateway/router"
+)
+
+// Defaults are what resources leave to the process. They must be the same for
+// all snapshots of a chain.
+type Defaults struct {
+	// AccessLog serves the listeners that name none and do not switch it off.
+	AccessLog []AccessLog
+}
+
+// Compile is Defaults.Compile without any defaults.
+func Compile(set *resource.Set, previous *Snapshot) (*Snapshot, resource.Problems) {
+	return Defaults{}.Compile(set, previous)
+}
+
+// Compile checks a set and makes a snapshot of it, which shares what is equal
+// with previous (nil for the first). It goes on after a problem and reports all
+// of them, sorted by place; the snapshot is nil if one of them is an error.
+//
+// The path of a problem begins with the name of the resource that it is about
+// ("clusters.cart"), so that a source that can refuse resources one by one
+// knows which ones are wrong.
+func (d Defaults) Compile(set *resource.Set, previous *Snapshot) (*Snapshot, resource.Problems) {
+	if previous == nil {
+		previous = &Snapshot{}
+	}
+	c := &compiler{set: set, previous: previous, defaults: d}
+	for _, secret := range set.Secrets {
+		c.fail(join("secrets", secret.GetName()), "secrets are not supported by this version yet")
+	}
+	c.slots = assignSlots(set, previous)
+	c.references()
+	configs := make([]cluster.Config, len(set.Clusters))
+	for i, cl := range set.Clusters {
+		configs[i] = c.cluster(cl)
+	}
+	next := &Snapshot{
+		Version:      version(set),
+		ClusterSlots: c.slots,
+		tables:       map[string]*table{},
+	}
+	for _, t := range set.Routes {
+		c.table(next, join("routes", t.GetName()), t)
+	}
+	for _, l := range set.Listeners {
+		next.Listeners = append(next.Listeners, c.shareListener(next, l))
+	}
+	c.problems.Sort()
+	if len(c.problems.Errors()) > 0 {
+		return nil, c.problems
+	}
+	next.Clusters = c.shareClusters(configs)
+	next.Warnings = c.problems
+	return next, c.problems
+}
+
+// assignSlots gives every cluster name the slot that it has had before, or the
+// next free one.
+func assignSlots(set *resource.Set, previous *Snapshot) map[string]int {
+	slots := maps.Clone(previous.ClusterSlots)
+	if slots == nil {
+		slots = map[string]int{}
+	}
+	for _, cl := range set.Clusters {
+		if _, ok := slots[cl.GetName()]; !ok {
+			slots[cl.GetName()] = len(slots)
+		}
+	}
+	return slots
+}
+
+// shareClusters fills the slots: with the cluster of before where nothing has
+// changed, so that its endpoints' health and its connections stay.
+func (c *compiler) shareClusters(configs []cluster.Config) []*cluster.Cluster {
+	clusters := make([]*cluster.Cluster, len(c.slots))
+	for _, config := range configs {
+		slot := c.slots[config.Name]
+		if slot < len(c.previous.Clusters) {
+			if old := c.previous.Clusters[slot]; old != nil && old.Config().Hash == config.Hash {
+				clusters[slot] = old
+				continue
+			}
+		}
+		clusters[slot] = cluster.New(&config)
+	}
+	return clusters
+}
+
+// table is a compiled RouteConfiguration and what it was made of.
+type table struct {
+	hash     uint64 // of the resource and of the places that its routes carry
+	routes   *router.Table
+	problems resource.Problems // warnings that were found
+}
+
+// table compiles a RouteConfiguration, or takes the one of before if nothing,
+// not even the places that routes carry for the log, has changed.
+func (c *compiler) table(next *Snapshot, at resource.Path, t *route.RouteConfiguration) *router.Table {
+	key := hash(t) ^ c.placesHash(at, t)
+	if old := c.previous.tables[string(at)]; old != nil && old.hash == key {
+		next.tables[string(at)] = old
+		c.problems = append(c.problems, old.problems...)
+		return old.routes
+	}
+	before := len(c.problems)
+	hosts := c.hosts(at, t)
+	routes, problems := router.New(hosts)
+	c.routerProblems(at, problems, before)
+	next.tables[string(at)] = &table{hash: key, routes: routes, problems: slices.Clone(c.problems[before:])}
+	return routes
+}
+
+// routerProblems takes over what the router found in a table, but for parts that
+// were refused since the problem with index before.
+func (c *compiler) routerProblems(at resource.Path, problems []router.Problem, before int) {
+	refused := map[resource.Path]bool{}
+	for _, p := range c.problems[before:] {
+		refused[p.Path] = true
+	}
+	for _, p := range problems {
+		where := item(at, p.Host)
+		if p.Route >= 0 {
+			where = item(join(where, "rules"), p.Route)
+		}
+		if p.Field != "" {
+			where = join(where, p.Field)
+		}
+		if refused[where] {
+			continue
+		}
+		out := c.set.Origins.Problem(where, where, "%s", p.Text)
+		out.Hint, out.Warning = p.Hint, p.Warning
+		c.report(out)
+	}
+}
+
+// placesHash is of the places of a table's hosts and rules.
+func (c *compiler) placesHash(at resource.Path, t *route.RouteConfiguration) uint64 {
+	var text []byte
+	add := func(at resource.Path) {
+		text = append(append(text, c.place(at)...), 0)
+	}
+	for i, host := range t.GetVirtualHosts() {
+		add(item(at, i))
+		for j := range host.GetRoutes() {
+			add(item(join(item(at, i), "rules"), j))
+		}
+	}
+	return digest(text)
+}
+
+// shareListener compiles a listener; the one of before is taken if all of it,
+// its routes too, is the same.
+func (c *compiler) shareListener(next *Snapshot, l *listener.Listener) *Listener {
+	out := c.listener(l)
+	at := join(join("listeners", l.GetName()), "routes")
+	switch m := peekManager(l); {
+	case m == nil: // reported
+	case m.GetRouteConfig() != nil:
+		out.Routes = c.table(next, at, m.GetRouteConfig())
+	case m.GetRds() != nil:
+		c.only(at, m.GetRds(), "route_config_name", "config_source") // where it comes from is the source's business
+		out.RoutesName = m.GetRds().GetRouteConfigName()
+		if t := next.tables[string(join("routes", out.RoutesName))]; t != nil {
+			out.Routes = t.routes
+		}
+	default:
+		c.fail(at, "HttpConnectionManager.route_specifier is missing")
+	}
+	for _, old := range c.previous.Listeners {
+		if old.Name == out.Name && old.Hash == out.Hash && old.Origin == out.Origin && old.Routes == out.Routes && old.RoutesName == out.RoutesName {
+			return old
+		}
+	}
+	return out
+}

@@ -1,0 +1,59 @@
+package snapshot
+
+import (
+	"fmt"
+
+	"longmen/gateway/resource"
+)
+
+// compiler reads one set and collects everything that is wrong with it.
+type compiler struct {
+	set      *resource.Set
+	previous *Snapshot // never nil
+	defaults Defaults
+	problems resource.Problems
+
+	slots map[string]int // of every cluster name that the chain of snapshots has seen
+}
+
+// fail reports an error about the part at; it stands where that part was written.
+func (c *compiler) fail(at resource.Path, format string, args ...any) {
+	c.report(c.set.Origins.Problem(at, at, format, args...))
+}
+
+// failHint is fail with what was probably meant.
+func (c *compiler) failHint(at resource.Path, hint, format string, args ...any) {
+	p := c.set.Origins.Problem(at, at, format, args...)
+	p.Hint = hint
+	c.report(p)
+}
+
+// warn reports what is odd but can be served.
+func (c *compiler) warn(at resource.Path, hint, format string, args ...any) {
+	p := c.set.Origins.Problem(at, at, format, args...)
+	p.Hint, p.Warning = hint, true
+	c.report(p)
+}
+
+func (c *compiler) report(p resource.Problem) { c.problems = append(c.problems, p) }
+
+// place is where a part was written, as routes and clusters carry it.
+func (c *compiler) place(at resource.Path) string { return c.set.Origins.Find(at).String() }
+
+// line says where a part was written in a text about another part: "line 17",
+// or its whole place when that is not known or in another file.
+func (c *compiler) line(at, from resource.Path) string {
+	here, there := c.set.Origins.Find(from), c.set.Origins.Find(at)
+	if there.Line > 0 && there.File == here.File {
+		return fmt.Sprintf("line %d", there.Line)
+	}
+	return there.String()
+}
+
+// didYouMean is the hint for a name that is none of the candidates.
+func didYouMean(name string, candidates []string) string {
+	if near, ok := resource.Nearest(name, candidates); ok {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return ""
+}

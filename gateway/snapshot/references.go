@@ -1,0 +1,189 @@
+package snapshot
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+
+	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+
+	"longmen/gateway/resource"
+)
+
+// names checks that every resource of a kind has a name of its own, and gives
+// the place of each.
+func names[T interface{ GetName() string }](c *compiler, kind resource.Path, list []T) map[string]resource.Path {
+	found := map[string]resource.Path{}
+	for i, r := range list {
+		at := join(kind, r.GetName())
+		switch _, twice := found[r.GetName()]; {
+		case r.GetName() == "":
+			c.fail(item(kind, i), "the name is missing")
+		case twice:
+			c.fail(at, "%q is there twice", r.GetName())
+		}
+		found[r.GetName()] = at
+	}
+	return found
+}
+
+// references checks the names by which resources refer to each other, and finds
+// what nothing refers to. It is made anew for each snapshot, whatever is shared
+// with the one before.
+func (c *compiler) references() {
+	names(c, "listeners", c.set.Listeners)
+	tables := names(c, "routes", c.set.Routes)
+	clusters := names(c, "clusters", c.set.Clusters)
+	usedTables, usedClusters := map[string]bool{}, map[string]bool{}
+	anyCluster := false // a header names the cluster: all may be used
+
+	use := func(at resource.Path, table *route.RouteConfiguration) {
+		if c.clustersOf(at, table, clusters, usedClusters) {
+			anyCluster = true
+		}
+	}
+	for _, l := range c.set.Listeners {
+		at := join(join("listeners", l.GetName()), "routes")
+		switch m := peekManager(l); {
+		case m.GetRouteConfig() != nil:
+			use(at, m.GetRouteConfig())
+		case m.GetRds() != nil:
+			name := m.GetRds().GetRouteConfigName()
+			usedTables[name] = true
+			if _, ok := tables[name]; !ok && !c.refused(join("routes", name)) {
+				c.failHint(at, c.nearest(at, name, tables, usedTables), "no routes named %q", name)
+			}
+		}
+	}
+	if len(c.set.Listeners) == 0 && !c.refused("listeners") {
+		c.warn("", "", "no listener: nothing is served")
+	}
+	for _, table := range c.set.Routes {
+		use(join("routes", table.GetName()), table)
+	}
+	for _, table := range c.set.Routes {
+		if !usedTables[table.GetName()] {
+			c.warn(tables[table.GetName()], "", "no listener uses these routes")
+		}
+	}
+	for _, cl := range c.set.Clusters {
+		if !usedClusters[cl.GetName()] && !anyCluster {
+			c.warn(clusters[cl.GetName()], "", "no rule uses this cluster")
+		}
+	}
+	c.binding()
+}
+
+// clustersOf checks the clusters that a table names. It reports whether a rule
+// takes the name from a header.
+func (c *compiler) clustersOf(at resource.Path, table *route.RouteConfiguration, clusters map[string]resource.Path, used map[string]bool) bool {
+	fromHeader := false
+	check := func(rule resource.Path, part resource.Path, name string) {
+		used[name] = true
+		if _, ok := clusters[name]; !ok && name != "" && !c.refused(join("clusters", name)) {
+			p := c.set.Origins.Problem(join(rule, "to"), part, "no cluster named %q", name)
+			p.Hint = c.nearest(part, name, clusters, used)
+			c.report(p)
+		}
+	}
+	for i, host := range table.GetVirtualHosts() {
+		for j, rule := range host.GetRoutes() {
+			where := item(join(item(at, i), "rules"), j)
+			switch to := rule.GetRoute().GetClusterSpecifier().(type) {
+			case *route.RouteAction_Cluster:
+				if to.Cluster == "" {
+					c.fail(join(where, "to"), "the name of the cluster is empty")
+				}
+				check(where, join(where, "to"), to.Cluster)
+			case *route.RouteAction_WeightedClusters:
+				for _, w := range to.WeightedClusters.GetClusters() {
+					check(where, join(join(where, "to"), w.GetName()), w.GetName())
+				}
+			case *route.RouteAction_ClusterHeader:
+				fromHeader = true
+			}
+		}
+	}
+	return fromHeader
+}
+
+// refused reports whether a resource stands in the source but was wrong there:
+// that has been reported, and what refers to it is not to blame.
+func (c *compiler) refused(at resource.Path) bool {
+	_, written := c.set.Origins[at]
+	return written
+}
+
+// nearest is the hint for a name that is not there: the one that was probably
+// meant, and where it stands. That one counts as used.
+func (c *compiler) nearest(at resource.Path, name string, there map[string]resource.Path, used map[string]bool) string {
+	near, ok := resource.Nearest(name, slices.Sorted(maps.Keys(there)))
+	if !ok {
+		return ""
+	}
+	used[near] = true
+	if line := c.line(there[near], at); line != "" {
+		return fmt.Sprintf("did you mean %q (%s)?", near, line)
+	}
+	return fmt.Sprintf("did you mean %q?", near)
+}
+
+// peekManager decodes a listener's HttpConnectionManager, nil if it has none.
+// What is wrong with it is reported where it is compiled.
+func peekManager(l *listener.Listener) *hcm.HttpConnectionManager {
+	for _, chain := range append(slices.Clone(l.GetFilterChains()), l.GetDefaultFilterChain()) {
+		for _, filter := range chain.GetFilters() {
+			var m hcm.HttpConnectionManager
+			if filter.GetTypedConfig().MessageIs(&m) && filter.GetTypedConfig().UnmarshalTo(&m) == nil {
+				return &m
+			}
+		}
+	}
+	return nil
+}
+
+// binding refuses two listeners on one address and port. Every address of one
+// family conflicts with the unspecified address of that family.
+func (c *compiler) binding() {
+	type bound struct {
+		at     resource.Path
+		bind   netip.AddrPort
+		compat bool // "::" takes IPv4 too
+	}
+	all := map[uint16][]bound{}    // by port
+	quiet := &compiler{set: c.set} // the addresses themselves are checked elsewhere
+	for _, l := range c.set.Listeners {
+		addresses := 1 + len(l.GetAdditionalAddresses())
+		for i := range addresses {
+			at, address := join(join("listeners", l.GetName()), "bind"), l.GetAddress()
+			if addresses > 1 {
+				at = item(at, i)
+			}
+			if i > 0 {
+				address = l.GetAdditionalAddresses()[i-1].GetAddress()
+			}
+			bind, compat, ok := quiet.address(at, address)
+			if !ok {
+				continue
+			}
+			for _, other := range all[bind.Port()] {
+				if collide(bind.Addr(), compat, other.bind.Addr(), other.compat) {
+					c.fail(at, "%s is taken by %s (%s)", bind, other.at, c.line(other.at, at))
+					break
+				}
+			}
+			all[bind.Port()] = append(all[bind.Port()], bound{at, bind, compat})
+		}
+	}
+}
+
+// collide reports whether both addresses cannot be bound to one port.
+func collide(a netip.Addr, aBoth bool, b netip.Addr, bBoth bool) bool {
+	covers := func(wide netip.Addr, both bool, other netip.Addr) bool {
+		return wide.IsUnspecified() && (wide.Is4() == other.Is4() || both)
+	}
+	return a == b || covers(a, aBoth, b) || covers(b, bBoth, a)
+}
