@@ -1,0 +1,239 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"longmen/gateway/cluster"
+	"longmen/gateway/stream"
+	"longmen/gateway/telemetry/metrics"
+	"longmen/gateway/worker"
+)
+
+var (
+	errNoEndpoint  = errors.New("no healthy endpoint")
+	errNoOther     = errors.New("no endpoint is left to try")
+	errConnections = errors.New("the cluster's limit of connections is reached, and so is that of waiting requests")
+	errRemoved     = errors.New("the cluster was removed")
+)
+
+// pollEvery is how often a stream that waits for a connection looks whether
+// another worker has freed one.
+const pollEvery = 20 * time.Millisecond
+
+// Acquire gives the stream a connection to an endpoint that is not among
+// tried: an idle one, or a new one, which it waits for. fresh asks for a new
+// one. The stream is attached to it; Release gives it back.
+func (c *Cluster) Acquire(s *stream.Stream, co *worker.Coroutine, tried []*cluster.Endpoint, fresh bool) (*Conn, error) {
+	pended := false
+	for {
+		if c.closed {
+			return nil, c.unavailable(stream.NoCluster, errRemoved)
+		}
+		c.refresh()
+		p, err := c.pick(tried)
+		if err != nil {
+			return nil, err
+		}
+		if !fresh {
+			if conn := p.takeIdle(); conn != nil {
+				c.attach(conn, s)
+				return conn, nil
+			}
+		}
+		if c.shared.TryConnection() {
+			return c.dial(s, co, p)
+		}
+		if !pended && !c.shared.TryPending() {
+			c.Stats.Overflows[metrics.LimitPending].Inc()
+			return nil, c.unavailable(stream.UpstreamOverflow, errConnections)
+		}
+		if !pended {
+			pended = true
+			shared := c.shared
+			c.Stats.RequestsPending.Inc()
+			defer func() {
+				shared.ReleasePending()
+				c.Stats.RequestsPending.Dec()
+			}()
+		}
+		if err := c.await(s, co); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// pick chooses an endpoint that is not among tried.
+func (c *Cluster) pick(tried []*cluster.Endpoint) (*pool, error) {
+	var i int
+	if len(tried) == 0 {
+		i = c.balancer.Pick(nil)
+	} else {
+		i = c.pickOther(tried)
+	}
+	switch {
+	case i >= 0:
+		return c.usable[i], nil
+	case len(c.usable) == 0:
+		return nil, c.unavailable(stream.NoHealthyUpstream, errNoEndpoint)
+	}
+	return nil, c.unavailable(stream.UpstreamRetryLimit, errNoOther)
+}
+
+func (c *Cluster) pickOther(tried []*cluster.Endpoint) int {
+	return c.balancer.Pick(func(i int) bool {
+		for _, e := range tried {
+			if c.usable[i].endpoint == e {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// takeIdle returns the idle connection that was used last, or nil.
+func (p *pool) takeIdle() *Conn {
+	for conn := p.idle; conn != nil; conn = p.idle {
+		if conn.MayRead() || conn.Err() != nil {
+			// Its end was reported in this very turn.
+			conn.discard()
+			continue
+		}
+		conn.take()
+		return conn
+	}
+	return nil
+}
+
+func (c *Cluster) attach(conn *Conn, s *stream.Stream) {
+	conn.Attach(s)
+	conn.pool.active++
+	if c.config.Balance == cluster.LeastRequest {
+		conn.pool.endpoint.Active.Add(1)
+	}
+	c.Stats.RequestsActive.Inc()
+}
+
+// done ends what attach began.
+func (c *Cluster) done(e *cluster.Endpoint) {
+	if c.config.Balance == cluster.LeastRequest {
+		e.Active.Add(-1)
+	}
+	c.Stats.RequestsActive.Dec()
+}
+
+// await waits until a connection may have become free.
+func (c *Cluster) await(s *stream.Stream, co *worker.Coroutine) error {
+	c.waiting = append(c.waiting, co)
+	c.worker.loop.ArmBy(&c.poll, pollEvery)
+	err := s.Wait(co)
+	for i, w := range c.waiting {
+		if w == co {
+			c.waiting = append(c.waiting[:i], c.waiting[i+1:]...)
+			break
+		}
+	}
+	return err
+}
+
+func (c *Cluster) unavailable(flag stream.Flag, cause error) *stream.Error {
+	return &stream.Error{Side: stream.Upstream, Phase: stream.PhasePick, Flag: flag, Status: 503,
+		Cause: fmt.Errorf("cluster %s: %w", c.config.Name, cause)}
+}
+
+// dial makes a new connection and waits for it. A unit of the limit of
+// connections is taken already.
+func (c *Cluster) dial(s *stream.Stream, co *worker.Coroutine, p *pool) (*Conn, error) {
+	l := c.worker.loop
+	address := p.endpoint.Address()
+	conn := &Conn{pool: p, shared: c.shared, born: l.Now()}
+	conn.timer.Init(conn)
+	fd, err := connect(address, &c.config.TCP)
+	if err == nil {
+		if err = conn.Open(l, fd, c.worker.limits, conn); err != nil {
+			unix.Close(fd)
+		}
+	}
+	c.Stats.Connections.Inc()
+	if err != nil {
+		c.shared.ReleaseConnection()
+		return nil, c.connectFailed(p.endpoint, err)
+	}
+	c.Stats.ConnectionsActive.Inc()
+	c.attach(conn, s)
+	conn.connecting = true
+	l.Arm(&conn.timer, c.config.ConnectTimeout)
+	err = conn.WaitConnected(co)
+	conn.connecting = false
+	l.Disarm(&conn.timer)
+	if err == nil {
+		c.Stats.ConnectDuration.Observe(l.Now() - conn.born)
+		return conn, nil
+	}
+	conn.Release()
+	var e *stream.Error
+	if errors.As(err, &e) {
+		if e.Phase == stream.PhaseConnect {
+			e.Cause = fmt.Errorf("%s: %w", address, e.Cause)
+			p.endpoint.ReportConnectFailure(l.Wall())
+		}
+		return nil, e
+	}
+	return nil, c.connectFailed(p.endpoint, err)
+}
+
+func (c *Cluster) connectFailed(e *cluster.Endpoint, cause error) *stream.Error {
+	c.Stats.ConnectFailures.Inc()
+	e.ReportConnectFailure(c.worker.loop.Wall())
+	return &stream.Error{Side: stream.Upstream, Phase: stream.PhaseConnect, Flag: stream.UpstreamConnectFailure, Status: 503,
+		Cause: fmt.Errorf("%s: %w", e.Address(), cause)}
+}
+
+// connect makes a socket and begins to connect it.
+func connect(to netip.AddrPort, tcp *cluster.TCP) (int, error) {
+	family := unix.AF_INET
+	if to.Addr().Is6() {
+		family = unix.AF_INET6
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	if err != nil {
+		return -1, fmt.Errorf("socket: %w", err)
+	}
+	// Options that cannot be set make a slower connection, not a wrong one.
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if tcp.KeepaliveIdle > 0 {
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, seconds(tcp.KeepaliveIdle))
+		if tcp.KeepaliveInterval > 0 {
+			unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, seconds(tcp.KeepaliveInterval))
+		}
+		if tcp.KeepaliveProbes > 0 {
+			unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, tcp.KeepaliveProbes)
+		}
+	}
+	if tcp.Source.IsValid() {
+		unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+		if err := unix.Bind(fd, sockaddr(netip.AddrPortFrom(tcp.Source, 0))); err != nil {
+			unix.Close(fd)
+			return -1, fmt.Errorf("bind %s: %w", tcp.Source, err)
+		}
+	}
+	if err := unix.Connect(fd, sockaddr(to)); err != nil && err != unix.EINPROGRESS {
+		unix.Close(fd)
+		return -1, fmt.Errorf("connect: %w", err)
+	}
+	return fd, nil
+}
+
+func seconds(d time.Duration) int { return max(1, int((d+time.Second-1)/time.Second)) }
+
+func sockaddr(a netip.AddrPort) unix.Sockaddr {
+	if ip := a.Addr().Unmap(); ip.Is4() {
+		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: ip.As4()}
+	}
+	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
+}

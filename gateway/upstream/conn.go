@@ -1,0 +1,131 @@
+package upstream
+
+import (
+	"errors"
+	"time"
+
+	"longmen/gateway/cluster"
+	"longmen/gateway/protocol/http1"
+	"longmen/gateway/stream"
+	"longmen/gateway/worker"
+)
+
+// Conn is a connection to an endpoint.
+type Conn struct {
+	http1.Client
+	pool       *pool
+	shared     *cluster.Cluster // whose limit it counts against
+	next, prev *Conn            // in the pool's list of idle ones
+	timer      worker.Timer
+	born       int64
+	idling     bool
+	connecting bool
+	pooled     bool // it carried a stream before the present one
+}
+
+var (
+	errConnectTimeout = errors.New("connecting took too long")
+	errAwaitTimeout   = errors.New("the endpoint did not answer in time")
+)
+
+// Endpoint is where the connection goes.
+func (c *Conn) Endpoint() *cluster.Endpoint { return c.pool.endpoint }
+
+// Pooled reports whether the connection carried streams before: the endpoint
+// may have closed it just now.
+func (c *Conn) Pooled() bool { return c.pooled }
+
+// ClientIdle is told that the endpoint closed an idle connection, or sent
+// something on it unasked.
+func (c *Conn) ClientIdle(*http1.Client) {
+	if c.idling {
+		c.discard()
+	}
+}
+
+// Expire ends a connect that lasts too long, a wait for a response head, or an
+// idle connection's time.
+func (c *Conn) Expire(*worker.Timer) {
+	switch {
+	case c.idling:
+		c.discard()
+	case c.connecting:
+		c.pool.cluster.Stats.ConnectTimeouts.Inc()
+		c.Fail(&stream.Error{Side: stream.Upstream, Phase: stream.PhaseConnect, Flag: stream.UpstreamConnectFailure, Status: 504, Cause: errConnectTimeout})
+	default:
+		c.Fail(&stream.Error{Side: stream.Upstream, Phase: stream.PhaseResponseHead, Flag: stream.UpstreamTimeout, Status: 504, Sent: true, Cause: errAwaitTimeout})
+	}
+}
+
+// AwaitHead bounds the wait for the response head from now on.
+func (c *Conn) AwaitHead(d time.Duration) { c.loop().Arm(&c.timer, d) }
+
+// HeadCame ends what AwaitHead began.
+func (c *Conn) HeadCame() { c.loop().Disarm(&c.timer) }
+
+func (c *Conn) loop() *worker.Loop { return c.pool.cluster.worker.loop }
+
+// Release gives the connection back after its stream. It is kept for another
+// one when its state, the cluster's settings and its endpoint allow it.
+func (c *Conn) Release() {
+	p := c.pool
+	config := p.cluster.config
+	p.active--
+	p.cluster.done(p.endpoint)
+	c.pooled = true
+	limits := &config.Pool
+	keep := c.Detach() && !p.cluster.closed && !p.endpoint.Gone() && p.count < limits.Idle &&
+		(limits.MaxRequests == 0 || c.Served() < limits.MaxRequests) &&
+		(limits.MaxAge == 0 || c.loop().Now()-c.born < int64(limits.MaxAge))
+	if !keep {
+		c.destroy()
+		return
+	}
+	c.idling = true
+	c.next = p.idle
+	if c.next != nil {
+		c.next.prev = c
+	}
+	p.idle = c
+	p.count++
+	p.cluster.Stats.ConnectionsIdle.Inc()
+	c.loop().Arm(&c.timer, limits.IdleTimeout)
+	if len(p.cluster.waiting) > 0 {
+		p.cluster.waiting[0].Wake()
+	}
+}
+
+// take removes an idle connection from its pool's list.
+func (c *Conn) take() {
+	p := c.pool
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		p.idle = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
+	c.next, c.prev, c.idling = nil, nil, false
+	p.count--
+	p.cluster.Stats.ConnectionsIdle.Dec()
+	c.loop().Disarm(&c.timer)
+}
+
+// discard closes an idle connection.
+func (c *Conn) discard() {
+	c.take()
+	c.destroy()
+}
+
+// destroy closes the connection and gives back its unit of the limit.
+func (c *Conn) destroy() {
+	c.loop().Drop(&c.timer)
+	c.Close()
+	c.shared.ReleaseConnection()
+	cl := c.pool.cluster
+	cl.Stats.ConnectionsActive.Dec()
+	if len(cl.waiting) > 0 {
+		cl.waiting[0].Wake()
+	}
+}
