@@ -118,6 +118,7 @@ type RegexRewrite struct {
 	Pattern      string
 	Substitution string         // \1 … \9 are groups, \0 the whole match, \\ a backslash
 	compiled     *regexp.Regexp // set by New
+	template     string         // Substitution in the form of package regexp; set by New
 }
 
 // Redirect answers with a Location made from the request's URL.
