@@ -1,0 +1,199 @@
+package yaml
+
+import (
+	"encoding/hex"
+	"strconv"
+
+	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpoint "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	least "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/least_request/v3"
+	upstream "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	yaml "go.yaml.in/yaml/v4"
+
+	"longmen/gateway/resource"
+)
+
+func (e *encoder) cluster(c *cluster.Cluster) *mapping {
+	out := &mapping{}
+	values, err := resource.Extended(c.GetMetadata(), resource.ClusterExtension)
+	values = e.extended("cluster", c.GetName(), values, err)
+	out.put("endpoints", endpointsNode(c))
+	for _, policy := range c.GetLoadBalancingPolicy().GetPolicies() {
+		e.balance(out, policy.GetTypedExtensionConfig())
+	}
+	var checks []*yaml.Node
+	for _, check := range c.GetHealthChecks() {
+		checks = append(checks, healthMap(check).node())
+	}
+	if len(checks) > 0 {
+		out.put("health", list(checks...))
+	}
+	timeouts := &mapping{}
+	timeouts.duration("connect", c.GetConnectTimeout())
+	timeouts.value("response", values, "response_timeout")
+	out.sub("timeouts", timeouts)
+	for _, t := range c.GetCircuitBreakers().GetThresholds() {
+		limits := &mapping{}
+		limits.number("connections", t.GetMaxConnections())
+		limits.number("requests", t.GetMaxRequests())
+		limits.number("pending", t.GetMaxPendingRequests())
+		limits.number("retries", t.GetMaxRetries())
+		out.put("limits", limits.node())
+	}
+	e.pool(out, c, values)
+	if t := c.GetCommonLbConfig().GetHealthyPanicThreshold(); t != nil {
+		out.word("panic_threshold", strconv.FormatFloat(t.GetValue(), 'f', -1, 64)+"%")
+	}
+	tcp := &mapping{}
+	if k := c.GetUpstreamConnectionOptions().GetTcpKeepalive(); k != nil {
+		tcp.put("keepalive", keepaliveNode(k))
+	}
+	tcp.word("source", c.GetUpstreamBindConfig().GetSourceAddress().GetAddress())
+	out.sub("tcp", tcp)
+	return out
+}
+
+func (e *encoder) balance(out *mapping, config *core.TypedExtensionConfig) {
+	switch config.GetName() {
+	case "envoy.load_balancing_policies.round_robin":
+		out.word("lb", "round_robin")
+	case "envoy.load_balancing_policies.random":
+		out.word("lb", "random")
+	case "envoy.load_balancing_policies.least_request":
+		l := &least.LeastRequest{}
+		if err := config.GetTypedConfig().UnmarshalTo(l); err != nil {
+			e.fail("%s: %w", config.GetName(), err)
+		}
+		if l.GetChoiceCount() == nil {
+			out.word("lb", "least_request")
+			return
+		}
+		settings, lb := &mapping{}, &mapping{}
+		settings.number("choices", l.GetChoiceCount())
+		lb.put("least_request", settings.node())
+		out.put("lb", lb.node())
+	}
+}
+
+func (e *encoder) pool(out *mapping, c *cluster.Cluster, values resource.Values) {
+	options := &upstream.HttpProtocolOptions{}
+	packed, ok := c.GetTypedExtensionProtocolOptions()[protocolName]
+	if ok {
+		if err := packed.UnmarshalTo(options); err != nil {
+			e.fail("cluster %q: %w", c.GetName(), err)
+		}
+		out.word("protocol", "http/1.1")
+	}
+	common := options.GetCommonHttpProtocolOptions()
+	pool := &mapping{}
+	pool.value("idle", values, "idle_per_worker")
+	pool.duration("idle_timeout", common.GetIdleTimeout())
+	pool.number("max_requests", common.GetMaxRequestsPerConnection())
+	pool.duration("max_age", common.GetMaxConnectionDuration())
+	out.sub("pool", pool)
+}
+
+func endpointsNode(c *cluster.Cluster) *yaml.Node {
+	var all []*endpoint.LbEndpoint
+	for _, group := range c.GetLoadAssignment().GetEndpoints() {
+		all = append(all, group.GetLbEndpoints()...)
+	}
+	if c.GetType() == cluster.Cluster_STRICT_DNS || c.GetType() == cluster.Cluster_LOGICAL_DNS {
+		return dnsMap(c, all).node()
+	}
+	var nodes []*yaml.Node
+	for _, e := range all {
+		address := hostPortText(e.GetEndpoint().GetAddress())
+		draining := e.GetHealthStatus() == core.HealthStatus_DRAINING
+		if e.GetLoadBalancingWeight() == nil && e.GetEndpoint().GetHostname() == "" && !draining {
+			nodes = append(nodes, text(address))
+			continue
+		}
+		out := &mapping{}
+		out.put("address", text(address))
+		out.number("weight", e.GetLoadBalancingWeight())
+		out.word("hostname", e.GetEndpoint().GetHostname())
+		if draining {
+			out.put("drain", truth(true))
+		}
+		nodes = append(nodes, out.node())
+	}
+	return list(nodes...)
+}
+
+func dnsMap(c *cluster.Cluster, all []*endpoint.LbEndpoint) *mapping {
+	out := &mapping{}
+	var names []string
+	for _, e := range all {
+		names = append(names, hostPortText(e.GetEndpoint().GetAddress()))
+	}
+	if len(names) == 1 {
+		out.word("dns", names[0])
+	} else {
+		out.put("dns", texts(names))
+	}
+	if c.GetType() == cluster.Cluster_LOGICAL_DNS {
+		out.word("mode", "logical")
+	}
+	out.duration("refresh", c.GetDnsRefreshRate()) //nolint:staticcheck // see dns
+	if !c.GetRespectDnsTtl() {                     //nolint:staticcheck // see dns
+		out.put("respect_ttl", truth(false))
+	}
+	switch c.GetDnsLookupFamily() {
+	case cluster.Cluster_V4_ONLY:
+		out.word("family", "v4")
+	case cluster.Cluster_V6_ONLY:
+		out.word("family", "v6")
+	}
+	return out
+}
+
+func healthMap(check *core.HealthCheck) *mapping {
+	out := &mapping{}
+	switch checker := check.GetHealthChecker().(type) {
+	case *core.HealthCheck_HttpHealthCheck_:
+		httpCheckMap(out, checker.HttpHealthCheck)
+	case *core.HealthCheck_TcpHealthCheck_:
+		talk := &mapping{}
+		talk.word("send", payloadText(checker.TcpHealthCheck.GetSend()))
+		for _, receive := range checker.TcpHealthCheck.GetReceive() {
+			talk.word("expect", payloadText(receive))
+		}
+		if len(talk.content) == 0 {
+			out.put("tcp", truth(true))
+		}
+		out.sub("tcp", talk)
+	}
+	out.duration("every", check.GetInterval())
+	out.duration("timeout", check.GetTimeout())
+	out.number("up", check.GetHealthyThreshold())
+	out.number("down", check.GetUnhealthyThreshold())
+	out.duration("jitter", check.GetIntervalJitter())
+	return out
+}
+
+func httpCheckMap(out *mapping, check *core.HealthCheck_HttpHealthCheck) {
+	out.word("http", check.GetPath())
+	out.word("host", check.GetHost())
+	if check.GetMethod() != core.RequestMethod_METHOD_UNSPECIFIED {
+		out.word("method", check.GetMethod().String())
+	}
+	headers := &mapping{}
+	for _, option := range check.GetRequestHeadersToAdd() {
+		headers.put(option.GetHeader().GetKey(), text(option.GetHeader().GetValue()))
+	}
+	out.sub("headers", headers)
+	for _, r := range check.GetExpectedStatuses() {
+		out.word("status", strconv.FormatInt(r.GetStart(), 10)+"-"+strconv.FormatInt(r.GetEnd()-1, 10))
+	}
+	for _, receive := range check.GetReceive() {
+		out.word("expect", payloadText(receive))
+	}
+}
+
+// payloadText reads hexadecimal; what is none is found when the text is read back.
+func payloadText(p *core.HealthCheck_Payload) string {
+	raw, _ := hex.DecodeString(p.GetText())
+	return string(raw)
+}
