@@ -1,0 +1,184 @@
+package cluster
+
+import (
+	"cmp"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"longmen/gateway/cluster/health"
+)
+
+// Endpoint is one address of a cluster. It lives as long as the address is
+// among the cluster's, through new resolutions and configurations, and with it
+// its health and every worker's connections to it.
+type Endpoint struct {
+	// ID is a small number, unique among the endpoints of the cluster that are
+	// not gone: an index for a worker's table of pools. When an endpoint is
+	// gone, a later one may get its ID, so a table must hold the Endpoint too
+	// and compare it:
+	//
+	//	pool := pools[e.ID]
+	//	if pool == nil || pool.endpoint != e {
+	//		pool = newPool(e) // the other one's endpoint is gone
+	//	}
+	ID uint32
+
+	// Active is the number of requests under way over all workers. Only
+	// clusters that balance by LeastRequest need it counted.
+	Active atomic.Int64
+
+	key     key
+	address atomic.Pointer[netip.AddrPort]
+	config  atomic.Pointer[EndpointConfig]
+	gone    atomic.Bool
+	health  atomic.Pointer[Health]
+
+	connectFailures    atomic.Uint64
+	lastConnectFailure atomic.Int64 // Unix nanoseconds
+
+	// Under the cluster's mutex:
+	checks  []*health.Check
+	states  []health.State // one for each of Config.Health
+	wasDown bool           // what unchecked states stand for, after the checks themselves changed
+}
+
+// key tells endpoints apart: by address, or with LogicalDNS by name and port.
+type key struct {
+	address netip.AddrPort
+	name    string
+}
+
+// HealthState is what the active checks say of an endpoint.
+type HealthState = health.State
+
+// Health is what is known of an endpoint's health.
+type Health struct {
+	Healthy bool        // may be used
+	State   HealthState // unchecked endpoints are taken for healthy
+	Since   time.Time   // when Healthy changed last; zero: never
+	Reason  string      // what the last deciding check found
+}
+
+// Address is where new connections go. It changes during an endpoint's life
+// only with LogicalDNS.
+func (e *Endpoint) Address() netip.AddrPort { return *e.address.Load() }
+
+// Config is the endpoint's current configuration. Endpoints of one DNS name
+// share it.
+func (e *Endpoint) Config() *EndpointConfig { return e.config.Load() }
+
+// Hostname is the name that stands for the endpoint in a Host field; "" when
+// only its address is known.
+func (e *Endpoint) Hostname() string {
+	config := e.Config()
+	if config.Hostname != "" {
+		return config.Hostname
+	}
+	if _, err := netip.ParseAddr(config.Host); err == nil {
+		return ""
+	}
+	return config.Host
+}
+
+// Gone tells that the endpoint is not the cluster's any more, forever: its idle
+// connections are to be closed, and those in use when they become idle.
+func (e *Endpoint) Gone() bool { return e.gone.Load() }
+
+// Healthy tells whether the active checks allow its use.
+func (e *Endpoint) Healthy() bool { return e.health.Load().Healthy }
+
+// Health says more than Healthy.
+func (e *Endpoint) Health() Health { return *e.health.Load() }
+
+// ReportConnectFailure notes that a connection could not be made.
+func (e *Endpoint) ReportConnectFailure(now time.Time) {
+	e.connectFailures.Add(1)
+	e.lastConnectFailure.Store(now.UnixNano())
+}
+
+// ConnectFailures is how often ReportConnectFailure was called, and when last
+// (zero: never).
+func (e *Endpoint) ConnectFailures() (count uint64, last time.Time) {
+	if at := e.lastConnectFailure.Load(); at != 0 {
+		last = time.Unix(0, at)
+	}
+	return e.connectFailures.Load(), last
+}
+
+// weight is the share of requests, at least 1.
+func (e *Endpoint) weight() uint32 { return max(e.Config().Weight, 1) }
+
+// forget makes all checks unchecked, as the checks are others now. Until the
+// first of them has finished the endpoint stays what it was.
+func (e *Endpoint) forget(checks int) {
+	e.wasDown = checks > 0 && !e.Healthy()
+	e.states = make([]health.State, checks)
+	e.judge(time.Now(), e.Health().Reason)
+}
+
+// judge draws the conclusion from the states of the checks.
+func (e *Endpoint) judge(now time.Time, reason string) {
+	last := e.health.Load()
+	next := &Health{Healthy: true, State: health.Up, Reason: reason, Since: last.Since}
+	for _, state := range e.states {
+		if state == health.Down || state == health.Unchecked && e.wasDown {
+			next.Healthy = false
+		}
+		switch {
+		case state == health.Down:
+			next.State = health.Down
+		case state == health.Unchecked && next.State == health.Up:
+			next.State = health.Unchecked
+		}
+	}
+	if len(e.states) == 0 {
+		next.State = health.Unchecked
+	}
+	if next.Healthy != last.Healthy {
+		next.Since = now
+	}
+	e.health.Store(next)
+}
+
+// checked tells whether every check has finished once.
+func (e *Endpoint) checked() bool {
+	for _, state := range e.states {
+		if state == health.Unchecked {
+			return false
+		}
+	}
+	return true
+}
+
+// ids hands out numbers. It reuses those of endpoints that are gone, so they
+// stay below the largest number of endpoints that ever were there at once.
+type ids struct {
+	free []uint32
+	next uint32
+}
+
+func (i *ids) take() uint32 {
+	if last := len(i.free) - 1; last >= 0 {
+		id := i.free[last]
+		i.free = i.free[:last]
+		return id
+	}
+	i.next++
+	return i.next - 1
+}
+
+func (i *ids) put(id uint32) { i.free = append(i.free, id) }
+
+func newEndpoint(id uint32, k key, address netip.AddrPort, config *EndpointConfig, checks int) *Endpoint {
+	e := &Endpoint{ID: id, key: k, states: make([]health.State, checks)}
+	e.address.Store(&address)
+	e.config.Store(config)
+	e.health.Store(&Health{Healthy: true})
+	return e
+}
+
+// String names the endpoint in logs.
+func (e *Endpoint) String() string {
+	return cmp.Or(e.key.name, e.key.address.String())
+}

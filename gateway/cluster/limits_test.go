@@ -1,0 +1,90 @@
+package cluster
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// Four workers never hold more than the limit, and nothing is lost.
+func TestLimits(t *testing.T) {
+	config := &Config{Limits: Limits{Connections: 1, Pending: 2, Requests: 3, Retries: 4}}
+	c := New(config)
+	for _, l := range []struct {
+		name    string
+		try     func() bool
+		release func()
+		max     int64
+	}{
+		{"connections", c.TryConnection, c.ReleaseConnection, 1},
+		{"pending", c.TryPending, c.ReleasePending, 2},
+		{"requests", c.TryRequest, c.ReleaseRequest, 3},
+		{"retries", c.TryRetry, c.ReleaseRetry, 4},
+	} {
+		var held, most, got atomic.Int64
+		var workers sync.WaitGroup
+		for range 4 {
+			workers.Go(func() {
+				for range 2000 {
+					if !l.try() {
+						continue
+					}
+					got.Add(1)
+					if n := held.Add(1); n > most.Load() {
+						most.Store(n)
+					}
+					held.Add(-1)
+					l.release()
+				}
+			})
+		}
+		workers.Wait()
+		if most.Load() > l.max || got.Load() == 0 {
+			t.Errorf("%s: %d held at once, limit %d, got %d", l.name, most.Load(), l.max, got.Load())
+		}
+		for range l.max {
+			if !l.try() {
+				t.Errorf("%s: less than the limit was given", l.name)
+			}
+		}
+		if l.try() {
+			t.Errorf("%s: more than the limit was given", l.name)
+		}
+	}
+	if connections, pending, requests, retries := c.InUse(); connections != 1 || pending != 2 || requests != 3 || retries != 4 {
+		t.Errorf("in use: %d %d %d %d", connections, pending, requests, retries)
+	}
+}
+
+func TestLimitsAreInherited(t *testing.T) {
+	limited := func(n int) *Cluster { return New(&Config{Limits: Limits{Requests: n}}) }
+	used := func(c *Cluster) int64 { _, _, requests, _ := c.InUse(); return requests }
+
+	first := limited(2)
+	if !first.TryRequest() || !first.TryRequest() {
+		t.Fatal("no requests")
+	}
+	second := limited(3)
+	second.Inherit(first)
+	if !second.TryRequest() || second.TryRequest() {
+		t.Errorf("requests under way do not count after a reload: %d", used(second))
+	}
+	unlimited := limited(0)
+	unlimited.Inherit(second)
+	if !unlimited.TryRequest() || used(unlimited) != 0 {
+		t.Error("no limit limits")
+	}
+	fourth := limited(1)
+	fourth.Inherit(unlimited)
+	unlimited.ReleaseRequest()
+	for range 2 {
+		first.ReleaseRequest()
+	}
+	second.ReleaseRequest()
+	if used(first) != 0 || used(second) != 0 || used(fourth) != 0 {
+		t.Errorf("left over: %d %d %d", used(first), used(second), used(fourth))
+	}
+	if !fourth.TryRequest() || fourth.TryRequest() {
+		t.Error("the limit of one is not one")
+	}
+}
