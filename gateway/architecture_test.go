@@ -27,9 +27,10 @@ connection:          worker
 stream:              worker
 protocol/http1:      worker connection stream
 filter:              worker stream
-cluster:
+cluster:             cluster/balance cluster/dns cluster/health
 cluster/balance:
-cluster/health:      cluster
+cluster/dns:
+cluster/health:
 router:              stream cluster
 upstream:            worker connection stream cluster cluster/balance protocol/*
 proxy:               worker stream filter router cluster upstream
