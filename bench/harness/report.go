@@ -13,9 +13,11 @@ import (
 
 // Report is all that was measured.
 type Report struct {
-	Options Options      `json:"-"`
-	Cases   []CaseResult `json:"cases"`
-	Notes   []string     `json:"notes"`
+	Options  Options      `json:"-"`
+	Machine  string       `json:"machine"`
+	Versions []string     `json:"versions"`
+	Cases    []CaseResult `json:"cases"`
+	Notes    []string     `json:"notes"`
 }
 
 // JSON writes every sample to a file.
@@ -42,6 +44,10 @@ func (r *Report) Errors() (n uint64) {
 // Print writes the tables of medians.
 func (r *Report) Print(w io.Writer) {
 	o := r.Options
+	fmt.Fprintln(w, r.Machine)
+	for _, v := range r.Versions {
+		fmt.Fprintln(w, v)
+	}
 	fmt.Fprintf(w, "\nMedians of %d runs of %v each. CPUs: proxy %s, client %s, origin %s; %d worker(s) a proxy.\n",
 		o.Reps, o.Duration, cpuList(o.Layout.Proxy), cpuList(o.Layout.Client), cpuList(o.Layout.Origin), o.Workers)
 	fmt.Fprintln(w, "× is the ratio to the better of nginx and HAProxy in the same case.")

@@ -67,7 +67,12 @@ func Run(ctx context.Context, o Options, root string) (report *Report, err error
 		return nil, err
 	}
 	defer stop()
-	report = &Report{Options: o}
+	report = &Report{Options: o, Machine: machine()}
+	for _, p := range b.selected() {
+		if v, err := p.Version(ctx); err == nil && v != "" {
+			report.Versions = append(report.Versions, v)
+		}
+	}
 	for _, c := range o.Cases {
 		fmt.Fprintf(o.Log, "%s: %s\n", c.Name, c.About)
 		r, err := b.measure(ctx, c)

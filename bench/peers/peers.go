@@ -4,6 +4,7 @@ package peers
 
 import (
 	"bufio"
+	"context"
 	"embed"
 	"fmt"
 	"net/netip"
@@ -55,6 +56,7 @@ type Peer struct {
 	Name   string
 	Real   bool     // routes, logs and counts, so that its cost compares
 	Binary string   // a path, or a name to be looked up
+	asks   string   // argument that prints its version, if any
 	ready  string   // path on the admin port that answers 200 once it serves
 	config []string // the templates, the main one first
 	args   func(p Peer, s Site, config string) []string
@@ -69,13 +71,13 @@ func All(longmen, floor string) []Peer {
 			args: func(_ Peer, _ Site, config string) []string { return []string{"run", "-c", config} },
 		},
 		{
-			Name: "nginx", Real: true, Binary: "nginx", ready: "/stub_status", config: []string{"nginx.conf"},
+			Name: "nginx", Real: true, Binary: "nginx", asks: "-v", ready: "/stub_status", config: []string{"nginx.conf"},
 			args: func(_ Peer, s Site, config string) []string {
 				return []string{"-p", s.Dir, "-c", config, "-e", filepath.Join(s.Dir, "nginx.error.log")}
 			},
 		},
 		{
-			Name: "haproxy", Real: true, Binary: "haproxy", ready: "/metrics", config: []string{"haproxy.cfg", "haproxy.map"},
+			Name: "haproxy", Real: true, Binary: "haproxy", asks: "-v", ready: "/metrics", config: []string{"haproxy.cfg", "haproxy.map"},
 			args: func(_ Peer, _ Site, config string) []string { return []string{"-q", "-db", "-f", config} },
 		},
 		{
@@ -90,13 +92,7 @@ func All(longmen, floor string) []Peer {
 // Command writes the peer's configuration into the site's directory and
 // returns the command that runs it in the foreground.
 func (p Peer) Command(s Site) (*exec.Cmd, error) {
-	path, err := exec.LookPath(p.Binary)
-	if err != nil && !strings.Contains(p.Binary, "/") {
-		// Debian keeps daemons where an ordinary user's PATH does not look.
-		if sbin, lookErr := exec.LookPath("/usr/sbin/" + p.Binary); lookErr == nil {
-			path, err = sbin, nil
-		}
-	}
+	path, err := p.path()
 	if err != nil {
 		return nil, err
 	}
@@ -111,6 +107,35 @@ func (p Peer) Command(s Site) (*exec.Cmd, error) {
 		}
 	}
 	return exec.Command(path, p.args(p, s, config)...), nil
+}
+
+func (p Peer) path() (string, error) {
+	path, err := exec.LookPath(p.Binary)
+	if err != nil && !strings.Contains(p.Binary, "/") {
+		// Debian keeps daemons where an ordinary user's PATH does not look.
+		if sbin, lookErr := exec.LookPath("/usr/sbin/" + p.Binary); lookErr == nil {
+			return sbin, nil
+		}
+	}
+	return path, err
+}
+
+// Version is the first line that an installed peer prints of itself; empty for
+// one that is built from this repository.
+func (p Peer) Version(ctx context.Context) (string, error) {
+	if p.asks == "" {
+		return "", nil
+	}
+	path, err := p.path()
+	if err != nil {
+		return "", err
+	}
+	out, err := exec.CommandContext(ctx, path, p.asks).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w", p.Name, p.asks, err)
+	}
+	first, _, _ := strings.Cut(string(out), "\n")
+	return first, nil
 }
 
 // ReadyURL answers 200 once the peer serves; empty where there is none.

@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"errors"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -78,7 +79,13 @@ func TestPeersAcceptTheirConfigs(t *testing.T) {
 func TestMissingPeer(t *testing.T) {
 	p := All("longmen", "floor")[1]
 	p.Binary = "no-such-proxy"
-	if _, err := p.Command(site(t)); err == nil {
-		t.Error("a proxy that is not installed must be an error")
+	if _, err := p.Command(site(t)); !errors.Is(err, exec.ErrNotFound) {
+		t.Errorf("a proxy that is not installed: %v", err)
+	}
+	if _, err := p.Version(t.Context()); !errors.Is(err, exec.ErrNotFound) {
+		t.Errorf("the version of a proxy that is not installed: %v", err)
+	}
+	if v, err := All("longmen", "floor")[0].Version(t.Context()); v != "" || err != nil {
+		t.Errorf("the version of what is built here: %q, %v", v, err)
 	}
 }
