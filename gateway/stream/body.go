@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"errors"
 	"io"
 
 	"longmen/gateway/worker"
@@ -20,9 +21,16 @@ type Body interface {
 	// returns the same bytes.
 	Buffered() (piece []byte, last bool)
 
+	// Stop ends the pulling: a Next that waits, and every later one, returns
+	// ErrStopped. What is left of the body is the codec's business again.
+	Stop()
+
 	// Trailer is the trailer section after io.EOF, nil when there is none.
 	Trailer() *Header
 }
+
+// ErrStopped is returned by a Body that was stopped.
+var ErrStopped = errors.New("stream: the body is not wanted any more")
 
 // Tunnel is a raw byte stream in both directions: what a connection becomes
 // after 101 Switching Protocols or a successful CONNECT.
@@ -59,6 +67,9 @@ func (b *Bytes) Next(*worker.Coroutine) ([]byte, error) {
 
 // Buffered returns all that is left.
 func (b *Bytes) Buffered() ([]byte, bool) { return b.rest, true }
+
+// Stop drops what is left.
+func (b *Bytes) Stop() { b.rest = nil }
 
 // Trailer is nil.
 func (b *Bytes) Trailer() *Header { return nil }

@@ -104,12 +104,43 @@ type Stream struct {
 
 	ID     uint64 // unique within the worker
 	failed *Error // set by Abort
+	reply  Bytes  // the body of Respond
+	arena  []byte // what Room gives out
 }
 
 // SetIdle sets IdleTimeout.
 func (s *Stream) SetIdle(d time.Duration) {
 	s.IdleTimeout = d
 	s.Loop.ArmBy(s.IdleTimer, d)
+}
+
+// Room returns an empty slice with room for n bytes, which live as long as the
+// stream does.
+func (s *Stream) Room(n int) []byte {
+	used := len(s.arena)
+	if cap(s.arena)-used < n {
+		s.arena, used = make([]byte, 0, max(n, 2<<10)), 0
+	}
+	s.arena = s.arena[:used+n]
+	return s.arena[used : used : used+n]
+}
+
+// Respond fills s.Response with a local reply: its status, and a body that must
+// not change while the stream lives. An empty contentType with a body means
+// text/plain.
+func (s *Stream) Respond(status int, contentType string, body []byte) *Response {
+	r := &s.Response
+	r.Reset()
+	r.Status = status
+	if len(body) > 0 {
+		if contentType == "" {
+			contentType = "text/plain; charset=utf-8"
+		}
+		r.Header.AddString("content-type", contentType)
+		s.reply = Bytes{body}
+		r.Body, r.Length = &s.reply, int64(len(body))
+	}
+	return r
 }
 
 // Informer takes informational (1xx) responses.
@@ -165,5 +196,10 @@ func (s *Stream) Reset() {
 	s.Response.Reset()
 	s.Co, s.Informational, s.End, s.failed = nil, nil, nil, nil
 	s.IdleTimeout = 0
+	s.reply = Bytes{}
+	s.arena = s.arena[:0]
+	if cap(s.arena) > 16<<10 {
+		s.arena = nil
+	}
 	s.Record = Record{}
 }

@@ -143,15 +143,12 @@ func (c *Client) Send(o *Outgoing, body []byte) {
 }
 
 // SendBody carries the request's body as fast as it comes and the endpoint
-// takes it. stop is asked after each wait.
-func (c *Client) SendBody(co *worker.Coroutine, stop func() bool) error {
+// takes it. It returns stream.ErrStopped when the body was stopped.
+func (c *Client) SendBody(co *worker.Coroutine) error {
 	r := &c.s.Request
 	chunked := r.Length < 0
 	for {
 		p, err := r.Body.Next(co)
-		if stop() {
-			return nil
-		}
 		if err == io.EOF {
 			break
 		}
@@ -169,7 +166,7 @@ func (c *Client) SendBody(co *worker.Coroutine, stop func() bool) error {
 			c.Write(p)
 		}
 		if c.Pending() > highWater {
-			if err := c.drain(co, stop); err != nil || stop() {
+			if err := c.drain(co); err != nil {
 				return err
 			}
 		}
@@ -186,11 +183,11 @@ func (c *Client) SendBody(co *worker.Coroutine, stop func() bool) error {
 	return nil
 }
 
-func (c *Client) drain(co *worker.Coroutine, stop func() bool) error {
+func (c *Client) drain(co *worker.Coroutine) error {
 	c.Flush()
 	c.writer = co
 	defer func() { c.writer = nil }()
-	for c.Pending() > lowWater && !stop() {
+	for c.Pending() > lowWater {
 		if err := c.Err(); err != nil {
 			return c.failed(stream.PhaseRequestBody, err)
 		}
@@ -342,6 +339,9 @@ func (b *responseBody) Next(co *worker.Coroutine) ([]byte, error) {
 
 // Buffered returns what is at hand of the body.
 func (b *responseBody) Buffered() ([]byte, bool) { return b.body.buffered() }
+
+// Stop does nothing: a response's body is pulled by the coroutine that stops.
+func (b *responseBody) Stop() {}
 
 // Trailer is the trailer section, nil when there was none.
 func (b *responseBody) Trailer() *stream.Header { return b.body.fields() }

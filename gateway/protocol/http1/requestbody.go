@@ -23,6 +23,9 @@ func (b *requestBody) Next(co *worker.Coroutine) ([]byte, error) {
 		st.goOn()
 	}
 	for {
+		if st.bodyStopped {
+			return nil, stream.ErrStopped
+		}
 		p, m := r.peek()
 		switch {
 		case m != nil:
@@ -68,6 +71,14 @@ func (st *serverStream) bodyError(status int, flag stream.Flag, cause error) *st
 
 // Buffered returns what is at hand of the body.
 func (b *requestBody) Buffered() ([]byte, bool) { return b.body.buffered() }
+
+// Stop ends the pulling.
+func (b *requestBody) Stop() {
+	b.bodyStopped = true
+	if b.bodyWaiter != nil {
+		b.bodyWaiter.Wake()
+	}
+}
 
 // Trailer is the trailer section, nil when there was none.
 func (b *requestBody) Trailer() *stream.Header { return b.body.fields() }

@@ -30,6 +30,7 @@ type serverStream struct {
 	headSent    bool
 	continued   bool // 100 Continue was sent
 	tunneling   bool
+	bodyStopped bool // nobody pulls the request body any more
 }
 
 // What the output of a connection may hold before its writer waits, and down
@@ -58,7 +59,7 @@ func (p *Streams) put(st *serverStream) {
 	st.conn, st.cfg = nil, nil
 	st.bodyWaiter, st.writeWaiter = nil, nil
 	st.bodySince, st.writeSince, st.bodyBegan, st.sendBegan = 0, 0, 0, 0
-	st.headSent, st.continued, st.tunneling = false, false, false
+	st.headSent, st.continued, st.tunneling, st.bodyStopped = false, false, false, false
 	if len(p.free) < keepStreams {
 		p.free = append(p.free, st)
 		st.Loop.Disarm(&st.timer)

@@ -1,0 +1,232 @@
+package proxy
+
+import (
+	"errors"
+	"slices"
+
+	"longmen/gateway/protocol/http1"
+	"longmen/gateway/router"
+	"longmen/gateway/snapshot"
+	"longmen/gateway/stream"
+	"longmen/gateway/upstream"
+)
+
+// Edge is what one listener does to every request, on one worker, with one
+// snapshot: it makes the path canonical, adds the forwarding fields, finds the
+// route and does what the route says.
+type Edge struct {
+	proxy    *Proxy
+	listener *snapshot.Listener
+	http     *snapshot.HTTP
+	slots    map[string]int // clusters by name
+}
+
+// NewEdge makes the handler of a listener of the snapshot.
+func NewEdge(p *Proxy, s *snapshot.Snapshot, l *snapshot.Listener) *Edge {
+	return &Edge{proxy: p, listener: l, http: &l.HTTP, slots: s.ClusterSlots}
+}
+
+var (
+	errNoRoute     = errors.New("no route matches")
+	errConnect     = errors.New("CONNECT is not allowed here")
+	errBodyLarge   = errors.New("the request body is larger than allowed")
+	errNoNamed     = errors.New("the request names no cluster")
+	errUnknownName = errors.New("the request names a cluster that does not exist")
+)
+
+// Handle answers one stream.
+func (e *Edge) Handle(s *stream.Stream) (*stream.Response, error) {
+	rec := &s.Record
+	rec.Listener = e.listener.Name
+	if err := e.canonical(s); err != nil {
+		return nil, err
+	}
+	e.forwarding(s)
+	rnd := uint32(e.proxy.random.Uint64())
+	route := e.listener.Routes.Find(&s.Request, s.Client, rnd)
+	if route == nil {
+		return nil, e.unrouted(s)
+	}
+	rec.Route, rec.RouteOrigin = route.Name, route.Origin
+	var resp *stream.Response
+	switch {
+	case route.Forward != nil:
+		var err error
+		if resp, err = e.forward(s, route, rnd); err != nil {
+			return nil, err
+		}
+	case route.Redirect != nil:
+		location := route.Redirect.Location(s.Room(len(s.Request.Path)+len(s.Request.Query)+512), &s.Request, route)
+		resp = s.Respond(route.Redirect.Status, "", nil)
+		resp.Header.Add("location", location)
+		e.ours(resp)
+	default:
+		r := route.Respond
+		resp = s.Respond(r.Status, r.ContentType, r.Body)
+		e.ours(resp)
+	}
+	route.Response.Apply(&resp.Header, s, resp)
+	e.finish(s, resp)
+	return resp, nil
+}
+
+// canonical makes the one path that router, filters and upstream use.
+func (e *Edge) canonical(s *stream.Stream) error {
+	r := &s.Request
+	if len(r.Path) == 0 || r.Path[0] != '/' {
+		return nil // CONNECT, OPTIONS *
+	}
+	path, err := router.Canonical(s.Room(3*len(r.Path)), r.Path, e.http.Path)
+	if err != nil {
+		return &stream.Error{Side: stream.Downstream, Phase: stream.PhaseRequestHead, Flag: stream.DownstreamProtocolError, Status: 400, Cause: err}
+	}
+	r.Path = path
+	return nil
+}
+
+func (e *Edge) unrouted(s *stream.Stream) error {
+	if string(s.Request.Method) == "CONNECT" {
+		return local(stream.PhaseRoute, stream.NoRoute, 405, errConnect)
+	}
+	return local(stream.PhaseRoute, stream.NoRoute, 404, errNoRoute)
+}
+
+// forward sends the stream to the route's cluster.
+func (e *Edge) forward(s *stream.Stream, route *router.Route, rnd uint32) (*stream.Response, error) {
+	f, r := route.Forward, &s.Request
+	limit := e.http.MaxBody
+	if f.MaxBody > 0 {
+		limit = f.MaxBody
+	}
+	if limit > 0 && r.Body != nil {
+		if r.Length > limit {
+			return nil, tooLarge()
+		}
+		if r.Length < 0 {
+			r.Body = &boundedBody{Body: r.Body, left: limit}
+		}
+	}
+	target, c, err := e.target(s, f, rnd)
+	if err != nil {
+		return nil, err
+	}
+	s.Record.Cluster = c.Config().Name
+	out := http1.Outgoing{Authority: r.Authority, Expect: r.ExpectContinue}
+	if f.HostRewrite != "" {
+		out.Authority = append(s.Room(len(f.HostRewrite)), f.HostRewrite...)
+	}
+	out.Path = e.upstreamPath(s, route)
+	if r.Upgrade != nil && r.Body == nil {
+		out.Upgrade = e.upgrade(f, r.Upgrade)
+	}
+	if target != nil {
+		target.Request.Apply(&r.Header, s, nil)
+	}
+	route.Request.Apply(&r.Header, s, nil)
+	resp, err := e.proxy.Forward(s, f, c, out)
+	if err != nil {
+		return nil, err
+	}
+	if target != nil {
+		target.Response.Apply(&resp.Header, s, resp)
+	}
+	return resp, nil
+}
+
+// target chooses the cluster.
+func (e *Edge) target(s *stream.Stream, f *router.Forward, rnd uint32) (*router.WeightedCluster, *upstream.Cluster, error) {
+	target, name := f.Pick(&s.Request, rnd)
+	var slot int
+	switch {
+	case target != nil:
+		slot = target.Cluster.Slot
+	case len(name) == 0:
+		return nil, nil, local(stream.PhasePick, stream.NoCluster, 503, errNoNamed)
+	default:
+		var ok bool
+		if slot, ok = e.slots[string(name)]; !ok {
+			return nil, nil, local(stream.PhasePick, stream.NoCluster, 503, errUnknownName)
+		}
+	}
+	c := e.proxy.upstream.Cluster(slot)
+	if c == nil {
+		return nil, nil, local(stream.PhasePick, stream.NoCluster, 503, errNoClusterNamed)
+	}
+	return target, c, nil
+}
+
+// upstreamPath is the path and query that go upstream.
+func (e *Edge) upstreamPath(s *stream.Stream, route *router.Route) []byte {
+	f, r := route.Forward, &s.Request
+	if f.PrefixRewrite == nil && f.RegexRewrite == nil && !r.HasQuery {
+		return r.Path
+	}
+	n := len(r.Path) + len(r.Query) + 256
+	return f.RewritePath(s.Room(n), r, route)
+}
+
+// upgrade returns the protocol that the request may ask for: the client's, if
+// the listener or the route allows it.
+func (e *Edge) upgrade(f *router.Forward, asked []byte) []byte {
+	allowed := func(list []string) bool {
+		return slices.ContainsFunc(list, func(p string) bool { return equalFold(asked, p) })
+	}
+	if allowed(f.Upgrades) || allowed(e.http.Upgrades) {
+		return asked
+	}
+	return nil
+}
+
+func equalFold(p []byte, lower string) bool {
+	if len(p) != len(lower) {
+		return false
+	}
+	for i, b := range p {
+		if 'A' <= b && b <= 'Z' {
+			b |= 0x20
+		}
+		if b != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// Reply makes a local reply out of an error.
+func (e *Edge) Reply(s *stream.Stream, err *stream.Error) *stream.Response {
+	resp := s.Respond(err.Status, "", []byte(stream.StatusText(err.Status)+"\n"))
+	if err.Status == 405 {
+		resp.Header.AddString("allow", "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS")
+	}
+	e.ours(resp)
+	e.finish(s, resp)
+	return resp
+}
+
+// ours marks a response that the gateway itself made.
+func (e *Edge) ours(resp *stream.Response) {
+	if e.http.ServerHeader != snapshot.ServerRemove && e.http.ServerName != "" {
+		resp.Header.AddString("server", e.http.ServerName)
+	}
+}
+
+// finish does to every response what the listener asks for.
+func (e *Edge) finish(s *stream.Stream, resp *stream.Response) {
+	h := &resp.Header
+	switch e.http.ServerHeader {
+	case snapshot.ServerSet:
+		if !h.HasKnown(stream.Server) || string(h.GetKnown(stream.Server)) != e.http.ServerName {
+			h.Set("server", []byte(e.http.ServerName))
+		}
+	case snapshot.ServerRemove:
+		h.Remove("server")
+	}
+	if e.http.Via != "" {
+		appendList(s, h, stream.Via, "via", "1.1 ", e.http.Via)
+	}
+	if e.http.RequestIDInResponse {
+		if id := s.Request.Header.GetKnown(stream.XRequestID); id != nil {
+			h.Set("x-request-id", id)
+		}
+	}
+}

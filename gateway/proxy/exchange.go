@@ -1,0 +1,282 @@
+package proxy
+
+import (
+	"errors"
+	"time"
+
+	"longmen/gateway/cluster"
+	"longmen/gateway/protocol/http1"
+	"longmen/gateway/router"
+	"longmen/gateway/stream"
+	"longmen/gateway/telemetry/metrics"
+	"longmen/gateway/upstream"
+	"longmen/gateway/worker"
+)
+
+// exchange is one stream's way through a cluster: its tries, and what it holds
+// while the response goes back.
+type exchange struct {
+	proxy   *Proxy
+	s       *stream.Stream
+	forward *router.Forward
+	cluster *upstream.Cluster
+	shared  *cluster.Cluster // whose limit of requests the stream counts against
+	conn    *upstream.Conn
+	out     http1.Outgoing
+
+	tried    []*cluster.Endpoint
+	fresh    bool   // the next try shall use a new connection
+	copied   []byte // the request body, when it may be sent again
+	hasCopy  bool
+	spent    bool // a part of the request body is gone: no other try can send it
+	retrying bool // holds a unit of the cluster's limit of retries
+	answered bool // the response head was given to the downstream
+
+	upload   upload
+	deadline worker.Timer // the route's timeout
+	pause    worker.Timer // before a retry, or for 100 Continue
+	paused   bool
+	informer stream.Informer
+	goOn     bool // the request body may be sent
+}
+
+var (
+	errNoClusterNamed = errors.New("no such cluster")
+	errRequests       = errors.New("the cluster's limit of requests is reached")
+	errRouteTimeout   = errors.New("no complete response within the route's timeout")
+)
+
+// continueWait is how long a request body is held back for the endpoint's 100
+// Continue before it is sent all the same (RFC 9110 section 10.1.1).
+const continueWait = time.Second
+
+// maxReplay bounds the request bodies that are kept for another try, in bytes.
+const maxReplay = 64 << 10
+
+func (x *exchange) reset() {
+	x.s, x.forward, x.cluster, x.shared, x.conn, x.informer = nil, nil, nil, nil, nil, nil
+	x.out = http1.Outgoing{}
+	clear(x.tried)
+	x.tried, x.copied = x.tried[:0], x.copied[:0]
+	x.fresh, x.hasCopy, x.spent, x.retrying, x.answered, x.paused, x.goOn = false, false, false, false, false, false, false
+}
+
+// Forward sends the stream to the cluster in that slot and returns the answer.
+// path and authority are how the request goes upstream, upgrade what it may ask
+// to switch to.
+func (p *Proxy) Forward(s *stream.Stream, f *router.Forward, c *upstream.Cluster, out http1.Outgoing) (*stream.Response, error) {
+	shared := c.Shared()
+	if !shared.TryRequest() {
+		c.Stats.Overflows[metrics.LimitRequests].Inc()
+		return nil, &stream.Error{Side: stream.Upstream, Phase: stream.PhasePick, Flag: stream.UpstreamOverflow, Status: 503, Cause: errRequests}
+	}
+	x := p.get()
+	x.s, x.forward, x.cluster, x.shared, x.out = s, f, c, shared, out
+	s.End = x
+	if out.Expect && s.Informational != nil {
+		x.informer, s.Informational = s.Informational, x
+	}
+	if f.IdleTimeout > 0 {
+		s.SetIdle(f.IdleTimeout)
+	}
+	if s.Request.Body == nil {
+		x.requestDone()
+	}
+	resp, err := x.run(s.Co)
+	if err != nil {
+		s.End = nil
+		x.EndStream(s)
+		return nil, err
+	}
+	x.answered = true
+	if resp.Upgraded != nil {
+		s.Loop.Disarm(&x.deadline) // a tunnel's time is bounded by its idleness
+	}
+	return resp, nil
+}
+
+// run tries endpoints until one answers or no other try is allowed.
+func (x *exchange) run(co *worker.Coroutine) (*stream.Response, error) {
+	for try := 0; ; try++ {
+		resp, err := x.try(co)
+		again := x.s.Aborted() == nil && x.again(co, try, resp, err)
+		if e := x.s.Aborted(); e != nil {
+			return nil, e
+		}
+		if !again {
+			return resp, err
+		}
+	}
+}
+
+// try gives the request to one endpoint and waits for the response's head.
+func (x *exchange) try(co *worker.Coroutine) (*stream.Response, error) {
+	s := x.s
+	conn, err := x.cluster.Acquire(s, co, x.tried, x.fresh)
+	if err != nil {
+		return nil, err
+	}
+	x.conn = conn
+	e := conn.Endpoint()
+	x.tried = append(x.tried, e)
+	rec := &s.Record
+	rec.Endpoint = e.Address()
+	rec.Tries++
+	rec.UpstreamBegin = s.Loop.Now()
+
+	if err := x.sendRequest(co); err != nil {
+		return nil, err
+	}
+	if !x.upload.running {
+		x.awaitHead()
+	}
+	resp := &s.Response
+	err = conn.ReadHead(co, resp, x.out.Upgrade != nil)
+	conn.HeadCame()
+	if err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+// sendRequest sends the head, and with it the body if all of it is at hand; a
+// longer body is carried by a coroutine of its own.
+func (x *exchange) sendRequest(co *worker.Coroutine) error {
+	body := x.s.Request.Body
+	switch {
+	case body == nil:
+		x.conn.Send(&x.out, nil)
+		return nil
+	case x.hasCopy:
+		x.conn.Send(&x.out, x.copied)
+		return nil
+	}
+	x.spent = true
+	piece, last := body.Buffered()
+	if !last || x.out.Expect && len(piece) == 0 {
+		x.conn.Send(&x.out, nil)
+		x.upload.start(co)
+		return nil
+	}
+	if len(piece) <= maxReplay && x.mayReplay() {
+		x.copied, x.hasCopy, x.spent = append(x.copied[:0], piece...), true, false
+	}
+	x.out.Expect = false // the body is here
+	x.conn.Send(&x.out, piece)
+	// The piece is consumed, and the body's end seen, without waiting.
+	for range 2 {
+		if _, err := body.Next(co); err != nil {
+			break
+		}
+	}
+	x.requestDone()
+	return nil
+}
+
+// mayReplay reports whether the request could be sent again after it was sent
+// once.
+func (x *exchange) mayReplay() bool {
+	if !x.idempotent() && (x.forward.Retry == nil || !x.forward.Retry.Unsafe) {
+		return false
+	}
+	return x.forward.Retry != nil || x.conn.Pooled()
+}
+
+// requestDone notes that the request was received as a whole: the route's
+// timeout begins.
+func (x *exchange) requestDone() {
+	if d := x.forward.Timeout; d > 0 {
+		x.s.Loop.Arm(&x.deadline, d)
+	}
+}
+
+// awaitHead bounds the wait for the response's head.
+func (x *exchange) awaitHead() {
+	d := x.cluster.Config().ResponseTimeout
+	if r := x.forward.Retry; r != nil && r.PerTry > 0 && (d == 0 || r.PerTry < d) {
+		d = r.PerTry
+	}
+	if d > 0 && x.conn != nil {
+		x.conn.AwaitHead(d)
+	}
+}
+
+// drop gives up the try under way.
+func (x *exchange) drop(co *worker.Coroutine, status int) {
+	x.upload.end(co)
+	if x.conn == nil {
+		return
+	}
+	stats := x.cluster.Stats
+	stats.Requests.Count(status)
+	stats.Duration.Observe(x.s.Loop.Now() - x.s.Record.UpstreamBegin)
+	x.conn.Release()
+	x.conn = nil
+}
+
+// EndStream gives back what the exchange holds.
+func (x *exchange) EndStream(s *stream.Stream) {
+	status := 0
+	if s.Record.UpstreamHead != 0 {
+		status = s.Response.Status
+	}
+	x.count(s.Record.Err)
+	x.drop(s.Co, status)
+	if x.retrying {
+		x.shared.ReleaseRetry()
+	}
+	x.shared.ReleaseRequest()
+	x.proxy.put(x)
+}
+
+// count notes in the cluster's figures how the stream failed.
+func (x *exchange) count(e *stream.Error) {
+	if e == nil || e.Side != stream.Upstream {
+		return
+	}
+	switch stats := x.cluster.Stats; e.Flag {
+	case stream.UpstreamProtocolError:
+		stats.ProtocolErrors.Inc()
+	case stream.UpstreamConnectionEnd, stream.UpstreamRemoteReset:
+		stats.Resets.Inc()
+	}
+}
+
+// Inform passes an informational response on, and lets the request body go when
+// it is 100 Continue.
+func (x *exchange) Inform(status int, h *stream.Header) {
+	if status == 100 {
+		x.goOn = true
+		x.upload.wake()
+	}
+	x.informer.Inform(status, h)
+}
+
+// deadlineTimer ends the stream at its route's timeout.
+type deadlineTimer exchange
+
+// Expire aborts the stream.
+func (t *deadlineTimer) Expire(*worker.Timer) {
+	x := (*exchange)(t)
+	phase := stream.PhaseResponseHead
+	switch {
+	case x.answered:
+		phase = stream.PhaseResponseBody
+	case x.conn == nil:
+		phase = stream.PhaseConnect
+	}
+	x.cluster.Stats.Timeouts[metrics.UpstreamTimeoutRoute].Inc()
+	x.s.Abort(&stream.Error{Side: stream.Upstream, Phase: phase, Flag: stream.UpstreamTimeout, Status: 504, Sent: x.conn != nil, Cause: errRouteTimeout})
+}
+
+// pauseTimer ends a pause.
+type pauseTimer exchange
+
+// Expire lets who pauses go on.
+func (t *pauseTimer) Expire(*worker.Timer) {
+	x := (*exchange)(t)
+	x.paused = false
+	x.goOn = true
+	x.upload.wake()
+	x.s.Co.Wake()
+}

@@ -1,0 +1,81 @@
+package proxy
+
+import (
+	"errors"
+
+	"longmen/gateway/stream"
+	"longmen/gateway/worker"
+)
+
+// upload carries a request's body to the endpoint on a coroutine of its own, so
+// that the response may begin before the body has ended.
+type upload struct {
+	x       *exchange
+	co      *worker.Coroutine
+	running bool
+	ending  bool
+}
+
+// start begins to carry the body, in this turn.
+func (u *upload) start(co *worker.Coroutine) {
+	u.running, u.ending = true, false
+	u.co = co.Loop().GoLater(u)
+}
+
+func (u *upload) wake() {
+	if u.running {
+		u.co.Wake()
+	}
+}
+
+// end stops the carrying and waits until it has stopped.
+func (u *upload) end(co *worker.Coroutine) {
+	if !u.running {
+		return
+	}
+	u.ending = true
+	u.x.s.Request.Body.Stop()
+	u.co.Wake()
+	for u.running {
+		co.Wait()
+	}
+}
+
+// Run carries the body.
+func (u *upload) Run(co *worker.Coroutine) {
+	x := u.x
+	err := u.carry(co)
+	u.running = false
+	switch {
+	case err == nil:
+		x.requestDone()
+		if !x.answered {
+			x.awaitHead()
+		}
+	case errors.Is(err, stream.ErrStopped) || u.ending:
+	default:
+		var e *stream.Error
+		if errors.As(err, &e) && e.Side != stream.Upstream {
+			x.s.Abort(e) // the client's fault: the request never becomes whole
+		}
+		// An endpoint that takes no more may still have answered: whoever
+		// reads the response finds out.
+	}
+	x.s.Co.Wake()
+}
+
+func (u *upload) carry(co *worker.Coroutine) error {
+	x := u.x
+	if x.out.Expect {
+		x.s.Loop.Arm(&x.pause, continueWait)
+		for !x.goOn {
+			if u.ending {
+				return stream.ErrStopped
+			}
+			if err := x.s.Wait(co); err != nil {
+				return err
+			}
+		}
+	}
+	return x.conn.SendBody(co)
+}
