@@ -11,6 +11,7 @@ import (
 
 	"longmen/gateway/resource"
 	"longmen/gateway/router"
+	"longmen/gateway/stream"
 )
 
 const defaultTimeout = 15 * time.Second
@@ -51,7 +52,7 @@ func (c *compiler) targets(at resource.Path, a *route.RouteAction, out *router.F
 		out.Clusters = []router.WeightedCluster{{Cluster: c.clusterRef(to.Cluster), Weight: 1}}
 		out.TotalWeight = 1
 	case *route.RouteAction_ClusterHeader:
-		if !isToken(to.ClusterHeader) {
+		if !stream.IsToken(to.ClusterHeader) {
 			c.fail(join(at, "header"), "%q is no header name", to.ClusterHeader)
 		}
 		out.ClusterHeader = strings.ToLower(to.ClusterHeader)
@@ -162,7 +163,7 @@ func (c *compiler) upgrades(at resource.Path, a *route.RouteAction, m *route.Rou
 func (c *compiler) upgrade(at resource.Path, name string) (string, bool) {
 	lower := strings.ToLower(name)
 	switch {
-	case !isToken(strings.ReplaceAll(name, "/", "-")):
+	case !stream.IsToken(strings.ReplaceAll(name, "/", "-")):
 		c.fail(at, "%q is no protocol", name)
 	case lower == "connect":
 		c.fail(at, "CONNECT is allowed by rules, not by a listener")

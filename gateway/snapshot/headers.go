@@ -71,7 +71,7 @@ func (c *compiler) editable(at resource.Path, name string) bool {
 			hint = "rewrite: {host: ...} changes it"
 		}
 		c.failHint(at, hint, "%q cannot be changed", name)
-	case !isToken(name):
+	case !stream.IsToken(name):
 		c.fail(at, "%q is no header name", name)
 	default:
 		return true
@@ -111,19 +111,6 @@ func merge(levels []*router.HeaderEdits) *router.HeaderEdits {
 		out.Fields = append(out.Fields, level.Fields...)
 	}
 	return out
-}
-
-// isToken reports whether s is a token (RFC 9110 section 5.6.2).
-func isToken(s string) bool {
-	for i := range len(s) {
-		b := s[i]
-		switch {
-		case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9':
-		case strings.IndexByte("!#$%&'*+-.^_`|~", b) < 0:
-			return false
-		}
-	}
-	return s != ""
 }
 
 // isFieldText reports whether s can be a field value as it stands (RFC 9110

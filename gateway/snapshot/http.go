@@ -9,6 +9,7 @@ import (
 
 	"longmen/gateway/resource"
 	"longmen/gateway/router"
+	"longmen/gateway/stream"
 )
 
 // defaultHTTP are the settings of a listener that says nothing.
@@ -208,7 +209,7 @@ func (c *compiler) contradictions(at resource.Path, h *HTTP) {
 	if h.MaxLine > h.MaxHead {
 		c.fail(join(at, "limits.line"), "%d bytes for the request line are more than those for the whole head (limits.header_bytes: %d)", h.MaxLine, h.MaxHead)
 	}
-	if !isToken(h.Via) && h.Via != "" {
+	if !stream.IsToken(h.Via) && h.Via != "" {
 		c.fail(join(at, "forwarded.via"), "%q is no pseudonym: it must be a token (RFC 9110 section 7.6.3)", h.Via)
 	}
 	if !isFieldText(h.ServerName) {

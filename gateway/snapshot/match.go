@@ -11,6 +11,7 @@ import (
 
 	"longmen/gateway/resource"
 	"longmen/gateway/router"
+	"longmen/gateway/stream"
 )
 
 // maxRegex bounds a pattern's length; RE2 keeps its run time linear.
@@ -82,7 +83,7 @@ func (c *compiler) match(at resource.Path, m *route.RouteMatch) router.Match {
 				v.Kind = router.Absent
 			}
 		}
-		if !isToken(v.Name) {
+		if !stream.IsToken(v.Name) {
 			c.fail(where, "%q is no cookie name", v.Name)
 		}
 		out.Cookies = append(out.Cookies, v)
@@ -206,7 +207,7 @@ func (c *compiler) matchHeader(at resource.Path, h *route.HeaderMatcher, out *ro
 	}
 	if strings.HasPrefix(v.Name, ":") {
 		c.fail(where, "a match on %q is not supported by this version yet", h.GetName())
-	} else if !isToken(v.Name) {
+	} else if !stream.IsToken(v.Name) {
 		c.fail(where, "%q is no header name", h.GetName())
 	}
 	out.Headers = append(out.Headers, v)
@@ -233,7 +234,7 @@ func (c *compiler) matchMethods(at resource.Path, h *route.HeaderMatcher, out *r
 	known := []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
 	for i, method := range out.Methods {
 		switch upper := strings.ToUpper(method); {
-		case !isToken(method):
+		case !stream.IsToken(method):
 			c.fail(item(at, i), "%q is no method", method)
 		case method != upper && slices.Contains(known, upper):
 			c.failHint(item(at, i), "did you mean \""+upper+"\"?", "%q: methods are case-sensitive", method)

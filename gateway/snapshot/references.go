@@ -171,13 +171,21 @@ func (c *compiler) binding() {
 			}
 			for _, other := range all[bind.Port()] {
 				if collide(bind.Addr(), compat, other.bind.Addr(), other.compat) {
-					c.fail(at, "%s is taken by %s (%s)", bind, other.at, c.line(other.at, at))
+					c.fail(at, "%s is taken by %s (%s)", bindText(bind), other.at, c.line(other.at, at))
 					break
 				}
 			}
 			all[bind.Port()] = append(all[bind.Port()], bound{at, bind, compat})
 		}
 	}
+}
+
+// bindText writes an address as a person does: ":8080" for all of the host.
+func bindText(bind netip.AddrPort) string {
+	if bind.Addr() == netip.IPv6Unspecified() {
+		return fmt.Sprintf(":%d", bind.Port())
+	}
+	return bind.String()
 }
 
 // collide reports whether both addresses cannot be bound to one port.

@@ -90,6 +90,17 @@ func retryOn(name string) router.RetryOn {
 	return 0
 }
 
+// RetryConditions names a set of conditions as retry_on does.
+func RetryConditions(on router.RetryOn) string {
+	var names []string
+	for _, condition := range retryConditions {
+		if on&condition.on != 0 {
+			names = append(names, condition.name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
 func retryNames() []string {
 	names := make([]string, len(retryConditions))
 	for i, condition := range retryConditions {

@@ -1,0 +1,222 @@
+package command
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"longmen/gateway/cluster"
+	"longmen/gateway/router"
+	"longmen/gateway/snapshot"
+)
+
+// maxNots is how many of the rules that do not match are shown: the last ones.
+const maxNots = 20
+
+// explanation writes down what becomes of a request.
+type explanation struct {
+	*loaded
+	question question
+	health   map[string]liveCluster // nil: offline
+	out      strings.Builder
+}
+
+// line writes one line: a label and what is to be said, two blanks or more apart.
+func (e *explanation) line(label string, parts ...string) {
+	var kept []string
+	for _, part := range parts {
+		if part != "" {
+			kept = append(kept, part)
+		}
+	}
+	fmt.Fprintf(&e.out, "%-9s %s\n", label, strings.Join(kept, "   "))
+}
+
+// explain reports whether a rule answers the request.
+func (e *explanation) explain() bool {
+	listener, note, err := e.question.listener(e.snapshot)
+	if err != nil {
+		e.line("listener", err.Error())
+		return false
+	}
+	if note != "" {
+		e.line("note", note)
+	}
+	e.line("listener", fmt.Sprintf("%-7s %s", listener.Name, short(listener.Origin)))
+	request, err := e.question.request(listener.HTTP.Path)
+	if err != nil {
+		e.line("answer", "400: "+err.Error())
+		return false
+	}
+	if given := e.question.url.EscapedPath(); given != string(request.Path) && given != "" {
+		e.line("path", string(request.Path), "(canonical form of "+given+")")
+	}
+	client := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	name := listener.RoutesName
+	if name == "" {
+		name = "of " + listener.Name
+	}
+	steps := listener.Routes.Explain(request, client, 0)
+	skipped := 0
+	for i, step := range steps {
+		if step.Route != nil && !step.Matched && len(steps)-i > maxNots {
+			skipped++
+			continue
+		}
+		if skipped > 0 {
+			e.line("not", count(skipped, "rule")+" before these")
+			skipped = 0
+		}
+		switch {
+		case step.Route == nil && step.Host == nil:
+			e.line("route", name, "404: "+step.Why)
+		case step.Route == nil:
+			e.line("host", fmt.Sprintf("%-7s %s", strings.TrimPrefix(step.Why, "host "), short(step.Host.Origin)))
+		case !step.Matched:
+			e.line("not", short(step.Route.Origin), step.Why)
+		default:
+			e.line("route", fmt.Sprintf("%-7s %s", name, short(step.Route.Origin)), step.Why)
+		}
+	}
+	last := steps[len(steps)-1]
+	if !last.Matched || last.Route == nil {
+		if last.Host != nil {
+			e.line("answer", "404: no rule of this host matches")
+		}
+		return false
+	}
+	e.action(last.Route)
+	return true
+}
+
+// action says what a rule does.
+func (e *explanation) action(r *router.Route) {
+	switch {
+	case r.Redirect != nil:
+		e.line("redirect", describeRedirect(r.Redirect))
+	case r.Respond != nil:
+		e.line("respond", fmt.Sprintf("%d with %s", r.Respond.Status, count(len(r.Respond.Body), "byte")))
+	default:
+		e.forward(r.Forward)
+	}
+	e.edits("request", r.Request)
+	e.edits("response", r.Response)
+}
+
+func (e *explanation) forward(f *router.Forward) {
+	if f.ClusterHeader != "" {
+		e.line("to", "the cluster that header "+f.ClusterHeader+" names")
+	} else {
+		var targets []string
+		for _, t := range f.Clusters {
+			target := t.Cluster.Name
+			if len(f.Clusters) > 1 {
+				target += fmt.Sprintf(" %.4g %%", 100*float64(t.Weight)/float64(f.TotalWeight))
+			}
+			targets = append(targets, target+"  "+e.endpoints(t.Cluster))
+		}
+		e.line("to", targets...)
+	}
+	switch {
+	case f.PrefixRewrite != nil:
+		e.line("rewrite", "prefix becomes "+*f.PrefixRewrite)
+	case f.RegexRewrite != nil:
+		e.line("rewrite", fmt.Sprintf("%s becomes %s", f.RegexRewrite.Pattern, f.RegexRewrite.Substitution))
+	}
+	if f.HostRewrite != "" {
+		e.line("rewrite", "host becomes "+f.HostRewrite)
+	}
+	total := "no time limit"
+	if f.Timeout > 0 {
+		total = "total " + timeText(f.Timeout)
+	}
+	switch r := f.Retry; {
+	case r == nil:
+		e.line("timeout", total)
+	case r.PerTry > 0:
+		e.line("retry", fmt.Sprintf("%d on %s; %s each; %s", r.Attempts, snapshot.RetryConditions(r.On), timeText(r.PerTry), total))
+	default:
+		e.line("retry", fmt.Sprintf("%d on %s; %s", r.Attempts, snapshot.RetryConditions(r.On), total))
+	}
+}
+
+// endpoints counts the endpoints of a cluster, with their health when it is known.
+func (e *explanation) endpoints(ref router.ClusterRef) string {
+	if e.health != nil {
+		c, ok := e.health[ref.Name]
+		if !ok {
+			return "(not in the running gateway)"
+		}
+		return fmt.Sprintf("(%d of %d healthy)", c.healthy(), len(c.Endpoints))
+	}
+	config := e.snapshot.Clusters[ref.Slot].Config()
+	if config.Discovery != cluster.Static {
+		var names []string
+		for _, endpoint := range config.Endpoints {
+			names = append(names, fmt.Sprintf("%s:%d", endpoint.Host, endpoint.Port))
+		}
+		return "(dns " + strings.Join(names, ", ") + ")"
+	}
+	return "(" + count(len(config.Endpoints), "endpoint") + ")"
+}
+
+// edits lists the fields that a rule changes.
+func (e *explanation) edits(direction string, edits *router.HeaderEdits) {
+	if edits == nil {
+		return
+	}
+	var parts []string
+	for _, name := range edits.Remove {
+		parts = append(parts, "-"+name)
+	}
+	for _, field := range edits.Fields {
+		parts = append(parts, "+"+field.Name)
+	}
+	e.line("headers", direction+": "+strings.Join(parts, " "))
+}
+
+func describeRedirect(r *router.Redirect) string {
+	parts := []string{fmt.Sprint(r.Status)}
+	add := func(what, value string) {
+		if value != "" {
+			parts = append(parts, what+" "+value)
+		}
+	}
+	add("scheme", r.Scheme)
+	add("host", r.Host)
+	if r.Port != 0 {
+		add("port", fmt.Sprint(r.Port))
+	}
+	add("path", r.Path)
+	switch {
+	case r.Prefix != nil:
+		add("prefix", *r.Prefix)
+	case r.Regex != nil:
+		add("regex", r.Regex.Pattern+" to "+r.Regex.Substitution)
+	}
+	if r.StripQuery {
+		parts = append(parts, "without query")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// short drops the column of "file:line:column".
+func short(origin string) string {
+	if i := strings.LastIndexByte(origin, ':'); i > 0 && strings.Count(origin, ":") > 1 {
+		return origin[:i]
+	}
+	return origin
+}
+
+// timeText writes a duration without needless zeros: "1m", not "1m0s".
+func timeText(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = text[:len(text)-2]
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = text[:len(text)-2]
+	}
+	return text
+}

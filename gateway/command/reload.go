@@ -1,0 +1,142 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"sync/atomic"
+
+	"longmen/gateway/admin"
+	"longmen/gateway/resource"
+	"longmen/gateway/snapshot"
+)
+
+// gateway is what runs: package supervisor's Supervisor.
+type gateway interface {
+	// Apply makes a snapshot the one that serves; on an error the one before stays.
+	Apply(*snapshot.Snapshot) error
+	// Run serves until ctx ends or draining is done.
+	Run(context.Context) error
+	// Drain begins to drain and returns.
+	Drain()
+}
+
+// starter makes the gateway of a runner, whose settings and log are there.
+type starter func(*runner) (gateway, error)
+
+// runner keeps a gateway's configuration up to date.
+type runner struct {
+	file     string
+	from     sources
+	in       io.Reader
+	errOut   io.Writer
+	settings *Settings // of the start: they do not change while it runs
+	log      *slog.Logger
+	level    *slog.LevelVar
+	gateway  gateway
+	current  atomic.Pointer[loaded] // read by the admin API too
+}
+
+// reload serves from text, if it is good.
+func (r *runner) reload(text []byte) {
+	before := r.current.Load()
+	from := r.from
+	from.fixed = r.settings
+	next := load(r.file, text, from, before.snapshot)
+	if next.snapshot == nil {
+		r.refused(next, before.snapshot.Version)
+		return
+	}
+	r.warnings(next)
+	if err := r.gateway.Apply(next.snapshot); err != nil {
+		r.log.Error("configuration cannot be applied; nothing was changed", "error", err, "serving", before.snapshot.Version)
+		return
+	}
+	r.current.Store(next)
+	for _, change := range compareTrees("", any(before.process), any(next.process)) {
+		r.log.Warn("a setting of the process has changed; it counts from the next start", "key", change.path)
+	}
+	if next.snapshot.Version == before.snapshot.Version {
+		r.log.Info("configuration read again; nothing has changed", "version", next.snapshot.Version)
+		return
+	}
+	r.log.Info("configuration applied", "version", next.snapshot.Version, "before", before.snapshot.Version)
+}
+
+// refused tells what is wrong with a new configuration, and what serves on.
+func (r *runner) refused(l *loaded, serving string) {
+	last := fmt.Sprintf("%s; nothing was changed, version %s is still serving", tally(l.problems), serving)
+	if r.settings.Log.Format == "json" {
+		for _, p := range l.problems {
+			r.logProblem(p)
+		}
+		r.log.Error(last)
+		return
+	}
+	var text strings.Builder
+	if err := l.render(&text); err == nil {
+		fmt.Fprintln(&text, last)
+		_, err = io.WriteString(r.errOut, text.String())
+		if err == nil {
+			return
+		}
+	}
+	r.log.Error(last)
+}
+
+// warnings tells what is odd with a good configuration.
+func (r *runner) warnings(l *loaded) {
+	for _, p := range l.problems {
+		r.logProblem(p)
+	}
+}
+
+func (r *runner) logProblem(p resource.Problem) {
+	level := slog.LevelError
+	if p.Warning {
+		level = slog.LevelWarn
+	}
+	attributes := []any{"at", p.Origin.String(), "path", string(p.Path)}
+	if p.Hint != "" {
+		attributes = append(attributes, "hint", p.Hint)
+	}
+	r.log.Log(context.Background(), level, p.Text, attributes...)
+}
+
+// openLog makes the process's log.
+func (r *runner) openLog(s *Settings) (io.Closer, error) {
+	var to io.Writer
+	var closer io.Closer = io.NopCloser(nil)
+	switch s.Log.Path {
+	case "/dev/stderr":
+		to = r.errOut
+	case "/dev/stdout":
+		to = os.Stdout
+	default:
+		file, err := os.OpenFile(s.Log.Path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+		if err != nil {
+			return nil, err
+		}
+		to, closer = file, file
+		r.errOut = file // problems of a new configuration go where all is logged
+	}
+	r.level = &slog.LevelVar{}
+	if err := r.level.UnmarshalText([]byte(s.Log.Level)); err != nil {
+		return nil, err
+	}
+	options := &slog.HandlerOptions{Level: r.level}
+	var handler slog.Handler = slog.NewTextHandler(to, options)
+	if s.Log.Format == "json" {
+		handler = slog.NewJSONHandler(to, options)
+	}
+	r.log = slog.New(handler).With("node", s.Node)
+	return closer, nil
+}
+
+// dump is what serves now, for the admin API.
+func (r *runner) dump(format admin.DumpFormat) ([]byte, error) {
+	return dumpConfig(r.current.Load().set, format)
+}

@@ -1,0 +1,137 @@
+package command
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+const (
+	// settle is how long a file must be left alone before it is read: an editor
+	// writes it in several steps.
+	settle = 100 * time.Millisecond
+	// maxSettle bounds the wait for a file that never is.
+	maxSettle = 2 * time.Second
+	// maxConfig bounds the file in bytes.
+	maxConfig = 64 << 20
+)
+
+// A watcher tells when a file's content has become another. It watches the
+// directory, not the file: editors and Kubernetes replace files by renaming, and
+// a watch of the file would stay with the old one. Of a symbolic link it follows
+// the name, as a ConfigMap swaps the directory that it leads through.
+type watcher struct {
+	file   string
+	events *fsnotify.Watcher
+	log    *slog.Logger
+	last   [sha256.Size]byte // of the content that was given out last
+	change chan []byte
+}
+
+// newWatcher watches file, whose content is known to be data.
+func newWatcher(file string, data []byte, log *slog.Logger) (*watcher, error) {
+	events, err := fsnotify.NewWatcher()
+	if err != nil {
+		return nil, err
+	}
+	if err := events.Add(filepath.Dir(file)); err != nil {
+		events.Close()
+		return nil, err
+	}
+	return &watcher{file: file, events: events, log: log, last: sha256.Sum256(data), change: make(chan []byte)}, nil
+}
+
+// run gives every new content to the channel change until ctx ends. Reading it
+// again after an event is what decides: events themselves say too much and,
+// when the queue overflows, too little.
+func (w *watcher) run(ctx context.Context) {
+	defer w.events.Close()
+	quiet := time.NewTimer(0) // the file may have changed before the watch began
+	defer quiet.Stop()
+	var first time.Time // of the events that are waited for
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case event, ok := <-w.events.Events:
+			if !ok {
+				return
+			}
+			if event.Op == fsnotify.Chmod {
+				continue
+			}
+			now := time.Now()
+			if first.IsZero() {
+				first = now
+			}
+			quiet.Reset(min(settle, max(0, first.Add(maxSettle).Sub(now))))
+		case err, ok := <-w.events.Errors:
+			if !ok {
+				return
+			}
+			w.log.Warn("watching the configuration", "file", w.file, "error", err)
+			quiet.Reset(settle) // events may be lost
+		case <-quiet.C:
+			first = time.Time{}
+			data, changed := w.read()
+			if !changed {
+				continue
+			}
+			select {
+			case w.change <- data:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// read reports the content, and whether it is new. A file that is gone is
+// waited for: it may be on its way back.
+func (w *watcher) read() ([]byte, bool) {
+	data, err := readConfig(w.file, nil)
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			w.log.Warn("configuration cannot be read", "file", w.file, "error", err)
+		}
+		return nil, false
+	}
+	sum := sha256.Sum256(data)
+	if sum == w.last {
+		return nil, false
+	}
+	w.last = sum
+	return data, true
+}
+
+// readConfig reads a file of at most maxConfig bytes; "-" is standard input.
+func readConfig(name string, in io.Reader) ([]byte, error) {
+	if name == "-" {
+		return readBounded(in)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.New("is a directory")}
+	}
+	return readBounded(f)
+}
+
+func readBounded(r io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxConfig+1))
+	if err == nil && len(data) > maxConfig {
+		return nil, errors.New("the file is larger than 64 MiB")
+	}
+	return data, err
+}
