@@ -125,12 +125,7 @@ func (p Problem) underline(out *bytes.Buffer, line string) {
 	}
 	fmt.Fprintf(out, "%5d | %s\n", p.Origin.Line, string(shown))
 	out.WriteString("      | ")
-	start := max(p.Origin.Column-1, 0)
-	if start >= len(shown) {
-		out.WriteString(p.Hint)
-		out.WriteByte('\n')
-		return
-	}
+	start := min(max(p.Origin.Column-1, 0), len(shown))
 	for _, r := range shown[:start] {
 		if r != '\t' {
 			r = ' '

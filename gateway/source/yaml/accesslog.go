@@ -43,7 +43,7 @@ func (d *decoder) accessLog(v value) *file.FileAccessLog {
 		case !ok:
 			return nil
 		case s != "text" && s != "json" && !strings.Contains(s, "%"):
-			d.failHint(v, meant(s, []string{"text", "json"}), "%q is neither text nor json nor a template", clip(s))
+			d.failHint(v, nearest(s, []string{"text", "json"}), "%q is neither text nor json nor a template", clip(s))
 			return nil
 		}
 		format = s

@@ -1,8 +1,9 @@
 package yaml
 
 import (
-	"math"
 	"net/netip"
+	"strconv"
+	"strings"
 	"time"
 
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
@@ -54,17 +55,14 @@ func (d *decoder) cluster(v value) *cluster.Cluster {
 	return out
 }
 
-// threshold is a whole percentage that may be 0.
+// threshold is a whole percentage, which may be 0.
 func (d *decoder) threshold(v value) (float64, bool) {
-	if v.scalar() && (v.node.Value == "0" || v.node.Value == "0%") {
-		return 0, true
-	}
-	share, ok := d.percent(v)
-	if ok && share%1e4 != 0 {
-		d.fail(v, "must be a whole percentage")
+	n, err := strconv.ParseUint(strings.TrimSuffix(v.node.Value, "%"), 10, 8)
+	if !v.scalar() || err != nil || n > 100 {
+		d.fail(v, `must be a whole percentage from 0 to 100 such as 50 or "50%%", not %s`, shape(v.node))
 		return 0, false
 	}
-	return math.Round(float64(share) / 1e4), ok
+	return float64(n), true
 }
 
 // balance reads the algorithm: its name, or {name: settings}.
@@ -105,16 +103,23 @@ func (d *decoder) policy(v value, name string, config proto.Message) *cluster.Lo
 
 func (d *decoder) breakers(v value) *cluster.CircuitBreakers {
 	f := d.object(v, clusterLimitsTable)
-	if v, ok := f.get("retries"); ok && v.scalar() && len(v.node.Value) > 0 && v.node.Value[len(v.node.Value)-1] == '%' {
+	if v, ok := f.get("retries"); ok && v.scalar() && strings.HasSuffix(v.node.Value, "%") {
 		d.fail(v, "a share of the requests is not supported by this version yet; write a number")
 		delete(f.found, "retries")
 	}
-	// In xDS an absent limit is Envoy's default; 0 here says that there is none.
+	limit := func(name string) *wrapperspb.UInt32Value {
+		n := f.uint32(name, 0, most)
+		if n != nil && n.Value == 0 {
+			n.Value = most
+		}
+		return n
+	}
+	// In xDS 0 lets nothing through; no limit is a number that is never reached.
 	return &cluster.CircuitBreakers{Thresholds: []*cluster.CircuitBreakers_Thresholds{{
-		MaxConnections:     f.uint32("connections", 0, most),
-		MaxRequests:        f.uint32("requests", 0, most),
-		MaxPendingRequests: f.uint32("pending", 0, most),
-		MaxRetries:         f.uint32("retries", 0, most),
+		MaxConnections:     limit("connections"),
+		MaxRequests:        limit("requests"),
+		MaxPendingRequests: limit("pending"),
+		MaxRetries:         limit("retries"),
 	}}}
 }
 
@@ -137,7 +142,7 @@ func (d *decoder) pool(f fields, out *cluster.Cluster, extra resource.Values) {
 		case s == "h2" || s == "h2c" || s == "h3" || s == "grpc" || s == "tcp":
 			d.fail(spoken, "protocol %s is not supported by this version yet", s)
 		default:
-			d.failHint(spoken, meant(s, []string{"http/1.1"}), "%q is no protocol", clip(s))
+			d.failHint(spoken, nearest(s, []string{"http/1.1"}), "%q is no protocol", clip(s))
 		}
 	}
 	if !written && proto.Size(common) == 0 {
@@ -182,6 +187,3 @@ func (d *decoder) clusterTCP(f fields, out *cluster.Cluster) {
 		}}
 	}
 }
-
-// weightOf makes the wrapper of a weight.
-func weightOf(n int64) *wrapperspb.UInt32Value { return wrapperspb.UInt32(uint32(n)) }

@@ -10,6 +10,7 @@ import (
 	least "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/least_request/v3"
 	upstream "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	yaml "go.yaml.in/yaml/v4"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"longmen/gateway/resource"
 )
@@ -35,10 +36,10 @@ func (e *encoder) cluster(c *cluster.Cluster) *mapping {
 	out.sub("timeouts", timeouts)
 	for _, t := range c.GetCircuitBreakers().GetThresholds() {
 		limits := &mapping{}
-		limits.number("connections", t.GetMaxConnections())
-		limits.number("requests", t.GetMaxRequests())
-		limits.number("pending", t.GetMaxPendingRequests())
-		limits.number("retries", t.GetMaxRetries())
+		limits.limit("connections", t.GetMaxConnections())
+		limits.limit("requests", t.GetMaxRequests())
+		limits.limit("pending", t.GetMaxPendingRequests())
+		limits.limit("retries", t.GetMaxRetries())
 		out.put("limits", limits.node())
 	}
 	e.pool(out, c, values)
@@ -74,6 +75,14 @@ func (e *encoder) balance(out *mapping, config *core.TypedExtensionConfig) {
 		lb.put("least_request", settings.node())
 		out.put("lb", lb.node())
 	}
+}
+
+// limit writes a circuit breaker; what is never reached is no limit.
+func (m *mapping) limit(key string, n *wrapperspb.UInt32Value) {
+	if n.GetValue() == most {
+		n = wrapperspb.UInt32(0)
+	}
+	m.number(key, n)
 }
 
 func (e *encoder) pool(out *mapping, c *cluster.Cluster, values resource.Values) {

@@ -8,6 +8,7 @@ import (
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpoint "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // endpoints reads where a cluster is: a list of addresses, or DNS names.
@@ -15,9 +16,7 @@ func (d *decoder) endpoints(f fields, out *cluster.Cluster) {
 	out.ClusterDiscoveryType = &cluster.Cluster_Type{Type: cluster.Cluster_STATIC}
 	v, ok := f.get("endpoints")
 	if !ok {
-		if f.self.isMap() {
-			f.missing("endpoints", `a list of "host:port", or {dns: "name:port"}`)
-		}
+		f.missing("endpoints", `a list of "host:port", or {dns: "name:port"}`)
 		return
 	}
 	group := &endpoint.LocalityLbEndpoints{}
@@ -56,7 +55,7 @@ func (d *decoder) endpoint(v value) *endpoint.LbEndpoint {
 		return nil
 	}
 	if n, ok := f.number("weight", 1, maxWeight); ok {
-		out.LoadBalancingWeight = weightOf(n)
+		out.LoadBalancingWeight = wrapperspb.UInt32(uint32(n))
 	}
 	if v, ok := f.get("hostname"); ok {
 		out.GetEndpoint().Hostname, _ = d.authority(v)

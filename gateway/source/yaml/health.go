@@ -44,9 +44,7 @@ func (d *decoder) health(v value) *core.HealthCheck {
 	}
 	switch {
 	case len(there) == 0:
-		if v.isMap() {
-			f.missing("http or tcp", "http: /path, or tcp: true")
-		}
+		f.missing("http", "the path to ask for; tcp: true may stand in its place", "tcp", "grpc", "rpc")
 	case there[0] == "http":
 		out.HealthChecker = &core.HealthCheck_HttpHealthCheck_{HttpHealthCheck: d.httpCheck(f)}
 	default:

@@ -7,7 +7,7 @@ var clusterTable = object{"cluster", "A service that requests go to (`clusters.<
 	{"timeouts", ref("cluster timeouts"), "", "Timeouts of connections.", "see there", "{connect: 1s}", false},
 	{"limits", ref("cluster limits"), "", "Bounds over all workers.", "`circuit_breakers.thresholds`", "{connections: 1024}", false},
 	{"pool", ref("pool"), "", "Keep-alive connections.", "see there", "{idle_timeout: 30s}", false},
-	{"panic_threshold", aPercent, "0", "When less than this share of the endpoints is healthy, all are used; 0 is never.", "`common_lb_config.healthy_panic_threshold`", "50", false},
+	{"panic_threshold", kind{"whole percent", `{"anyOf":[{"type":"integer","minimum":0,"maximum":100},{"type":"string","pattern":"^[0-9]{1,3}%$"}]}`}, "0", "When less than this share of the endpoints is healthy, all are used; 0 is never.", "`common_lb_config.healthy_panic_threshold`", "50", false},
 	{"tcp", ref("cluster tcp"), "", "Socket options.", "see there", "{keepalive: {idle: 1m}}", false},
 	{"protocol", one("http/1.1"), "http/1.1", "What is spoken.", "`HttpProtocolOptions.explicit_http_config`", "http/1.1", false},
 }, notYet("tls", "outlier", "subset", "sticky", "slow_start", "filters")...)}
@@ -60,7 +60,7 @@ var clusterTimeoutsTable = object{"cluster timeouts", "Timeouts of a cluster (`t
 	{"response", aDuration, "0s", "From the sent request until the response head; 0s is none.", "extension `response_timeout`", "10s", false},
 }}
 
-var clusterLimitsTable = object{"cluster limits", "Circuit breakers of a cluster (`limits`), over all workers; 0 is no limit.", []key{
+var clusterLimitsTable = object{"cluster limits", "Circuit breakers of a cluster (`limits`), over all workers; 0 is no limit (in xDS 2147483647, as 0 lets nothing through there).", []key{
 	{"connections", aWhole, "0", "Connections at once.", "`max_connections`", "1024", false},
 	{"requests", aWhole, "0", "Requests at once.", "`max_requests`", "1024", false},
 	{"pending", aWhole, "1024", "Requests that wait for a connection.", "`max_pending_requests`", "256", false},

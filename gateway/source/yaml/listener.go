@@ -86,8 +86,16 @@ func (d *decoder) binds(f fields, out *listener.Listener) {
 	}
 }
 
-// missing reports a key that must be written.
-func (f fields) missing(name, want string) {
+// missing reports a key that must be written, or one of others in its place.
+func (f fields) missing(name, want string, others ...string) {
+	if !f.self.isMap() {
+		return // reported
+	}
+	for _, written := range append(others, name) {
+		if f.d.lost[part(f.self.path, written)] {
+			return // reported
+		}
+	}
 	n := f.self.node
 	if f.self.key != nil {
 		n = f.self.key
@@ -205,7 +213,7 @@ func (d *decoder) protocols(f fields) {
 		case s == "h2" || s == "h3" || s == "h2c":
 			d.fail(entry, "protocol %s is not supported by this version yet", s)
 		default:
-			d.failHint(entry, meant(s, []string{"http/1.1"}), "%q is no protocol", clip(s))
+			d.failHint(entry, nearest(s, []string{"http/1.1"}), "%q is no protocol", clip(s))
 		}
 	}
 	if v.isList() && len(entries) == 0 {

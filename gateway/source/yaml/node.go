@@ -19,6 +19,7 @@ type decoder struct {
 	problems resource.Problems
 	aliased  int // nodes still allowed to be read by way of aliases
 	dropped  bool
+	lost     map[resource.Path]bool // parts that are written, but wrongly: they are not missing
 }
 
 // The bounds of a file. They are far above what a person or a generator needs
@@ -211,7 +212,7 @@ func (d *decoder) entries(v value) []value {
 			continue
 		}
 		if line, twice := seen[key.Value]; twice {
-			d.at(key, v.path, fmt.Sprintf("it already stands in line %d", line), "key %q stands here twice", key.Value)
+			d.at(key, v.path, fmt.Sprintf("it already stands in line %d", line), "key %q stands here twice", clip(key.Value))
 			continue
 		}
 		seen[key.Value] = key.Line
@@ -232,6 +233,7 @@ func (d *decoder) entry(v value, key, node *yaml.Node) (value, bool) {
 	entry := value{key: key, path: part(v.path, key.Value)}
 	node, ok := d.follow(node, entry.path)
 	if !ok {
+		d.lost[entry.path] = true
 		return value{}, false
 	}
 	entry.node = node
@@ -322,10 +324,16 @@ func (d *decoder) object(v value, table object) fields {
 		known, ok := table.key(name)
 		switch {
 		case !ok:
-			d.at(entry.key, v.path, meant(name, table.names()), "unknown key %q", name)
+			names := table.names()
+			d.at(entry.key, v.path, meant(name, names), "unknown key %q", clip(name))
+			if near, found := resource.Nearest(name, names); found {
+				d.lost[part(v.path, near)] = true
+			}
 		case known.later:
-			d.at(entry.key, entry.path, "", "%s is not supported by this version yet", name)
+			d.at(entry.key, entry.path, "", "is not supported by this version yet")
+			d.lost[entry.path] = true
 		case entry.isNull():
+			d.lost[entry.path] = true
 			d.at(entry.key, entry.path, "", "has no value; leave the key out for the default (%s)", or(known.standard, "none"))
 		default:
 			f.found[name] = entry
@@ -361,10 +369,18 @@ func (f fields) exclusive(names ...string) []string {
 	return there
 }
 
-// meant is the hint for a name that is none of the candidates.
-func meant(name string, candidates []string) string {
-	if near, ok := resource.Nearest(name, candidates); ok {
+// nearest is the hint for a word that is none of the candidates.
+func nearest(word string, candidates []string) string {
+	if near, ok := resource.Nearest(word, candidates); ok {
 		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return ""
+}
+
+// meant is the hint for a key that is none of the candidates.
+func meant(name string, candidates []string) string {
+	if hint := nearest(name, candidates); hint != "" {
+		return hint
 	}
 	if len(candidates) > 0 && len(candidates) <= 24 {
 		sorted := slices.Sorted(slices.Values(candidates))

@@ -66,7 +66,7 @@ func (d *decoder) workers(v value, put func(string, any, bool)) {
 		return
 	}
 	if v.scalar() && v.node.ShortTag() == "!!str" {
-		d.failHint(v, meant(v.node.Value, []string{"auto"}), "%q: must be auto or a number from 1 to 1024", clip(v.node.Value))
+		d.failHint(v, nearest(v.node.Value, []string{"auto"}), "%q: must be auto or a number from 1 to 1024", clip(v.node.Value))
 		return
 	}
 	n, ok := d.integer(v, 1, 1024)

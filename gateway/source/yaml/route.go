@@ -22,7 +22,7 @@ func (d *decoder) routeTable(v value) *route.RouteConfiguration {
 	if hosts, ok := f.get("hosts"); ok {
 		hosts.path = v.path // "routes.public[0]" in both forms
 		out.VirtualHosts = d.hosts(hosts, out.Name)
-	} else if v.isMap() {
+	} else {
 		f.missing("hosts", "a list of hosts with their rules")
 	}
 	h := d.headers(f)
@@ -60,14 +60,14 @@ func (d *decoder) host(v value, name string) *route.VirtualHost {
 		if hosts.isList() && len(hosts.node.Content) == 0 {
 			d.failHint(hosts, `write ["*"] for every host`, "must name at least one host")
 		}
-	} else if v.isMap() {
+	} else {
 		f.missing("hosts", `the host names, or ["*"] for all`)
 	}
 	if rules, ok := f.get("rules"); ok {
 		for i, entry := range d.items(rules) {
 			out.Routes = append(out.Routes, d.rule(entry, fmt.Sprintf("%s.rules[%d]", name, i)))
 		}
-	} else if v.isMap() {
+	} else {
 		f.missing("rules", "a list of rules")
 	}
 	h := d.headers(f)
@@ -114,9 +114,7 @@ func (d *decoder) rule(v value, name string) *route.Route {
 	}
 	switch actions := f.exclusive("to", "redirect", "respond"); {
 	case len(actions) == 0:
-		if v.isMap() {
-			f.missing("to", "what to do with a request; one of to, redirect, respond")
-		}
+		f.missing("to", "what to do with a request; redirect or respond may stand in its place", "redirect", "respond")
 	case actions[0] == "to":
 		out.Action = &route.Route_Route{Route: d.forward(f, extra)}
 	case actions[0] == "redirect":

@@ -12,8 +12,6 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
-
-	"longmen/gateway/resource"
 )
 
 // The bounds of single values.
@@ -64,11 +62,7 @@ func (d *decoder) choice(v value, words ...string) (string, bool) {
 		return "", false
 	}
 	if !slices.Contains(words, s) {
-		hint := ""
-		if near, found := resource.Nearest(s, words); found {
-			hint = fmt.Sprintf("did you mean %q?", near)
-		}
-		d.failHint(v, hint, "%q: must be %s", clip(s), alternatives(words))
+		d.failHint(v, nearest(s, words), "%q: must be %s", clip(s), alternatives(words))
 		return "", false
 	}
 	return s, true
@@ -106,7 +100,7 @@ func (d *decoder) integer(v value, low, high int64) (int64, bool) {
 		return 0, false
 	}
 	n, err := strconv.ParseInt(v.node.Value, 10, 64)
-	if err != nil {
+	if digits := strings.TrimPrefix(v.node.Value, "-"); err != nil || len(digits) > 1 && digits[0] == '0' {
 		d.failHint(v, "write it in decimal digits only", "must be a whole number from %d to %d", low, high)
 		return 0, false
 	}
