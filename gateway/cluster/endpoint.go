@@ -24,10 +24,6 @@ type Endpoint struct {
 	//	}
 	ID uint32
 
-	// Active is the number of requests under way over all workers. Only
-	// clusters that balance by LeastRequest need it counted.
-	Active atomic.Int64
-
 	key     key
 	address atomic.Pointer[netip.AddrPort]
 	config  atomic.Pointer[EndpointConfig]
@@ -41,6 +37,13 @@ type Endpoint struct {
 	checks  []*health.Check
 	states  []health.State // one for each of Config.Health
 	wasDown bool           // what unchecked states stand for, after the checks themselves changed
+
+	_ [64]byte // all above is seldom written; what all workers write has a cache line of its own
+
+	// Active is the number of requests under way over all workers. Only
+	// clusters that balance by LeastRequest need it counted.
+	Active atomic.Int64
+	_      [56]byte
 }
 
 // key tells endpoints apart: by address, or with LogicalDNS by name and port.

@@ -76,6 +76,8 @@ func (s *servers) send(ctx context.Context, network string, server netip.AddrPor
 		switch {
 		case err == nil && answers(answer, question):
 			return answer, nil
+		case err != nil && answer != nil && answer.Truncated && answers(answer, question):
+			return answer, nil // cut within a record
 		case network == "tcp" && err == nil:
 			return nil, errors.New("answered another question")
 		case network == "tcp" || errors.As(err, new(net.Error)):

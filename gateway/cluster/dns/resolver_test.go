@@ -26,6 +26,7 @@ func TestLookup(t *testing.T) {
 			"dangling.test. A": {"dangling.test. 60 IN CNAME nowhere.test."},
 			"zero.test. A":     {"zero.test. 0 IN A 192.0.2.5"},
 			"forged.test. A":   {"forged.test. 60 IN A 192.0.2.6"},
+			"torn.test. A":     {"torn.test. 60 IN A 192.0.2.8"},
 			"cut.test. A":      {"cut.test. 60 IN A 192.0.2.7"},
 		}
 		server.codes["half.test. AAAA"] = dns.RcodeServerFailure
@@ -38,6 +39,10 @@ func TestLookup(t *testing.T) {
 			id.Id++
 			question.Question[0].Name = "other.test."
 			return []*dns.Msg{id, question, m}
+		}
+		server.tricks["torn.test."] = func(network string, m *dns.Msg) []*dns.Msg {
+			m.Truncated = network == "udp"
+			return []*dns.Msg{m}
 		}
 		server.tricks["cut.test."] = func(network string, m *dns.Msg) []*dns.Msg {
 			if network == "udp" {
@@ -67,6 +72,7 @@ func TestLookup(t *testing.T) {
 		{name: "zero.test", want: "192.0.2.5"},
 		{name: "forged.test", want: "192.0.2.6", ttl: time.Minute},
 		{name: "cut.test", want: "192.0.2.7", ttl: time.Minute},
+		{name: "torn.test", want: "192.0.2.8", ttl: time.Minute},
 		{name: "empty.test"},
 		{name: "missing.test", err: "no such name: missing.test"},
 		{name: "broken.test", err: fmt.Sprintf("server %s answered SERVFAIL", server.address)},
@@ -96,7 +102,7 @@ func TestLookup(t *testing.T) {
 	if _, err := r.Lookup(t.Context(), "missing.test", server.config()); !errors.Is(err, ErrNotFound) {
 		t.Errorf("NXDOMAIN is %v", err)
 	}
-	if !slices.Contains(server.questions(), "tcp cut.test. A") || slices.Contains(server.questions(), "tcp web.test. A") {
+	if !slices.Contains(server.questions(), "tcp cut.test. A") || !slices.Contains(server.questions(), "tcp torn.test. A") || slices.Contains(server.questions(), "tcp web.test. A") {
 		t.Errorf("TCP is for answers that were cut, asked %v", server.questions())
 	}
 }
