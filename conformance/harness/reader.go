@@ -227,3 +227,6 @@ func chunkSize(line string) (int64, bool) {
 	}
 	return n, isFieldText(ext) && strings.Trim(ext, " \t;") != ""
 }
+
+// Buf is where the bytes not yet parsed are read from.
+func (r *Reader) Buf() io.Reader { return r.br }

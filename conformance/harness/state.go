@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -67,6 +68,78 @@ func (p *Proxy) statm() (int64, error) {
 	return pages * int64(os.Getpagesize()), err
 }
 
+// Gauges reads Longmen's metrics and adds up the samples of each name. Samples
+// whose labels hold except, if it is not empty, are left out. A name that is
+// not there at all is an error: a check of it would say nothing.
+func (p *Proxy) Gauges(except string, names ...string) (map[string]float64, error) {
+	tr := &http.Transport{DisableKeepAlives: true}
+	res, err := (&http.Client{Transport: tr, Timeout: Patience}).Get("http://" + p.Admin + "/metrics")
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	sums := map[string]float64{}
+	sc := bufio.NewScanner(res.Body)
+	for sc.Scan() {
+		name, rest, _ := strings.Cut(sc.Text(), " ")
+		name, labels, _ := strings.Cut(name, "{")
+		if !slices.Contains(names, name) {
+			continue
+		}
+		if except != "" && strings.Contains(labels, except) {
+			sums[name] += 0
+			continue
+		}
+		v, err := strconv.ParseFloat(rest[strings.LastIndexByte(rest, ' ')+1:], 64)
+		if err != nil {
+			return nil, fmt.Errorf("metrics line %q: %w", sc.Text(), err)
+		}
+		sums[name] += v
+	}
+	for _, name := range names {
+		if _, ok := sums[name]; !ok {
+			return nil, fmt.Errorf("no metric %s", name)
+		}
+	}
+	return sums, sc.Err()
+}
+
+// underWay are the gauges that are 0 when nothing is under way and no
+// connection is open.
+func underWay() []string {
+	return []string{
+		"longmen_downstream_connections_active", "longmen_downstream_tunnels_active", "longmen_http_requests_active",
+		"longmen_upstream_connections_active", "longmen_upstream_connections_idle",
+		"longmen_upstream_requests_active", "longmen_upstream_requests_pending",
+		"longmen_worker_coroutines", "longmen_worker_buffers",
+	}
+}
+
+// Quiet waits until Longmen counts nothing under way, and describes what is
+// left over if it never does.
+func (p *Proxy) Quiet() string {
+	deadline := time.Now().Add(Patience)
+	for {
+		sums, err := p.Gauges(`state="pooled"`, underWay()...)
+		if err != nil {
+			return err.Error()
+		}
+		var left []string
+		for _, name := range underWay() {
+			if sums[name] != 0 {
+				left = append(left, fmt.Sprintf("%s %v", name, sums[name]))
+			}
+		}
+		if len(left) == 0 {
+			return ""
+		}
+		if time.Now().After(deadline) {
+			return "leak: " + strings.Join(left, ", ")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
 // SettlesTo waits until the proxy holds no more file descriptors and goroutines
 // than before, and describes the difference if it never does. slack is for
 // what a proxy may rightly keep, as idle coroutines in a pool.
@@ -104,41 +177,46 @@ func (l LogLine) Text(key string) string {
 	}
 }
 
-// WaitLog waits for the access log line that contains mark. The log is written
-// behind the requests, by intervals.
-func (p *Proxy) WaitLog(mark string) (LogLine, error) {
+// WaitLogs waits until Longmen's access log has a line for each of the paths,
+// and returns the last line of each that it found. The log is written behind
+// the requests, by intervals.
+func (p *Proxy) WaitLogs(paths []string) (map[string]LogLine, error) {
 	deadline := time.Now().Add(Patience)
 	for {
-		f, err := os.Open(p.Log)
-		if err == nil {
-			line, found := findLine(f, mark)
-			f.Close()
-			if found {
-				var l LogLine
-				if err := json.Unmarshal([]byte(line), &l); err != nil {
-					return nil, fmt.Errorf("access log line %q: %w", line, err)
-				}
-				return l, nil
+		lines, err := p.readLog()
+		if err != nil && !os.IsNotExist(err) {
+			return nil, err
+		}
+		missing := 0
+		for _, path := range paths {
+			if lines[path] == nil {
+				missing++
 			}
 		}
-		if time.Now().After(deadline) {
-			return nil, fmt.Errorf("no access log line contains %q", mark)
+		if missing == 0 || time.Now().After(deadline) {
+			return lines, nil
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 
-// findLine returns the last complete line that contains mark.
-func findLine(r io.Reader, mark string) (string, bool) {
-	br := bufio.NewReader(r)
-	last, found := "", false
-	for {
+// readLog reads the complete lines of the access log, by path.
+func (p *Proxy) readLog() (map[string]LogLine, error) {
+	f, err := os.Open(p.Log)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	lines := map[string]LogLine{}
+	for br := bufio.NewReader(f); ; {
 		line, err := br.ReadString('\n')
 		if err != nil {
-			return last, found
+			return lines, nil
 		}
-		if strings.Contains(line, mark) {
-			last, found = line, true
+		var l LogLine
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			return nil, fmt.Errorf("access log line %q: %w", line, err)
 		}
+		lines[l.Text("path")] = l
 	}
 }
