@@ -3,6 +3,7 @@ package router
 import (
 	"encoding/binary"
 	"math/bits"
+	"strings"
 )
 
 // The tables of this package hash with fold, a piece at a time: the hash of a
@@ -96,4 +97,19 @@ func equalLower(key string, text []byte) bool {
 // tableSize is the number of slots for n keys: a power of two, half empty.
 func tableSize(n int) int {
 	return 1 << bits.Len(uint(2*n-1))
+}
+
+// gathered copies the keys of a table into one piece of memory, where they lie
+// closer together than where they came from.
+type gathered struct {
+	room int // bytes of all keys
+	text strings.Builder
+}
+
+func (g *gathered) add(key string) string {
+	g.text.Grow(g.room) // once: then there is room
+	g.room -= len(key)
+	g.text.WriteString(key)
+	text := g.text.String()
+	return text[len(text)-len(key):]
 }

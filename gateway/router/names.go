@@ -61,7 +61,12 @@ func newNames(entries []nameSlot) names {
 	}
 	n := names{slots: make([]nameSlot, tableSize(len(entries)))}
 	mask := uint64(len(n.slots) - 1)
+	var gather gathered
 	for _, e := range entries {
+		gather.room += len(e.name)
+	}
+	for _, e := range entries {
+		e.name = gather.add(e.name)
 		i := fold(hashSeed, []byte(e.name))
 		e.hash = uint32(i >> 32)
 		for n.slots[i&mask].host != nil {
@@ -90,9 +95,10 @@ func newWildcards(entries []nameSlot) wildcards {
 	return w
 }
 
-func (w *wildcards) findSuffix(name []byte) *nameSlot {
+// findSuffix finds the longest suffix of name that has at least that length.
+func (w *wildcards) findSuffix(name []byte, least int) *nameSlot {
 	for _, n := range w.lengths {
-		if n < len(name) {
+		if least <= n && n < len(name) {
 			if slot := w.find(name[len(name)-n:]); slot != nil {
 				return slot
 			}
@@ -101,9 +107,10 @@ func (w *wildcards) findSuffix(name []byte) *nameSlot {
 	return nil
 }
 
-func (w *wildcards) findPrefix(name []byte) *nameSlot {
+// findPrefix finds the longest prefix of name that has at least that length.
+func (w *wildcards) findPrefix(name []byte, least int) *nameSlot {
 	for _, n := range w.lengths {
-		if n < len(name) {
+		if least <= n && n < len(name) {
 			if slot := w.find(name[:n]); slot != nil {
 				return slot
 			}

@@ -20,11 +20,12 @@ const (
 // in table.go explains its part in a lookup.
 type paths struct {
 	slots   []pathSlot // a power of two; half of them free
-	lengths []uint64   // bit n: a literal of n bytes exists
-	raw     []int      // lengths of the raw prefixes, ascending: those may end anywhere
+	short   uint64     // bit n: a literal of n bytes exists, n < 64
 	longest int        // literal, in bytes
-	lists   []rule     // rules of the literals that have several; see listed
+	raw     []int      // lengths of the raw prefixes, ascending: those may end anywhere
 	folded  bool       // literals are in lower case and paths are looked up as if they were
+	lists   []rule     // rules of the literals that have several; see listed
+	long    []uint64   // goes on from short: bit n of word w is about 64(w+1)+n bytes
 }
 
 // A pathSlot is free when its literal is empty. It holds the literal's rule, or
@@ -53,11 +54,19 @@ func (p *paths) search(s *search) {
 			return
 		}
 		hash = p.fold(hash, path[at:end])
-		if word := end / 64; word < len(p.lengths) && p.lengths[word]>>(end%64)&1 != 0 {
+		if p.has(end) {
 			p.probe(s, hash, end)
 		}
 		at = end
 	}
+}
+
+// has reports whether a literal of n bytes exists; n is at most longest.
+func (p *paths) has(n int) bool {
+	if n < 64 {
+		return p.short>>n&1 != 0
+	}
+	return p.long[n/64-1]>>(n%64)&1 != 0
 }
 
 func (p *paths) fold(hash uint64, piece []byte) uint64 {
@@ -164,6 +173,10 @@ func newPaths(filings []filing, folded bool) *paths {
 		next[last[first]], last[first] = int32(i), int32(i)
 	}
 	p.slots = make([]pathSlot, tableSize(len(slots)))
+	var literals gathered
+	for literal := range slots {
+		literals.room += len(literal)
+	}
 	for i, f := range filings {
 		if slots[f.literal] != int32(i) {
 			continue
@@ -181,7 +194,7 @@ func newPaths(filings []filing, folded bool) *paths {
 			p.lists[len(p.lists)-1].flags |= lastOfList
 		}
 		head.tag = tagOf(hash)
-		p.insert(hash, f.literal, head)
+		p.insert(hash, literals.add(f.literal), head)
 	}
 	p.measure(filings)
 	return p
@@ -200,11 +213,15 @@ func (p *paths) measure(filings []filing) {
 	for _, f := range filings {
 		p.longest = max(p.longest, len(f.literal))
 	}
-	p.lengths = make([]uint64, p.longest/64+1)
+	p.long = make([]uint64, p.longest/64)
 	isRaw := make([]bool, p.longest+1)
 	for _, f := range filings {
 		n := len(f.literal)
-		p.lengths[n/64] |= 1 << (n % 64)
+		if n < 64 {
+			p.short |= 1 << n
+		} else {
+			p.long[n/64-1] |= 1 << (n % 64)
+		}
 		if f.rule.kind == rawPrefix && !isRaw[n] {
 			isRaw[n] = true
 			p.raw = append(p.raw, n)

@@ -45,13 +45,15 @@ type Table struct {
 	ports    bool      // some domain has a port
 }
 
-// A host is a virtual host, made ready to be searched.
+// A host is a virtual host, made ready to be searched. It fills a cache line.
 type host struct {
-	*VirtualHost
-	anywhere []rule // on every path: in their order
-	connect  []rule // on CONNECT
+	// fallback is the first rule on every path without conditions: no rule on
+	// paths after it is ever reached. Its route is nil when there is none.
+	fallback rule
 	literal  *paths // nil: none
 	folded   *paths // those that ignore case; nil: none
+	anywhere []rule // on every path before fallback, and on CONNECT, in their order
+	*VirtualHost
 }
 
 // A rule is a Route and its place in the order of its virtual host.
@@ -89,12 +91,11 @@ func (t *Table) Find(r *stream.Request, client netip.Addr, rnd uint32) *Route {
 		return nil
 	}
 	h := name.host
-	s := search{request: r, client: client, rnd: rnd, order: math.MaxUint32}
-	if len(h.connect) > 0 && isConnect(r) {
-		s.list(h.connect)
-	}
-	if len(r.Path) == 0 {
-		return s.route // CONNECT's authority form: no rule on a path is about it
+	s := search{request: r, client: client, rnd: rnd, route: h.fallback.route, order: h.fallback.order}
+	if len(r.Path) == 0 { // CONNECT's authority form: only rules on CONNECT are about it
+		s.route, s.order = nil, math.MaxUint32
+		s.list(h.anywhere)
+		return s.route
 	}
 	if h.literal != nil {
 		h.literal.search(&s)
@@ -118,10 +119,10 @@ func (t *Table) name(r *stream.Request) *nameSlot {
 	if slot := t.exact.find(r.Host); slot != nil {
 		return slot
 	}
-	if slot := t.suffixes.findSuffix(r.Host); slot != nil {
+	if slot := t.suffixes.findSuffix(r.Host, 1); slot != nil {
 		return slot
 	}
-	if slot := t.prefixes.findPrefix(r.Host); slot != nil {
+	if slot := t.prefixes.findPrefix(r.Host, 1); slot != nil {
 		return slot
 	}
 	return t.all
@@ -136,13 +137,16 @@ func (t *Table) nameWithPort(name, port []byte) *nameSlot {
 	if slot := t.exact.find(name); slot != nil {
 		return slot
 	}
-	if slot := t.suffixes.findSuffix(full); slot != nil {
+	if slot := t.suffixes.findSuffix(full, len(port)+1); slot != nil {
 		return slot
 	}
-	if slot := t.suffixes.findSuffix(name); slot != nil {
+	if slot := t.suffixes.findSuffix(name, 1); slot != nil {
 		return slot
 	}
-	if slot := t.prefixes.findPrefix(full); slot != nil {
+	if slot := t.prefixes.findPrefix(full, len(name)+1); slot != nil {
+		return slot
+	}
+	if slot := t.prefixes.findPrefix(name, 1); slot != nil {
 		return slot
 	}
 	return t.all
@@ -167,6 +171,9 @@ func (s *search) list(rules []rule) {
 		r := &rules[i]
 		if r.order >= s.order {
 			return
+		}
+		if r.kind != connectPath && len(s.request.Path) == 0 {
+			continue
 		}
 		if s.holds(r) {
 			s.route, s.order = r.route, r.order
