@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"runtime/debug"
+	"slices"
 )
 
 // Runner is what a coroutine runs.
@@ -26,10 +27,15 @@ type Coroutine struct {
 	running bool
 	woken   bool       // Wake came while it ran
 	free    *Coroutine // the loop's list of idle coroutines
+	place   int        // in the loop's list of all coroutines
 }
 
 // errStopped unwinds a parked coroutine when its loop is closed.
 var errStopped = errors.New("worker: the loop was closed")
+
+// Unwinding reports whether a recovered value is that of a coroutine which its
+// loop's Close unwinds: who recovers from panics must panic again with it.
+func Unwinding(v any) bool { return v == error(errStopped) }
 
 // Go runs r on a pooled coroutine at once, until it first waits.
 func (l *Loop) Go(r Runner) *Coroutine {
@@ -56,8 +62,9 @@ func (l *Loop) take() *Coroutine {
 		l.live++
 		return co
 	}
-	co := &Coroutine{loop: l}
+	co := &Coroutine{loop: l, place: len(l.all)}
 	co.next, co.stop = iter.Pull(co.main)
+	l.all = append(l.all, co)
 	l.live++
 	return co
 }
@@ -76,7 +83,7 @@ func (co *Coroutine) main(yield func(struct{}) bool) {
 
 func (co *Coroutine) call() {
 	defer func() {
-		if v := recover(); v != nil && v != error(errStopped) {
+		if v := recover(); v != nil && !Unwinding(v) {
 			co.loop.panicked(v, debug.Stack())
 		}
 	}()
@@ -95,11 +102,20 @@ func (l *Loop) resume(co *Coroutine) {
 	}
 	l.live--
 	if l.idleCount >= l.maxIdle {
-		co.stop()
+		l.forget(co)
 		return
 	}
 	co.free, l.idle = l.idle, co
 	l.idleCount++
+}
+
+// forget ends a coroutine that nobody needs any more.
+func (l *Loop) forget(co *Coroutine) {
+	last := l.all[len(l.all)-1]
+	l.all[co.place], last.place = last, co.place
+	l.all[len(l.all)-1] = nil
+	l.all = l.all[:len(l.all)-1]
+	co.stop()
 }
 
 // Wait parks the coroutine until Wake. Wake-ups may be spurious, so callers
@@ -129,6 +145,17 @@ func (co *Coroutine) Wake() {
 	co.loop.ready = append(co.loop.ready, co)
 }
 
+// Yield lets the other coroutines that can go on do so first.
+func (co *Coroutine) Yield() {
+	if !co.queued {
+		co.queued = true
+		co.loop.ready = append(co.loop.ready, co)
+	}
+	if !co.yield(struct{}{}) {
+		panic(errStopped)
+	}
+}
+
 // Loop is the loop the coroutine lives on.
 func (co *Coroutine) Loop() *Loop { return co.loop }
 
@@ -140,6 +167,9 @@ func (co *Coroutine) Await(f func() error) error {
 	for l.awaits >= l.maxAwaits {
 		l.awaiting = append(l.awaiting, co)
 		co.Wait()
+		// After a spurious wake-up it still stands in the list, where it
+		// would take the wake-up that another one needs.
+		l.awaiting = slices.DeleteFunc(l.awaiting, func(o *Coroutine) bool { return o == co })
 	}
 	l.awaits++
 	var (

@@ -49,8 +49,7 @@ type Options struct {
 	Idle   int // idle coroutines kept; default 1024
 	CPU    int // CPU to run on; used only when Pin
 	Pin    bool
-	Log    *slog.Logger  // default slog.Default()
-	Wait   time.Duration // upper bound of one sleep; default none
+	Log    *slog.Logger // default slog.Default()
 }
 
 // Loop is one worker's event loop. Except where it says otherwise, its methods
@@ -80,6 +79,7 @@ type Loop struct {
 	dirty   []Flusher
 	current *Coroutine
 
+	all                []*Coroutine
 	idle               *Coroutine
 	idleCount, maxIdle int
 	live               int
@@ -94,6 +94,8 @@ type Loop struct {
 	tasks    []func()
 	taskRun  []func()
 	notified atomic.Bool
+	closed   bool // under mu: wakefd is no more
+	ended    chan struct{}
 
 	stats Stats
 	tally tally
@@ -151,7 +153,8 @@ func New(o Options) (*Loop, error) {
 		maxAwaits: orDefault(o.Awaits, 64),
 		maxIdle:   orDefault(o.Idle, 1024),
 		pin:       o.Pin, cpu: o.CPU,
-		base: time.Now(),
+		base:  time.Now(),
+		ended: make(chan struct{}),
 	}
 	l.readClock()
 	l.timers.tick = l.now >> tickBits
@@ -195,19 +198,33 @@ func (l *Loop) readClock() {
 // After Stop, f may never run.
 func (l *Loop) Post(f func()) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
 	l.tasks = append(l.tasks, f)
-	l.mu.Unlock()
 	if !l.notified.Swap(true) {
 		var one = [8]byte{1}
 		unix.Write(l.wakefd, one[:])
 	}
 }
 
-// Do runs f on the loop and waits for it. It must not be called on the loop.
-func (l *Loop) Do(f func()) {
+// Do runs f on the loop and waits for it. It reports whether f ran, which it
+// does not when the loop has ended. It must not be called on the loop.
+func (l *Loop) Do(f func()) bool {
 	done := make(chan struct{})
 	l.Post(func() { defer close(done); f() })
-	<-done
+	select {
+	case <-done:
+		return true
+	case <-l.ended:
+	}
+	select {
+	case <-done:
+		return true
+	default:
+		return false
+	}
 }
 
 // EachTurn calls f at the end of every turn.
@@ -227,6 +244,7 @@ func (l *Loop) Stats() *Stats { return &l.stats }
 
 // Run serves until Stop.
 func (l *Loop) Run() error {
+	defer close(l.ended)
 	if l.pin {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
@@ -387,12 +405,20 @@ func (l *Loop) publish() {
 	s.Timers.Store(int64(l.timers.count))
 }
 
-// Close gives up the loop's descriptors and coroutines. Run must have ended.
+// Close gives up the loop's descriptors and coroutines: what waits in one is
+// unwound. Run must have ended.
 func (l *Loop) Close() {
-	for co := l.idle; co != nil; co = co.free {
-		co.stop()
+	l.mu.Lock()
+	closed := l.closed
+	l.closed = true
+	l.mu.Unlock()
+	if closed {
+		return
 	}
-	l.idle, l.idleCount = nil, 0
+	for len(l.all) > 0 {
+		l.forget(l.all[len(l.all)-1])
+	}
+	l.idle, l.idleCount, l.live = nil, 0, 0
 	unix.Close(l.wakefd)
 	unix.Close(l.epfd)
 }

@@ -28,6 +28,7 @@ const (
 	levelBits  = 8
 	levelSlots = 1 << levelBits
 	levels     = 3
+	farthest   = 1 << 62 // ns, 146 years; what is later is armed for then
 )
 
 type wheel struct {
@@ -46,7 +47,7 @@ func (t *Timer) Armed() bool { return t.deadline != 0 }
 // Arm lets t fire after d, in place of any earlier deadline. Timers fire up to
 // two ticks (8 ms) late, never early.
 func (l *Loop) Arm(t *Timer, d time.Duration) {
-	t.deadline = l.now + int64(d)
+	t.deadline = l.now + int64(min(max(d, 0), farthest))
 	if t.prev != nil {
 		if t.due <= t.deadline {
 			return
