@@ -68,7 +68,7 @@ func heldStack() string {
 	var found []string
 	for _, g := range bytes.Split(buf, []byte("\n\n")) {
 		head, _, _ := bytes.Cut(g, []byte("\n"))
-		if bytes.Contains(head, []byte("[coroutine")) {
+		if bytes.Contains(head, []byte("[coroutine")) || bytes.Contains(g, []byte("worker.(*Loop).sleep(")) {
 			continue
 		}
 		if bytes.Contains(g, []byte("worker.(*Loop).Run(")) || bytes.Contains(g, []byte("worker.(*Coroutine).main(")) {
