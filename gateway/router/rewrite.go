@@ -2,6 +2,7 @@ package router
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -62,9 +63,7 @@ func (x *RegexRewrite) append(dst, path []byte) []byte {
 	}
 	dst = append(dst, path[done:]...)
 	if len(dst) == start || dst[start] != '/' { // the substitution took the first slash away
-		dst = append(dst, 0)
-		copy(dst[start+1:], dst[start:])
-		dst[start] = '/'
+		dst = slices.Insert(dst, start, '/')
 	}
 	return dst
 }
@@ -74,9 +73,14 @@ func (x *RegexRewrite) append(dst, path []byte) []byte {
 // 3986 section 4.2).
 func (x *Redirect) Location(dst []byte, r *stream.Request, route *Route) []byte {
 	if x.Host != "" || len(r.Host) > 0 {
-		dst = x.origin(dst, r)
+		return x.target(x.origin(dst, r), r, route)
 	}
-	return x.target(dst, r, route)
+	start := len(dst)
+	if dst = x.target(dst, r, route); bytes.HasPrefix(dst[start:], []byte("//")) {
+		// Without a host before it, "//x" would name the host x.
+		dst = slices.Insert(dst, start, '/', '.')
+	}
+	return dst
 }
 
 // origin appends scheme://host[:port]. The port is the redirect's; else, when
@@ -119,7 +123,6 @@ func defaultPort(scheme string) string {
 // target appends the path and the query.
 func (x *Redirect) target(dst []byte, r *stream.Request, route *Route) []byte {
 	query := r.HasQuery && !x.StripQuery
-	start := len(dst)
 	switch {
 	case x.Path != "":
 		dst = append(dst, x.Path...)
@@ -132,12 +135,6 @@ func (x *Redirect) target(dst []byte, r *stream.Request, route *Route) []byte {
 		dst = x.Regex.append(dst, r.Path)
 	default:
 		dst = append(dst, r.Path...)
-	}
-	if start == 0 && bytes.HasPrefix(dst, []byte("//")) {
-		// Alone, "//x" would name the host x.
-		dst = append(dst, 0, 0)
-		copy(dst[2:], dst)
-		copy(dst, "/.")
 	}
 	if query {
 		dst = append(append(dst, '?'), r.Query...)
