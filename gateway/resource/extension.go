@@ -58,7 +58,7 @@ const (
 //     safe_regex "GET|HEAD" for several; "absent" is present_match: false;
 //   - "prefix" is path_separated_prefix, but prefix when it ends in "/";
 //   - "connect: true" is connect_matcher with upgrade_configs[{CONNECT, connect_config: {}}];
-//     upgrade_configs of a route override the listener's type by type (enabled: false takes one away);
+//     upgrade_configs of a route add to the listener's;
 //   - "rewrite.path" is regex_rewrite with the pattern "^.*$" (backslashes of the substitution doubled);
 //   - a cookie's "present" is string_match safe_regex ".*", "absent" the same with invert_match;
 //   - "double_slash: keep" is the extension's key, as merge_slashes: false cannot be told from nothing;

@@ -209,29 +209,14 @@ func (d *decoder) substitution(v value) *matcher.RegexMatchAndSubstitute {
 
 // routeUpgrades reads a rule's protocols, and CONNECT.
 func (d *decoder) routeUpgrades(f fields, out *route.RouteAction) {
-	add := func(name string, enabled *wrapperspb.BoolValue) {
-		out.UpgradeConfigs = append(out.UpgradeConfigs, &route.RouteAction_UpgradeConfig{UpgradeType: name, Enabled: enabled})
-	}
 	if v, ok := f.get("upgrades"); ok {
-		switch {
-		case v.isMap():
-			for _, entry := range d.entries(v) {
-				if on, ok := d.boolean(entry); ok && d.upgradeName(entry, entry.key.Value) {
-					if on {
-						add(entry.key.Value, nil)
-					} else {
-						add(entry.key.Value, wrapperspb.Bool(false))
-					}
-				}
+		for _, entry := range d.items(v) {
+			if name, ok := d.upgrade(entry); ok {
+				out.UpgradeConfigs = append(out.UpgradeConfigs, &route.RouteAction_UpgradeConfig{UpgradeType: name})
 			}
-		case v.isList() && len(v.node.Content) == 0:
-			d.failHint(v, "write {websocket: false} to take one away", "says nothing: a rule adds to what its listener allows")
-		default:
-			for _, entry := range d.items(v) {
-				if name, ok := d.upgrade(entry); ok {
-					add(name, nil)
-				}
-			}
+		}
+		if v.isList() && len(v.node.Content) == 0 {
+			d.fail(v, "says nothing: a rule adds to what its listener allows")
 		}
 	}
 	if v, ok := f.get("connect"); ok {

@@ -97,21 +97,15 @@ func substitutionMap(r *matcher.RegexMatchAndSubstitute) *mapping {
 
 func upgrades(out *mapping, configs []*route.RouteAction_UpgradeConfig) {
 	var names []string
-	byName, anyOff, connect := &mapping{}, false, false
+	connect := false
 	for _, u := range configs {
 		if u.GetUpgradeType() == "CONNECT" {
 			connect = true
 			continue
 		}
-		on := u.GetEnabled() == nil || u.GetEnabled().GetValue()
-		anyOff = anyOff || !on
 		names = append(names, u.GetUpgradeType())
-		byName.put(u.GetUpgradeType(), truth(on))
 	}
-	switch {
-	case anyOff:
-		out.put("upgrades", byName.node())
-	case len(names) > 0:
+	if len(names) > 0 {
 		out.put("upgrades", texts(names))
 	}
 	if connect {

@@ -1,15 +1,17 @@
 package yaml
 
-// topTable is the file itself: the four maps of resources, and the settings of
-// the process, which the command layers under environment and flags.
-var topTable = object{"file", "The file.", append([]key{
+// topTable is the file itself: the maps of resources and the settings of the
+// process.
+var topTable = object{"file", "The top level: the maps of resources, and the settings of the process, which have no xDS twin, as a control plane configures\nresources and not the process that asks it.", append([]key{
 	{"listeners", mapOf(ref("listener")), "", "Where clients connect.", "Listener (LDS)", "", false},
 	{"routes", mapOf(either(listOf(ref("host")), ref("route table"))), "", "Route tables.", "RouteConfiguration (RDS)", "", false},
 	{"clusters", mapOf(ref("cluster")), "", "Services that requests go to.", "Cluster, ClusterLoadAssignment (CDS, EDS)", "", false},
 	{"secrets", kind{"map", `false`}, "", "", "", "", true},
 }, processTable.keys...)}
 
-var processTable = object{"process", "Settings of the process. They have no xDS twin: a control plane configures resources, not the process that asks it.", append([]key{
+// processTable is a part of topTable: the settings that the command layers under
+// environment and flags.
+var processTable = object{"process", "", append([]key{
 	{"mode", one("edge"), "edge", "What the process is.", "", "edge", false},
 	{"node", aString, "the host's name", "Name of this instance in logs and towards others.", "", "edge-1", false},
 	{"admin", ref("admin"), "", "The admin API.", "", `{bind: "127.0.0.1:15000"}`, false},
@@ -43,7 +45,7 @@ var processLimitsTable = object{"process limits", "Bounds of the process (`limit
 
 // objects are all tables, in the order of the reference.
 var objects = []object{
-	topTable, processTable, adminTable, logTable, drainTable, processLimitsTable,
+	topTable, adminTable, logTable, drainTable, processLimitsTable,
 	listenerTable, pathTable, listenerLimitsTable, listenerTimeoutsTable, minRateTable, forwardedTable, serverTable,
 	listenerTCPTable, keepaliveTable, accessLogTable,
 	routeTable, hostTable, ruleTable, matchTable, valueMatchTable, rangeTable, targetTable, byHeaderTable,

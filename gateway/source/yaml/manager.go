@@ -253,20 +253,18 @@ func (d *decoder) upgrade(v value) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	return s, d.upgradeName(v, s)
-}
-
-func (d *decoder) upgradeName(v value, s string) bool {
 	name, version, versioned := strings.Cut(s, "/")
 	switch {
 	case !isToken(name) || versioned && !isToken(version):
 		d.fail(v, "%q is no protocol name (RFC 9110 section 7.8)", clip(s))
 	case strings.EqualFold(s, "connect"):
 		d.failHint(v, "write connect: true on a rule", "CONNECT is no protocol to upgrade to")
+	case strings.EqualFold(s, "h2c") || strings.EqualFold(name, "http") && versioned:
+		d.fail(v, "the upgrade to %s is not supported by this version yet", clip(s))
 	default:
-		return true
+		return s, true
 	}
-	return false
+	return "", false
 }
 
 // isToken tells an RFC 9110 token: a method, a field name, a cookie name.

@@ -236,6 +236,9 @@ func (d *decoder) matchCookie(v value) *route.CookieMatcher {
 	return &route.CookieMatcher{Name: v.key.Value, StringMatch: t.text, InvertMatch: t.invert}
 }
 
+// valueTests are the keys of a value match that compare.
+var valueTests = []string{"exact", "prefix", "suffix", "contains", "regex", "present", "absent", "range", "not"}
+
 // valueTest is what a value match says.
 type valueTest struct {
 	text             *matcher.StringMatcher
@@ -264,9 +267,9 @@ func (d *decoder) valueTest(v value, inner bool, without ...string) (t valueTest
 			return t
 		}
 	}
-	tests := f.exclusive("exact", "prefix", "suffix", "contains", "regex", "present", "absent", "range", "not")
+	tests := f.exclusive(valueTests...)
 	if len(tests) == 0 {
-		f.missing("a test", "one of exact, prefix, suffix, contains, regex, present, absent, range, not")
+		f.missing("a test", "one of "+strings.Join(valueTests, ", "), valueTests...)
 		return t
 	}
 	d.test(f, tests[0], &t, without)
