@@ -33,7 +33,10 @@ func misusef(format string, args ...any) error { return misuse{fmt.Errorf(format
 // Main runs the command that args (without the program's name) ask for and
 // returns the exit code.
 func Main(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
-	root := rootCommand()
+	return execute(ctx, rootCommand(startGateway), args, in, out, errOut)
+}
+
+func execute(ctx context.Context, root *cobra.Command, args []string, in io.Reader, out, errOut io.Writer) int {
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)
@@ -53,7 +56,8 @@ func Main(ctx context.Context, args []string, in io.Reader, out, errOut io.Write
 	return exitProblems
 }
 
-func rootCommand() *cobra.Command {
+// rootCommand is the tree of all commands; start makes what "run" runs.
+func rootCommand(start starter) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "longmen",
 		Short: "Longmen is an edge gateway: one file, one binary",
@@ -89,6 +93,9 @@ Exit codes: 0 good, 1 problems found, 2 misuse.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return misuse{err} })
 	root.AddCommand(checkCommand(), explainCommand(), diffCommand(), dumpCommand(), demoCommand(), versionCommand())
+	if start != nil {
+		root.AddCommand(runCommand(start))
+	}
 	for _, sub := range root.Commands() {
 		check := sub.Args
 		sub.Args = func(cmd *cobra.Command, args []string) error {

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -43,6 +44,10 @@ type runner struct {
 // reload serves from text, if it is good.
 func (r *runner) reload(text []byte) {
 	before := r.current.Load()
+	if len(bytes.TrimSpace(text)) == 0 {
+		r.log.Error("the configuration is empty; nothing was changed", "file", r.file, "serving", before.snapshot.Version)
+		return
+	}
 	from := r.from
 	from.fixed = r.settings
 	next := load(r.file, text, from, before.snapshot)

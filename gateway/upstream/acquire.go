@@ -3,7 +3,9 @@ package upstream
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -111,19 +113,19 @@ func (p *pool) takeIdle() *Conn {
 
 func (c *Cluster) attach(conn *Conn, s *stream.Stream) {
 	conn.Attach(s)
-	conn.pool.active++
-	if c.config.Balance == cluster.LeastRequest {
+	if conn.counted = c.config.Balance == cluster.LeastRequest; conn.counted {
 		conn.pool.endpoint.Active.Add(1)
 	}
 	c.Stats.RequestsActive.Inc()
 }
 
-// done ends what attach began.
-func (c *Cluster) done(e *cluster.Endpoint) {
-	if c.config.Balance == cluster.LeastRequest {
-		e.Active.Add(-1)
+// detach ends what attach began.
+func (c *Cluster) detach(conn *Conn) (reusable bool) {
+	if conn.counted {
+		conn.pool.endpoint.Active.Add(-1)
 	}
 	c.Stats.RequestsActive.Dec()
+	return conn.Detach()
 }
 
 // await waits until a connection may have become free.
@@ -235,5 +237,20 @@ func sockaddr(a netip.AddrPort) unix.Sockaddr {
 	if ip := a.Addr().Unmap(); ip.Is4() {
 		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: ip.As4()}
 	}
-	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
+	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16(), ZoneId: zone(a.Addr().Zone())}
+}
+
+// zone is the number of an IPv6 zone, which is written as a number or as the
+// name of an interface.
+func zone(name string) uint32 {
+	if name == "" {
+		return 0
+	}
+	if n, err := strconv.ParseUint(name, 10, 32); err == nil {
+		return uint32(n)
+	}
+	if i, err := net.InterfaceByName(name); err == nil {
+		return uint32(i.Index)
+	}
+	return 0
 }

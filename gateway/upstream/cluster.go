@@ -28,7 +28,6 @@ type pool struct {
 	endpoint *cluster.Endpoint
 	idle     *Conn // the one used last first
 	count    int   // idle ones
-	active   int64 // streams
 }
 
 func newCluster(w *Worker, shared *cluster.Cluster) *Cluster {
@@ -65,9 +64,10 @@ func (c *Cluster) refresh() {
 	for _, e := range hosts.Usable {
 		c.usable = append(c.usable, c.pool(e))
 	}
-	for _, p := range c.pools {
+	for id, p := range c.pools {
 		if p != nil && p.endpoint.Gone() {
 			p.closeIdle()
+			c.pools[id] = nil
 		}
 	}
 	c.balancer = balance.New(c.config.Balance, balance.Options{

@@ -20,6 +20,7 @@ type Conn struct {
 	born       int64
 	idling     bool
 	connecting bool
+	counted    bool // in Endpoint.Active
 	pooled     bool // it carried a stream before the present one
 }
 
@@ -70,11 +71,10 @@ func (c *Conn) loop() *worker.Loop { return c.pool.cluster.worker.loop }
 func (c *Conn) Release() {
 	p := c.pool
 	config := p.cluster.config
-	p.active--
-	p.cluster.done(p.endpoint)
+	reusable := p.cluster.detach(c)
 	c.pooled = true
 	limits := &config.Pool
-	keep := c.Detach() && !p.cluster.closed && !p.endpoint.Gone() && p.count < limits.Idle &&
+	keep := reusable && !p.cluster.closed && !p.endpoint.Gone() && p.count < limits.Idle &&
 		(limits.MaxRequests == 0 || c.Served() < limits.MaxRequests) &&
 		(limits.MaxAge == 0 || c.loop().Now()-c.born < int64(limits.MaxAge))
 	if !keep {

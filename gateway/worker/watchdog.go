@@ -35,7 +35,7 @@ func (w Watchdog) Run(stop <-chan struct{}) {
 			return
 		case now := <-tick.C:
 			for i, l := range w.Loops {
-				held := l.busyFor()
+				held := l.BusyFor()
 				if held < w.Limit || now.Sub(reported[i]) < w.Pause {
 					continue
 				}
@@ -51,8 +51,8 @@ func (w Watchdog) Run(stop <-chan struct{}) {
 	}
 }
 
-// busyFor is how long the turn under way has lasted; 0 while the loop sleeps.
-func (l *Loop) busyFor() time.Duration {
+// BusyFor is how long the turn under way has lasted; 0 while the loop sleeps.
+func (l *Loop) BusyFor() time.Duration {
 	since := l.busySince.Load()
 	if since == 0 {
 		return 0

@@ -1,0 +1,25 @@
+package command
+
+import (
+	"longmen/gateway/supervisor"
+	"longmen/gateway/telemetry/exposition"
+)
+
+// startGateway makes the gateway that "run" runs.
+func startGateway(r *runner) (gateway, error) {
+	s := r.settings
+	version, revision := build()
+	return supervisor.New(supervisor.Options{
+		Workers:        int(s.Workers),
+		Pin:            s.Pin,
+		AdminBind:      s.Admin.Bind,
+		DrainTimeout:   s.Drain.Timeout,
+		MaxConnections: s.Limits.Connections,
+		MaxFiles:       s.Limits.Files,
+		Watchdog:       s.Watchdog,
+		Log:            r.log,
+		Level:          r.level,
+		Build:          exposition.Build{Version: version, Revision: revision},
+		ConfigDump:     r.dump,
+	})
+}

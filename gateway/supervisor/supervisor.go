@@ -1,0 +1,186 @@
+// Package supervisor starts the workers, hands every new snapshot to all of
+// them, keeps what they share (clusters, logs, counters, the admin API), and
+// ends it all in order.
+package supervisor
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"longmen/gateway/admin"
+	"longmen/gateway/cluster"
+	"longmen/gateway/listener"
+	"longmen/gateway/snapshot"
+	"longmen/gateway/telemetry/accesslog"
+	"longmen/gateway/telemetry/exposition"
+	"longmen/gateway/telemetry/metrics"
+	"longmen/gateway/worker"
+)
+
+// Options are the settings of a gateway process.
+type Options struct {
+	Workers        int    // 0: one for each usable CPU
+	Pin            bool   // bind each worker to a CPU
+	AdminBind      string // see admin.Options; "off" for none
+	DrainTimeout   time.Duration
+	MaxConnections int           // client connections at once; 0: no limit
+	MaxFiles       int           // file descriptors; 0: as many as the hard limit allows
+	Watchdog       time.Duration // see worker.Watchdog; 0: off
+	Log            *slog.Logger
+	Level          *slog.LevelVar // of Log, for the admin API
+	Build          exposition.Build
+	// ConfigDump is what the admin API shows of the configuration.
+	ConfigDump func(admin.DumpFormat) ([]byte, error)
+}
+
+// Supervisor runs a gateway.
+type Supervisor struct {
+	options  Options
+	log      *slog.Logger
+	workers  []*edgeWorker
+	loops    sync.WaitGroup
+	registry *metrics.Registry
+	logs     *accesslog.Logs
+	clusters *cluster.Runtime
+	admin    *admin.Server
+	global   listener.Gate
+	stop     chan struct{} // ends the watchdog
+	failed   chan error    // a loop that ended by itself
+
+	mu       sync.Mutex // held while a snapshot is applied
+	gates    map[string]*listener.Gate
+	bound    map[string]map[bind]bool // by listener name: the sockets that its workers have
+	retired  sync.WaitGroup           // clusters that are being closed
+	current  atomic.Pointer[snapshot.Snapshot]
+	draining atomic.Pointer[drain]
+	drained  chan struct{}
+	once     sync.Once
+}
+
+// New starts the workers and the admin API. They serve nothing until Apply.
+func New(o Options) (*Supervisor, error) {
+	cpus := usableCPUs()
+	if o.Workers <= 0 {
+		o.Workers = runtime.GOMAXPROCS(0) // heeds affinity and the cgroup's quota
+	}
+	// The loops take a processor each; what else there is must not wait for
+	// one of them to sleep.
+	runtime.GOMAXPROCS(o.Workers + 2)
+	files, err := raiseFiles(o.MaxFiles)
+	if err != nil {
+		o.Log.Warn("the limit of file descriptors stays", "limit", files, "error", err)
+	}
+	s := &Supervisor{
+		options: o, log: o.Log,
+		registry: metrics.NewRegistry(),
+		logs:     accesslog.New(o.Log),
+		stop:     make(chan struct{}),
+		failed:   make(chan error, o.Workers),
+		gates:    map[string]*listener.Gate{},
+		bound:    map[string]map[bind]bool{},
+		drained:  make(chan struct{}),
+	}
+	s.global.SetLimits(o.MaxConnections, 0)
+	s.clusters = cluster.NewRuntime(o.Log, s.hostsChanged)
+	loops := make([]*worker.Loop, 0, o.Workers)
+	for i := range o.Workers {
+		l, err := worker.New(worker.Options{ID: i, Pin: o.Pin, CPU: cpus[i%len(cpus)], Log: o.Log})
+		if err != nil {
+			s.stopLoops()
+			return nil, err
+		}
+		loops = append(loops, l)
+		var seed [32]byte
+		rand.Read(seed[:])
+		w := newEdgeWorker(l, s.registry.NewWorker(l.Stats()), seed)
+		s.workers = append(s.workers, w)
+		s.loops.Go(func() {
+			if err := l.Run(); err != nil {
+				s.failed <- fmt.Errorf("worker %d: %w", l.ID, err)
+			}
+		})
+	}
+	if o.Watchdog > 0 {
+		go worker.Watchdog{Loops: loops, Limit: o.Watchdog, Log: o.Log}.Run(s.stop)
+	}
+	if err := s.startAdmin(); err != nil {
+		s.stopLoops()
+		return nil, err
+	}
+	o.Log.Info("started", "workers", o.Workers, "files", files)
+	return s, nil
+}
+
+// Run serves until draining is done, or at once when ctx ends.
+func (s *Supervisor) Run(ctx context.Context) error {
+	var err error
+	select {
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-s.drained:
+	case err = <-s.failed:
+	}
+	s.close()
+	return err
+}
+
+// close ends everything, in the order in which it depends on each other.
+func (s *Supervisor) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	close(s.stop)
+	for _, w := range s.workers {
+		w.loop.Do(w.end)
+	}
+	s.stopLoops()
+	if err := s.logs.Close(ctx); err != nil {
+		s.log.Warn("access logs", "error", err)
+	}
+	s.mu.Lock()
+	if current := s.current.Load(); current != nil {
+		for _, c := range current.Clusters {
+			if c != nil {
+				c.Close()
+			}
+		}
+	}
+	s.mu.Unlock()
+	s.retired.Wait()
+	s.clusters.Close()
+	if s.admin != nil {
+		if err := s.admin.Close(ctx); err != nil {
+			s.log.Warn("admin", "error", err)
+		}
+	}
+}
+
+func (s *Supervisor) stopLoops() {
+	for _, w := range s.workers {
+		w.loop.Stop()
+	}
+	s.loops.Wait()
+	for _, w := range s.workers {
+		w.loop.Close()
+	}
+}
+
+// hostsChanged lets every worker close its connections to endpoints that are
+// gone.
+func (s *Supervisor) hostsChanged(c *cluster.Cluster) {
+	for _, w := range s.workers {
+		w.loop.Post(func() { w.upstream.Changed(c) })
+	}
+}
+
+// ReopenLogs opens the access logs anew, after they were rotated.
+func (s *Supervisor) ReopenLogs() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	return s.logs.Reopen(ctx)
+}

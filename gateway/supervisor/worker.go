@@ -1,0 +1,274 @@
+package supervisor
+
+import (
+	"errors"
+
+	"longmen/gateway/listener"
+	"longmen/gateway/protocol/http1"
+	"longmen/gateway/proxy"
+	"longmen/gateway/snapshot"
+	"longmen/gateway/stream"
+	"longmen/gateway/telemetry/accesslog"
+	"longmen/gateway/telemetry/metrics"
+	"longmen/gateway/upstream"
+	"longmen/gateway/worker"
+)
+
+// edgeWorker is one worker with all that it serves with. Its methods must be
+// called on its loop.
+type edgeWorker struct {
+	loop     *worker.Loop
+	metrics  *metrics.Worker
+	streams  *http1.Streams
+	upstream *upstream.Worker
+	proxy    *proxy.Proxy
+	ports    map[string]*port // by listener name
+	leaving  []*port          // removed; their connections drain
+	logs     map[*accesslog.Writer]*accesslog.Buffer
+}
+
+// responseLimits bound response heads. They are as wide as what clients may be
+// allowed to send.
+var responseLimits = http1.Limits{Line: 8 << 10, Head: 64 << 10, Fields: 256}
+
+func newEdgeWorker(l *worker.Loop, m *metrics.Worker, seed [32]byte) *edgeWorker {
+	limits := responseLimits
+	up := upstream.NewWorker(l, m, &limits, uint64(l.ID)<<48|uint64(seed[0])<<8|uint64(seed[1]))
+	return &edgeWorker{
+		loop: l, metrics: m, streams: &http1.Streams{}, upstream: up,
+		proxy: proxy.New(l, up, seed),
+		ports: map[string]*port{},
+		logs:  map[*accesslog.Writer]*accesslog.Buffer{},
+	}
+}
+
+// port is one listener on one worker.
+type port struct {
+	name      string
+	gate      *listener.Gate
+	global    *listener.Gate
+	server    *http1.Server
+	stats     *metrics.ListenerStats
+	acceptors map[bind]*listener.Acceptor
+	loop      *worker.Loop
+}
+
+// ConnectionClosed is told of by the server.
+func (p *port) ConnectionClosed() {
+	p.gate.Leave()
+	p.global.Leave()
+	p.stats.ConnectionsActive.Dec()
+}
+
+// adoption is what a worker needs to take a snapshot: the sockets opened for it
+// and the logs.
+type adoption struct {
+	snapshot *snapshot.Snapshot
+	sockets  map[string]map[bind]int // by listener: new descriptors
+	writers  map[string]*accesslog.Writer
+	gates    map[string]*listener.Gate
+	global   *listener.Gate
+}
+
+// adopt makes the snapshot the one that streams begin with from now on.
+func (w *edgeWorker) adopt(a *adoption) error {
+	var problems []error
+	w.upstream.Adopt(a.snapshot.Clusters)
+	seen := map[string]bool{}
+	for _, l := range a.snapshot.Listeners {
+		seen[l.Name] = true
+		config := w.config(a, l)
+		p := w.ports[l.Name]
+		if p == nil {
+			stats := w.metrics.Listener(l.Name)
+			p = &port{name: l.Name, gate: a.gates[l.Name], global: a.global, stats: stats, loop: w.loop, acceptors: map[bind]*listener.Acceptor{}}
+			p.server = http1.NewServer(w.loop, w.streams, config, p)
+			w.ports[l.Name] = p
+		} else {
+			p.server.Configure(config)
+		}
+		problems = append(problems, p.bindTo(l, a.sockets[l.Name]))
+	}
+	for name, p := range w.ports {
+		if !seen[name] {
+			p.leave()
+			delete(w.ports, name)
+			w.leaving = append(w.leaving, p)
+		}
+	}
+	w.forget()
+	return errors.Join(problems...)
+}
+
+// bindTo accepts on the listener's addresses: those of before, but for the ones
+// that are gone, and the new sockets.
+func (p *port) bindTo(l *snapshot.Listener, sockets map[bind]int) error {
+	var problems []error
+	for b, fd := range sockets {
+		acceptor, err := listener.Accept(p.loop, fd, p.gate, p.global, p.server, p.stats)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		if old := p.acceptors[b]; old != nil {
+			old.Close()
+		}
+		p.acceptors[b] = acceptor
+	}
+	wanted := binds(l)
+	for b, acceptor := range p.acceptors {
+		if !wanted[b] {
+			acceptor.Close()
+			delete(p.acceptors, b)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// leave stops accepting and lets the connections end after their streams.
+func (p *port) leave() {
+	for b, acceptor := range p.acceptors {
+		acceptor.Close()
+		delete(p.acceptors, b)
+	}
+	p.server.Drain()
+}
+
+// forget drops removed listeners whose connections are gone.
+func (w *edgeWorker) forget() {
+	kept := w.leaving[:0]
+	for _, p := range w.leaving {
+		if p.server.Connections() > 0 {
+			kept = append(kept, p)
+		}
+	}
+	clear(w.leaving[len(kept):])
+	w.leaving = kept
+}
+
+// config is how connections of the listener are served with this snapshot.
+func (w *edgeWorker) config(a *adoption, l *snapshot.Listener) *http1.Config {
+	h := &l.HTTP
+	edge := proxy.NewEdge(w.proxy, a.snapshot, l)
+	stats := w.metrics.Listener(l.Name)
+	outputs := w.outputs(a, l)
+	name := l.Name
+	return &http1.Config{
+		Scheme:           "http",
+		Limits:           http1.Limits{Line: h.MaxLine, Head: h.MaxHead, Fields: h.MaxHeaders},
+		HeaderTimeout:    h.HeaderTimeout,
+		BodyTimeout:      h.BodyTimeout,
+		WriteTimeout:     h.WriteTimeout,
+		IdleTimeout:      h.IdleTimeout,
+		StreamIdle:       h.StreamIdle,
+		RequestTimeout:   h.RequestTimeout,
+		MinRequestRate:   h.MinRequestRate,
+		MinResponseRate:  h.MinResponseRate,
+		RateGrace:        h.RateGrace,
+		MaxRequests:      h.MaxRequests,
+		AbortOnHalfClose: h.AbortOnHalfClose,
+		Handle: func(s *stream.Stream) (*stream.Response, error) {
+			stats.RequestsActive.Inc()
+			return edge.Handle(s)
+		},
+		Reply: edge.Reply,
+		Finish: func(s *stream.Stream, resp *stream.Response) {
+			rec := &s.Record
+			if rec.Listener != "" {
+				stats.RequestsActive.Dec()
+			} else {
+				rec.Listener = name // refused before it was handled
+			}
+			count(stats, rec, resp)
+			for i := range outputs {
+				outputs[i].buffer.Log(rec.End, outputs[i].format, s, resp)
+			}
+		},
+	}
+}
+
+// output is one access log of a listener.
+type output struct {
+	buffer *accesslog.Buffer
+	format *stream.Format
+}
+
+func (w *edgeWorker) outputs(a *adoption, l *snapshot.Listener) []output {
+	var list []output
+	for _, log := range l.HTTP.AccessLog {
+		writer := a.writers[log.Path]
+		buffer := w.logs[writer]
+		if buffer == nil {
+			buffer = writer.Buffer(w.loop.ID)
+			buffer.FlushOn(w.loop)
+			w.logs[writer] = buffer
+		}
+		list = append(list, output{buffer, log.Format})
+	}
+	return list
+}
+
+// count adds a finished stream to the listener's figures.
+func count(stats *metrics.ListenerStats, rec *stream.Record, resp *stream.Response) {
+	stats.Done(rec)
+	stats.BytesReceived.Add(uint64(rec.RequestBytes))
+	stats.BytesSent.Add(uint64(rec.ResponseBytes))
+	if resp != nil && resp.Upgraded != nil {
+		stats.Tunnels.Inc()
+	}
+	e := rec.Err
+	if e == nil {
+		return
+	}
+	switch {
+	case e.Flag == stream.DownstreamProtocolError:
+		stats.ProtocolErrors.Inc()
+	case e.Flag == stream.StreamIdleTimeout && e.Phase == stream.PhaseRequestBody:
+		stats.Timeouts[metrics.TimeoutBody].Inc()
+	case e.Flag == stream.StreamIdleTimeout:
+		stats.Timeouts[metrics.TimeoutStreamIdle].Inc()
+	case e.Flag == stream.DurationTimeout && e.Phase == stream.PhaseRequestHead:
+		stats.Timeouts[metrics.TimeoutHeader].Inc()
+	case e.Flag == stream.DurationTimeout:
+		stats.Timeouts[metrics.TimeoutRequest].Inc()
+	}
+}
+
+// drain stops accepting and ends connections as they become idle.
+func (w *edgeWorker) drain() {
+	for _, p := range w.ports {
+		p.leave()
+	}
+}
+
+// connections is how many client connections are open.
+func (w *edgeWorker) connections() int {
+	n := 0
+	for _, p := range w.ports {
+		n += p.server.Connections()
+	}
+	for _, p := range w.leaving {
+		n += p.server.Connections()
+	}
+	return n
+}
+
+// cut ends every connection at once.
+func (w *edgeWorker) cut() {
+	for _, p := range w.ports {
+		p.leave()
+		p.server.Close()
+	}
+	for _, p := range w.leaving {
+		p.server.Close()
+	}
+}
+
+// end lets go of everything; the loop is stopped next.
+func (w *edgeWorker) end() {
+	w.cut()
+	w.upstream.Close()
+	for _, b := range w.logs {
+		b.FlushNow()
+	}
+}
