@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -54,7 +55,7 @@ func newWatcher(file string, data []byte, log *slog.Logger) (*watcher, error) {
 // when the queue overflows, too little.
 func (w *watcher) run(ctx context.Context) {
 	defer w.events.Close()
-	quiet := time.NewTimer(0) // the file may have changed before the watch began
+	quiet := time.NewTimer(settle) // the file may have changed before the watch began
 	defer quiet.Stop()
 	var first time.Time // of the events that are waited for
 	for {
@@ -94,8 +95,8 @@ func (w *watcher) run(ctx context.Context) {
 	}
 }
 
-// read reports the content, and whether it is new. A file that is gone is
-// waited for: it may be on its way back.
+// read reports the content, and whether it is new. A file that is gone or empty
+// is waited for: whoever writes it anew has just begun.
 func (w *watcher) read() ([]byte, bool) {
 	data, err := readConfig(w.file, nil)
 	if err != nil {
@@ -105,7 +106,7 @@ func (w *watcher) read() ([]byte, bool) {
 		return nil, false
 	}
 	sum := sha256.Sum256(data)
-	if sum == w.last {
+	if sum == w.last || len(bytes.TrimSpace(data)) == 0 {
 		return nil, false
 	}
 	w.last = sum

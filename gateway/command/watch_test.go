@@ -1,0 +1,146 @@
+package command
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// patience bounds how long a test waits for what must happen.
+const patience = 10 * time.Second
+
+// watch starts a watcher of a file in a new directory.
+func watch(t *testing.T, file, content string) *watcher {
+	t.Helper()
+	w, err := newWatcher(file, []byte(content), slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		w.run(ctx)
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-ended
+	})
+	return w
+}
+
+func (w *watcher) expect(t *testing.T, want string) {
+	t.Helper()
+	select {
+	case got := <-w.change:
+		if string(got) != want {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+	case <-time.After(patience):
+		t.Fatalf("no change seen; want %q", want)
+	}
+}
+
+func write(t *testing.T, file, content string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWatchWriteInPlace(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "gateway.yaml")
+	write(t, file, "one")
+	w := watch(t, file, "one")
+	write(t, file, "two")
+	w.expect(t, "two")
+	write(t, file, "three")
+	w.expect(t, "three")
+}
+
+func TestWatchRename(t *testing.T) {
+	dir := t.TempDir()
+	file, draft := filepath.Join(dir, "gateway.yaml"), filepath.Join(dir, ".gateway.yaml.swp")
+	write(t, file, "one")
+	w := watch(t, file, "one")
+	for _, content := range []string{"two", "three"} { // the second one shows that the watch has not stayed with the old file
+		write(t, draft, content)
+		must(t, os.Rename(draft, file))
+		w.expect(t, content)
+	}
+}
+
+func TestWatchDeleteAndRecreate(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "gateway.yaml")
+	write(t, file, "one")
+	w := watch(t, file, "one")
+	must(t, os.Remove(file))
+	write(t, file, "two")
+	w.expect(t, "two")
+	must(t, os.Remove(file))
+	write(t, file, "three")
+	w.expect(t, "three")
+}
+
+// A ConfigMap is mounted as links: gateway.yaml -> ..data/gateway.yaml, ..data -> a
+// directory of that version. An update swaps ..data by renaming another link over it.
+func TestWatchConfigMap(t *testing.T) {
+	dir := t.TempDir()
+	version := func(name, content string) {
+		must(t, os.Mkdir(filepath.Join(dir, name), 0o755))
+		write(t, filepath.Join(dir, name, "gateway.yaml"), content)
+		must(t, os.Symlink(name, filepath.Join(dir, "..data_tmp")))
+		must(t, os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
+	}
+	version("..1", "one")
+	file := filepath.Join(dir, "gateway.yaml")
+	must(t, os.Symlink(filepath.Join("..data", "gateway.yaml"), file))
+	w := watch(t, file, "one")
+	version("..2", "two")
+	w.expect(t, "two")
+	must(t, os.RemoveAll(filepath.Join(dir, "..1")))
+	version("..3", "three")
+	w.expect(t, "three")
+}
+
+// What was written between the first reading and the watch is not lost.
+func TestWatchSeesWhatCameBefore(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "gateway.yaml")
+	write(t, file, "two")
+	w := watch(t, file, "one")
+	w.expect(t, "two")
+}
+
+// The same content again is no change, whatever the events say.
+func TestWatchIgnoresTheSameContent(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "gateway.yaml")
+	write(t, file, "one")
+	w := watch(t, file, "one")
+	write(t, file, "one")
+	write(t, filepath.Join(filepath.Dir(file), "other"), "x")
+	write(t, file, "two")
+	w.expect(t, "two")
+}
+
+func TestReadConfigIsBounded(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "big")
+	write(t, file, "")
+	must(t, os.Truncate(file, maxConfig+1)) // sparse
+	if _, err := readConfig(file, nil); err == nil {
+		t.Error("a file larger than the bound was read")
+	}
+	if _, err := readConfig(filepath.Dir(file), nil); err == nil {
+		t.Error("a directory was read")
+	}
+}
