@@ -32,7 +32,7 @@ func (p *Proxy) State() (State, error) {
 		return s, err
 	}
 	s.FDs = len(fds)
-	if s.RSS, err = p.statm(); err != nil || p.Admin == "" {
+	if s.RSS, err = p.RSS(); err != nil || p.Admin == "" {
 		return s, err
 	}
 	// Each look at the profile takes a new connection, so that none is kept.
@@ -55,7 +55,8 @@ func (p *Proxy) State() (State, error) {
 	return s, err
 }
 
-func (p *Proxy) statm() (int64, error) {
+// RSS is the resident memory of the process, in bytes.
+func (p *Proxy) RSS() (int64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.PID))
 	if err != nil {
 		return 0, err
