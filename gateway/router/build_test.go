@@ -62,10 +62,11 @@ func TestNewProblems(t *testing.T) {
 				`! 0 6 redirect.regex.to: "\\1": \1: the pattern has 0 groups []`}},
 		{"weights", []*VirtualHost{one(all,
 			&Route{Forward: &Forward{Clusters: []WeightedCluster{{Weight: 1}, {Weight: 2}}, TotalWeight: 2}},
+			&Route{Forward: &Forward{Clusters: []WeightedCluster{{}}}},
 			&Route{Forward: &Forward{}})},
 			[]string{
 				"! 0 0 to: the weights sum to 3, and the total weight is 2 []",
-				"! 0 1 to: the weights sum to 0, and the total weight is 0 []"}},
+				"! 0 2 to: the weights sum to 0, and the total weight is 0 []"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			table, problems := New(c.hosts)

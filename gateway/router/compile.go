@@ -32,7 +32,7 @@ func (b *builder) compile(r *Route) {
 
 // weights holds what Pick relies on.
 func (b *builder) weights(f *Forward) {
-	if f.ClusterHeader != "" {
+	if f.ClusterHeader != "" || len(f.Clusters) == 1 {
 		return
 	}
 	var sum uint64

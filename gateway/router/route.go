@@ -123,10 +123,12 @@ type RegexRewrite struct {
 
 // Redirect answers with a Location made from the request's URL.
 type Redirect struct {
-	Status     int    // 301, 302, 303, 307, 308; default 301
-	Scheme     string // "" keeps
-	Host       string // "" keeps
-	Port       int    // 0: keep; the scheme's default port is not written
+	Status int    // 301, 302, 303, 307, 308; default 301
+	Scheme string // "" keeps
+	Host   string // "" keeps
+	// Port 0 keeps the request's port, unless Host is set or the port is the
+	// default of the request's scheme. A scheme's default port is not written.
+	Port       int
 	Path       string // "" keeps; replaces the whole path, and the query when it holds "?"
 	Prefix     *string
 	Regex      *RegexRewrite
@@ -140,8 +142,10 @@ type Respond struct {
 	ContentType string // "" means text/plain when there is a body
 }
 
-// Match is a rule's condition. Everything set must hold. Exactly one of Path,
-// Prefix, Regex, Connect is set, or none, which means prefix "/".
+// Match is a rule's condition. Everything set must hold. At most one of Path,
+// Prefix, RawPrefix, Regex and Connect is set. None, like the prefix "/", means
+// every path, the "*" of OPTIONS too; only Connect matches a CONNECT request,
+// which has no path. Literals are in the form that Canonical gives.
 type Match struct {
 	Path   string // exact, on the canonical path without query
 	Prefix string // by whole segments (path_separated_prefix): /a matches /a and /a/b, not /ab
@@ -150,7 +154,7 @@ type Match struct {
 	Regex      string         // RE2, must match the whole path
 	regex      *regexp.Regexp // set by New
 	Connect    bool
-	IgnoreCase bool
+	IgnoreCase bool // of Path, Prefix and RawPrefix; ASCII only
 
 	Methods []string
 	Headers []ValueMatch // names in lower case
@@ -162,7 +166,9 @@ type Match struct {
 }
 
 // ValueMatch tests a header, query parameter or cookie. Several values of one
-// header are joined by "," as RFC 9110 section 5.3 says.
+// header are joined by "," as RFC 9110 section 5.3 says; of a query parameter
+// (percent-decoded once) and a cookie the first counts. As in Envoy, an absent
+// value satisfies no comparison, not even an inverted one.
 type ValueMatch struct {
 	Name           string
 	Kind           MatchKind
@@ -171,7 +177,7 @@ type ValueMatch struct {
 	High           int64
 	Invert         bool
 	IgnoreCase     bool
-	MissingAsEmpty bool
+	MissingAsEmpty bool           // compare an absent value as ""
 	regex          *regexp.Regexp // set by New; matches whole values
 }
 

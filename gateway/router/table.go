@@ -24,7 +24,8 @@ import (
 //     most beginnings are not even looked for. One pass over the path hashes
 //     them all.
 //   - Rules for every path, and regular expressions that begin with something
-//     else, are in a list of their own.
+//     else, are in a list of their own. The first one for every path that has no
+//     other conditions ends it: no rule after that one is ever reached.
 //
 // Each hit is a list of rules in their order, mostly one. The search keeps the
 // lowest order found so far. A list is left as soon as its orders are higher,
