@@ -32,12 +32,13 @@ cluster/balance:
 cluster/dns:
 cluster/health:
 router:              stream cluster
-upstream:            worker connection stream cluster cluster/balance protocol/*
-proxy:               worker stream filter router cluster upstream
-listener:            worker connection stream protocol/*
+upstream:            worker connection stream cluster cluster/balance protocol/* telemetry/metrics
+proxy:               worker stream filter router cluster upstream protocol/http1 snapshot telemetry/metrics
+listener:            worker connection stream protocol/* snapshot telemetry/metrics
 telemetry:           worker stream
 telemetry/metrics:   worker stream
 telemetry/accesslog: worker stream telemetry/metrics
+telemetry/exposition: worker stream telemetry/metrics
 resource:
 source/yaml:         resource
 snapshot:            stream filter router cluster resource
