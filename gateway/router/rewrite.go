@@ -9,21 +9,29 @@ import (
 	"longmen/gateway/stream"
 )
 
-// RewritePath appends the path that goes upstream: the request's, rewritten as
-// the route asks. The query is no part of it and stays as it is. route is the
-// one that f belongs to. The path "*" of OPTIONS and the empty one of CONNECT
-// are not rewritten.
+// RewritePath appends the path and query that go upstream: the request's path,
+// rewritten as the route asks, and its query as it is. route is the one that f
+// belongs to. The path "*" of OPTIONS and the empty one of CONNECT are not
+// rewritten.
 func (f *Forward) RewritePath(dst []byte, r *stream.Request, route *Route) []byte {
-	if len(r.Path) == 0 || r.Path[0] != '/' {
-		return append(dst, r.Path...)
-	}
 	switch {
+	case len(r.Path) == 0 || r.Path[0] != '/':
+		return append(dst, r.Path...)
 	case f.PrefixRewrite != nil:
-		return route.Match.replacePrefix(dst, r.Path, *f.PrefixRewrite)
+		dst = route.Match.replacePrefix(dst, r.Path, *f.PrefixRewrite)
 	case f.RegexRewrite != nil:
-		return f.RegexRewrite.append(dst, r.Path)
+		dst = f.RegexRewrite.append(dst, r.Path)
+	default:
+		dst = append(dst, r.Path...)
 	}
-	return append(dst, r.Path...)
+	return appendQuery(dst, r)
+}
+
+func appendQuery(dst []byte, r *stream.Request) []byte {
+	if !r.HasQuery {
+		return dst
+	}
+	return append(append(dst, '?'), r.Query...)
 }
 
 // replacePrefix appends path with what m matched of it replaced: the prefix, or
@@ -122,7 +130,7 @@ func defaultPort(scheme string) string {
 
 // target appends the path and the query.
 func (x *Redirect) target(dst []byte, r *stream.Request, route *Route) []byte {
-	query := r.HasQuery && !x.StripQuery
+	query := !x.StripQuery
 	switch {
 	case x.Path != "":
 		dst = append(dst, x.Path...)
@@ -136,10 +144,10 @@ func (x *Redirect) target(dst []byte, r *stream.Request, route *Route) []byte {
 	default:
 		dst = append(dst, r.Path...)
 	}
-	if query {
-		dst = append(append(dst, '?'), r.Query...)
+	if !query {
+		return dst
 	}
-	return dst
+	return appendQuery(dst, r)
 }
 
 // Pick chooses the target of a request by the random number rnd. Where a header

@@ -43,6 +43,9 @@ func TestRewritePath(t *testing.T) {
 		{prefix(Match{RawPrefix: "/"}, "/new"), "/", "/new/"},
 		{prefix(Match{Path: "/a"}, "/new"), "/a", "/new"},
 		{prefix(Match{Regex: "/a.*"}, "/new"), "/abc", "/new"},
+		{prefix(Match{Prefix: "/a"}, "/new"), "/a/b?c=/a&d", "/new/b?c=/a&d"},
+		{&Route{Forward: &Forward{ClusterHeader: "x"}}, "/a?", "/a?"},
+		{rewritten("x", "y"), "/x?x", "/y?x"},
 		{prefix(Match{}, "/new"), "*", "*"},
 		{prefix(Match{Connect: true}, "/new"), "", ""},
 		{rewritten("^/users/([0-9]+)/(.*)$", `/u/\2/\1`), "/users/7/x", "/u/x/7"},
@@ -54,7 +57,10 @@ func TestRewritePath(t *testing.T) {
 		{rewritten("/(a)", `/$1\\\1x`), "/a", "/$1%5Cax"},
 	} {
 		route := compiled(t, c.route)
-		got := string(route.Forward.RewritePath([]byte("> "), newRequest("GET", "x", c.path), route))
+		path, query, hasQuery := strings.Cut(c.path, "?")
+		r := newRequest("GET", "x", path)
+		r.Query, r.HasQuery = []byte(query), hasQuery
+		got := string(route.Forward.RewritePath([]byte("> "), r, route))
 		if got != "> "+c.want {
 			t.Errorf("%s, rewritten by %+v: %s becomes %q, want %q", route.describe(), route.Forward, c.path, got, "> "+c.want)
 		}
