@@ -209,7 +209,7 @@ func (c *Conn) Fill(limit int) error {
 		return c.Err()
 	}
 	if c.state&ended != 0 {
-		return io.EOF
+		return c.end()
 	}
 	if c.state&readable == 0 {
 		if c.errno != 0 {
@@ -243,7 +243,7 @@ func (c *Conn) Fill(limit int) error {
 	case n == 0:
 		c.state |= ended
 		c.state &^= readable
-		return io.EOF
+		return c.end()
 	}
 	if n < len(room) && c.state&peerClosed == 0 {
 		// A short read emptied the socket; epoll tells when more comes.
@@ -255,6 +255,15 @@ func (c *Conn) Fill(limit int) error {
 		c.in, c.inOff = room[:n], 0
 	}
 	return nil
+}
+
+// end is what Fill says when nothing more comes. After a reset whose error was
+// taken already, a read finds an end, which is not the peer's.
+func (c *Conn) end() error {
+	if c.errno != 0 {
+		return unix.Errno(c.errno)
+	}
+	return io.EOF
 }
 
 func (c *Conn) claimScratch() {

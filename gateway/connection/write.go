@@ -90,6 +90,7 @@ func (c *Conn) write() {
 	switch {
 	case c.state&closing != 0:
 		c.Close()
+		c.owner.ConnReady(0)
 	case c.state&finishing != 0:
 		c.state = c.state&^finishing | finished
 		unix.Shutdown(int(c.fd), unix.SHUT_WR)
@@ -155,8 +156,9 @@ func (c *Conn) Finish() {
 // Finished reports whether the end was sent.
 func (c *Conn) Finished() bool { return c.state&finished != 0 }
 
-// CloseAfterWrite closes the connection once everything written is sent. The
-// owner must bound the time that takes.
+// CloseAfterWrite closes the connection once everything written is sent, and
+// tells the owner by ConnReady when that is done. The owner must bound the time
+// it takes, and close a connection that fails meanwhile.
 func (c *Conn) CloseAfterWrite() {
 	c.state |= closing
 	c.flushLater()
