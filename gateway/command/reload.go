@@ -23,6 +23,8 @@ type gateway interface {
 	Run(context.Context) error
 	// Drain begins to drain and returns.
 	Drain()
+	// ReopenLogs opens the access logs anew, after they were rotated.
+	ReopenLogs() error
 }
 
 // starter makes the gateway of a runner, whose settings and log are there.

@@ -18,7 +18,7 @@ func runCommand(start starter) *cobra.Command {
 		Use:   "run [-c gateway.yaml | --to URL [--bind ADDRESS]]",
 		Short: "Serve",
 		Long: `Serve what the configuration says. It is read again on SIGHUP and when the file changes; a file with
-problems changes nothing. SIGTERM and SIGINT drain: no new connections, what is under way is finished; a
+problems changes nothing. SIGHUP opens the access logs anew, too. SIGTERM and SIGINT drain: no new connections, what is under way is finished; a
 second one stops at once.
 
 With --to no file is needed: one listener hands every request to one service.`,
@@ -120,6 +120,9 @@ func (r *runner) serve(ctx context.Context, stop func(), signals <-chan os.Signa
 			case s == syscall.SIGHUP && draining:
 				r.log.Warn("draining: the configuration is not read again")
 			case s == syscall.SIGHUP:
+				if err := r.gateway.ReopenLogs(); err != nil {
+					r.log.Error("access logs cannot be opened anew", "error", err)
+				}
 				r.reread()
 			case draining:
 				r.log.Warn("stopping at once", "signal", s.String())

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -19,9 +20,10 @@ import (
 
 // fake is a gateway that only notes what it is told.
 type fake struct {
-	applied chan *snapshot.Snapshot
-	drained chan struct{}
-	refuse  error // of the next Apply
+	applied  chan *snapshot.Snapshot
+	drained  chan struct{}
+	refuse   error // of the next Apply
+	reopened atomic.Int32
 }
 
 func (f *fake) Apply(s *snapshot.Snapshot) error {
@@ -39,6 +41,11 @@ func (f *fake) Run(ctx context.Context) error {
 }
 
 func (f *fake) Drain() { close(f.drained) }
+
+func (f *fake) ReopenLogs() error {
+	f.reopened.Add(1)
+	return nil
+}
 
 func (f *fake) next(t *testing.T) *snapshot.Snapshot {
 	t.Helper()
@@ -177,6 +184,9 @@ func TestRunReloadsOnSignal(t *testing.T) {
 		t.Error("the same file must give the same version")
 	}
 	r.log.wait(t, "nothing has changed")
+	if r.reopened.Load() != 1 {
+		t.Error("the access logs must be opened anew")
+	}
 }
 
 // An empty file is a file that is being written, not a wish to serve nothing.
