@@ -91,13 +91,14 @@ func (e problemsError) Error() string {
 // source line and carets when the text is there.
 func (p Problems) Render(w io.Writer, sources map[string][]byte) error {
 	var out bytes.Buffer
+	lines := p.sourceLines(sources)
 	for _, problem := range p {
 		out.WriteString(problem.String())
 		out.WriteByte('\n')
-		line, found := sourceLine(sources[problem.Origin.File], problem.Origin.Line)
+		line, found := lines[place{problem.Origin.File, problem.Origin.Line}]
 		switch {
 		case problem.Width == 0 && problem.Hint == "":
-		case found:
+		case found && problem.Origin.Column <= maxColumn:
 			problem.underline(&out, line)
 		case problem.Hint != "":
 			fmt.Fprintf(&out, "      | %s\n", problem.Hint)
@@ -107,25 +108,26 @@ func (p Problems) Render(w io.Writer, sources map[string][]byte) error {
 	return err
 }
 
-// maxShown bounds what is shown of a source line, in characters.
-const maxShown = 160
+// The bounds of what is shown of a source line, in characters: maxShown of it,
+// from contextBefore before the column on if it would not be in sight otherwise,
+// and nothing if that is beyond maxColumn.
+const (
+	maxShown      = 160
+	contextBefore = 80
+	maxColumn     = 1 << 16
+)
 
 // underline writes the source line and, below it, the carets and the hint. Tabs
 // before the carets stay tabs, so that both lines are indented alike.
 func (p Problem) underline(out *bytes.Buffer, line string) {
-	line = strings.ToValidUTF8(line, "\uFFFD")
-	shown := []rune(line)
-	if len(shown) > maxShown {
-		shown = append(shown[:maxShown:maxShown], []rune(" ...")...)
-	}
+	shown, start := window(line, max(p.Origin.Column-1, 0))
 	for i, r := range shown {
 		if r < ' ' && r != '\t' || r == 0x7f { // a terminal must not be driven by a file
-			shown[i] = '\uFFFD'
+			shown[i] = utf8.RuneError
 		}
 	}
 	fmt.Fprintf(out, "%5d | %s\n", p.Origin.Line, string(shown))
 	out.WriteString("      | ")
-	start := min(max(p.Origin.Column-1, 0), len(shown))
 	for _, r := range shown[:start] {
 		if r != '\t' {
 			r = ' '
@@ -139,17 +141,59 @@ func (p Problem) underline(out *bytes.Buffer, line string) {
 	out.WriteByte('\n')
 }
 
-// sourceLine gives line n, from 1, without its end.
-func sourceLine(text []byte, n int) (string, bool) {
-	if n < 1 || text == nil {
-		return "", false
+// window gives the part of a line to show, and where in it the character at is.
+func window(line string, at int) (shown []rune, start int) {
+	from := 0
+	if at > maxShown-contextBefore/2 {
+		from = at - contextBefore
 	}
-	for line := range bytes.Lines(text) {
-		if n--; n == 0 {
-			return strings.TrimRight(string(line), "\r\n"), true
+	n := 0
+	for _, r := range line { // bytes that are no UTF-8 come as RuneError
+		if n >= from+maxShown {
+			shown = append(shown, []rune(" ...")...)
+			break
+		}
+		if n >= from {
+			shown = append(shown, r)
+		}
+		n++
+	}
+	start = min(at-from, len(shown))
+	if from > 0 {
+		dots := []rune("... ")
+		shown, start = append(dots, shown...), start+len(dots)
+	}
+	return shown, start
+}
+
+// place is a line of a file.
+type place struct {
+	file string
+	line int
+}
+
+// sourceLines finds the lines that the problems stand in, without their ends, in
+// one run over each file.
+func (p Problems) sourceLines(sources map[string][]byte) map[place]string {
+	wanted, last := map[place]bool{}, map[string]int{}
+	for _, problem := range p {
+		at := problem.Origin
+		wanted[place{at.File, at.Line}] = true
+		last[at.File] = max(last[at.File], at.Line)
+	}
+	lines := map[place]string{}
+	for file, end := range last {
+		n := 0
+		for line := range bytes.Lines(sources[file]) {
+			if n++; n > end {
+				break
+			}
+			if at := (place{file, n}); wanted[at] {
+				lines[at] = string(bytes.TrimRight(line, "\r\n"))
+			}
 		}
 	}
-	return "", false
+	return lines
 }
 
 // JSON is the list for tools: an array of objects with file, line, column,

@@ -41,6 +41,24 @@ func TestRender(t *testing.T) {
 	}
 }
 
+// What is far to the right of a long line is still seen.
+func TestRenderLongLine(t *testing.T) {
+	source := strings.Repeat("a", 999) + "BAD" + strings.Repeat("b", 999)
+	problems := Problems{
+		{Origin: Origin{File: "f", Line: 1, Column: 1000}, Width: 3, Text: "t"},
+		{Origin: Origin{File: "g", Line: 1, Column: maxColumn + 1}, Width: 3, Text: "t", Hint: "h"},
+	}
+	var out bytes.Buffer
+	if err := problems.Render(&out, map[string][]byte{"f": []byte(source), "g": bytes.Repeat([]byte("x"), 2*maxColumn)}); err != nil {
+		t.Fatal(err)
+	}
+	want := "f:1:1000: t\n    1 | ... " + strings.Repeat("a", 80) + "BAD" + strings.Repeat("b", 77) + " ...\n" +
+		"      | " + strings.Repeat(" ", 84) + "^^^\n" + "g:1:65537: t\n      | h\n"
+	if out.String() != want {
+		t.Errorf("got:\n%s\nwant:\n%s", out.String(), want)
+	}
+}
+
 // A file must not drive the terminal that its problems are printed on, nor fill it.
 func TestRenderIsSafe(t *testing.T) {
 	source := "a: \x1b[31m\xff" + strings.Repeat("x", 1000) + "\r\n"

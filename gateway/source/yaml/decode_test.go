@@ -135,3 +135,25 @@ func TestTooLarge(t *testing.T) {
 		t.Errorf("%v", problems)
 	}
 }
+
+// The work and memory for a hostile file stay in proportion to its size: these
+// would take minutes or gigabytes otherwise.
+func TestHostileFiles(t *testing.T) {
+	name := strings.Repeat("n", 50_000)
+	for what, text := range map[string]string{
+		"long keys":   "routes: {r: [{hosts: [a], rules: [{to: {" + name + ": {headers: {request: {add: {a: [" + strings.Repeat("x,", 50_000) + "x]}}}}}}]}]}",
+		"one line":    `routes: {r: [{hosts: [` + strings.Repeat(`"a b",`, 50_000) + `"a"], rules: []}]}`,
+		"many bombs":  "a: &a [" + strings.Repeat("x,", 50_000) + "x]\nroutes: {" + strings.Repeat("r: *a, ", 20_000) + "}\n",
+		"deep":        "routes: " + strings.Repeat("[", 5_000) + strings.Repeat("]", 5_000),
+		"many merges": "a: &a {x: 1, y: 2}\nroutes: {<<: [" + strings.Repeat("*a,", 30_000) + "*a]}\n",
+	} {
+		_, problems := Decode("f", []byte(text))
+		if len(problems.Errors()) == 0 {
+			t.Errorf("%s: no problem", what)
+		}
+		var out bytes.Buffer
+		if err := problems.Render(&out, map[string][]byte{"f": []byte(text)}); err != nil || out.Len() > 4<<20 {
+			t.Errorf("%s: %d bytes of problems, %v", what, out.Len(), err)
+		}
+	}
+}

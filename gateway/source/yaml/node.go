@@ -29,6 +29,8 @@ const (
 	maxProblems = 1000     // kept of one file
 	maxAliased  = 100_000  // nodes read by way of aliases
 	maxDepth    = 64       // of aliases in aliases and merge keys in merge keys
+	maxKey      = 256      // bytes of a key, as every part below it has it in its path
+	maxLookup   = 4096     // columns up to which the end of a quoted token is looked up
 )
 
 // value is a node and what it is called. Aliases are already followed; key is
@@ -79,7 +81,8 @@ func (d *decoder) width(n *yaml.Node) int {
 		quote = '\''
 	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
 		return 1
-	default:
+	}
+	if quote == 0 || n.Column > maxLookup {
 		first, _, _ := strings.Cut(n.Value, "\n")
 		return max(1, utf8.RuneCountInString(first))
 	}
@@ -230,6 +233,10 @@ func (d *decoder) entries(v value) []value {
 }
 
 func (d *decoder) entry(v value, key, node *yaml.Node) (value, bool) {
+	if len(key.Value) > maxKey {
+		d.at(key, v.path, "", "a key has at most %d bytes", maxKey)
+		return value{}, false
+	}
 	entry := value{key: key, path: part(v.path, key.Value)}
 	node, ok := d.follow(node, entry.path)
 	if !ok {
