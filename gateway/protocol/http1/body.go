@@ -101,6 +101,11 @@ func (r *reader) ended(err error) bool {
 	return false
 }
 
+// received reports whether all of the body has come, used or not.
+func (r *reader) received() bool {
+	return r.done || r.kind == fixedBody && int64(r.conn.Buffered()) >= r.left
+}
+
 // fields is the trailer section, when the body had one.
 func (r *reader) fields() *stream.Header {
 	if !r.done || r.trailer == nil || r.trailer.Count() == 0 {

@@ -158,6 +158,9 @@ func (c *Client) SendBody(co *worker.Coroutine) error {
 		if err := c.Err(); err != nil {
 			return c.failed(stream.PhaseRequestBody, err)
 		}
+		if len(p) == 0 {
+			continue // as a chunk it would end the body
+		}
 		if chunked {
 			c.Commit(appendChunkSize(c.Reserve(chunkOverhead), len(p)))
 			c.Write(p)

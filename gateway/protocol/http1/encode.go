@@ -132,7 +132,7 @@ func appendStatusLine(dst []byte, status int, reason []byte) []byte {
 func appendInformational(dst []byte, status int, h *stream.Header) []byte {
 	dst = appendStatusLine(dst, status, nil)
 	for i := range h.Len() {
-		if name, value, _, ok := h.At(i); ok {
+		if name, value, id, ok := h.At(i); ok && id != stream.ContentLength {
 			dst = appendField(dst, name, value)
 		}
 	}

@@ -146,14 +146,14 @@ func (srv *Server) recycle(c *serverConn) {
 	}
 }
 
-// Drain ends idle connections now, and the others after their stream, which
+// Drain ends idle connections once their last response is sent, and the others after their stream, which
 // says Connection: close.
 func (srv *Server) Drain() {
 	srv.draining = true
 	for c := srv.connections; c != nil; {
 		next := c.next
 		if c.phase == phaseIdle {
-			c.closeNow()
+			c.end()
 		}
 		c = next
 	}

@@ -110,11 +110,12 @@ func (c *serverConn) parse() bool {
 				buf = c.Bytes()
 			}
 		}
-		if len(buf) > 0 {
+		// A lone CR may yet become an empty line.
+		if len(buf) > 0 && (c.phase == phaseHead || len(buf) > 1 || buf[0] != '\r') {
 			if c.phase == phaseIdle {
 				c.phase, c.scanned = phaseHead, 0
 				c.began = c.srv.loop.Now()
-				if tokenLower[buf[0]] == 0 && buf[0] != '\r' {
+				if tokenLower[buf[0]] == 0 {
 					return c.refuse(errMethod)
 				}
 			}
@@ -144,7 +145,7 @@ func (c *serverConn) parse() bool {
 			if c.phase == phaseHead && err == io.EOF {
 				c.fail(stream.Error{Phase: stream.PhaseRequestHead, Flag: stream.DownstreamConnectionEnd, Cause: errCut})
 			}
-			c.closeNow()
+			c.end()
 			return false
 		}
 	}
@@ -223,6 +224,16 @@ func (c *serverConn) closeNow() {
 	c.srv.gone(c)
 }
 
+// end closes a connection on which no more requests are served, once the
+// answers to the earlier ones are sent.
+func (c *serverConn) end() {
+	if c.Pending() > 0 && c.Err() == nil {
+		c.closeAfterWrite()
+	} else {
+		c.closeNow()
+	}
+}
+
 // closeAfterWrite closes once all is sent; the client has nothing left to say.
 func (c *serverConn) closeAfterWrite() {
 	c.phase = phaseOut
@@ -235,7 +246,7 @@ func (c *serverConn) closeAfterWrite() {
 // could take the response away from the client (RFC 9112 section 9.6).
 func (c *serverConn) lingerOn() {
 	c.phase = phaseLinger
-	c.discarded = 0
+	c.began, c.discarded = c.srv.loop.Now(), 0
 	c.Finish()
 	c.srv.loop.Arm(&c.timer, lingerTime)
 	c.linger()
@@ -270,7 +281,14 @@ func (t *connTimer) Expire(*worker.Timer) {
 	c := (*serverConn)(t)
 	cfg := c.srv.config
 	switch c.phase {
-	case phaseIdle, phaseOut, phaseLinger:
+	case phaseIdle, phaseOut:
+		c.closeNow()
+	case phaseLinger:
+		// A client that takes the response slowly gets it whole.
+		if c.Pending() > 0 && c.Err() == nil && time.Duration(c.srv.loop.Now()-c.began) < cfg.WriteTimeout {
+			c.srv.loop.Arm(&c.timer, lingerTime)
+			return
+		}
 		c.closeNow()
 	case phaseHead:
 		elapsed := time.Duration(c.srv.loop.Now() - c.began)

@@ -35,7 +35,7 @@ func (t *streamTimer) Expire(*worker.Timer) {
 	case over(st.bodySince, cfg.BodyTimeout):
 		st.Abort(st.bodyError(408, stream.StreamIdleTimeout, errBodyTimeout))
 		return
-	case !st.body.done && over(st.Record.Begin, cfg.RequestTimeout):
+	case !st.body.received() && over(st.Record.Begin, cfg.RequestTimeout):
 		st.Abort(st.bodyError(408, stream.DurationTimeout, errRequestTime))
 		return
 	case over(st.writeSince, cfg.WriteTimeout):
