@@ -84,7 +84,7 @@ func schemaText(t *testing.T, objects []object) []byte {
 	t.Helper()
 	definitions := []string{valueSchemas[1:]}
 	for _, o := range objects[1:] {
-		definitions = append(definitions, fmt.Sprintf("%q: %s", o.name, objectSchema(t, o)))
+		definitions = append(definitions, fmt.Sprintf("%q: %s", anchor(o.name), objectSchema(t, o)))
 	}
 	top := objectSchema(t, objects[0])
 	text := `{"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "gateway.yaml",` + top[1:len(top)-1] +
@@ -198,7 +198,7 @@ func TestKeysAreComplete(t *testing.T) {
 				}
 				continue
 			}
-			pointer := fmt.Sprintf("gateway.schema.json#/$defs/%s/properties/%s", strings.ReplaceAll(o.name, " ", "%20"), k.name)
+			pointer := fmt.Sprintf("gateway.schema.json#/$defs/%s/properties/%s", anchor(o.name), k.name)
 			if o.name == "file" {
 				pointer = "gateway.schema.json#/properties/" + k.name
 			}

@@ -99,5 +99,8 @@ func either(kinds ...kind) kind {
 
 // ref is an object of another table.
 func ref(o string) kind {
-	return kind{"[" + o + "](#" + strings.ReplaceAll(o, " ", "-") + ")", `{"$ref":"#/$defs/` + o + `"}`}
+	return kind{"[" + o + "](#" + anchor(o) + ")", `{"$ref":"#/$defs/` + anchor(o) + `"}`}
 }
+
+// anchor is an object's name in links and in the schema.
+func anchor(o string) string { return strings.ReplaceAll(o, " ", "-") }
