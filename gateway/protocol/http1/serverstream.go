@@ -112,6 +112,27 @@ func (st *serverStream) prepare() {
 
 // Run serves the stream that begins on c, and those that follow it at once.
 func (c *serverConn) Run(co *worker.Coroutine) {
+	ended := false
+	defer func() {
+		if !ended {
+			c.abandon()
+		}
+	}()
+	c.run(co)
+	ended = true
+}
+
+// abandon closes the connection when its coroutine panics where nothing can
+// make an error of it. The worker logs the panic.
+func (c *serverConn) abandon() {
+	if st := c.st; st != nil {
+		c.srv.loop.Drop(&st.timer)
+		c.st = nil
+	}
+	c.closeNow()
+}
+
+func (c *serverConn) run(co *worker.Coroutine) {
 	for served := 1; ; served++ {
 		st := c.st
 		st.Co = co
@@ -138,8 +159,7 @@ func (c *serverConn) Run(co *worker.Coroutine) {
 			return
 		}
 		if served%64 == 0 {
-			co.Wake() // let others have their turn
-			co.Wait()
+			co.Yield()
 		}
 	}
 }
@@ -179,13 +199,21 @@ func asError(err error) *stream.Error {
 
 // handle calls the handler; a panic in it ends this stream and no other.
 func (st *serverStream) handle() (resp *stream.Response, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			st.Loop.Log.Error("panic in a stream", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-			resp, err = nil, &stream.Error{Side: stream.Local, Phase: stream.PhaseRoute, Flag: stream.LocalError, Status: 500, Cause: fmt.Errorf("panic: %v", v)}
-		}
-	}()
+	defer st.caught(&err)
 	return st.cfg.Handle(&st.Stream)
+}
+
+// caught, when deferred, makes the stream's error of a panic.
+func (st *serverStream) caught(err *error) {
+	v := recover()
+	switch {
+	case v == nil:
+	case worker.Unwinding(v):
+		panic(v)
+	default:
+		st.Loop.Log.Error("panic in a stream", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+		*err = &stream.Error{Side: stream.Local, Phase: stream.PhaseRoute, Flag: stream.LocalError, Status: 500, Cause: fmt.Errorf("panic: %v", v)}
+	}
 }
 
 // mayKeep reports whether the connection may carry another request once the
@@ -276,7 +304,8 @@ func (st *serverStream) sendLocal(resp *stream.Response) {
 
 // send writes the response; a body as fast as its source gives and the client
 // takes it.
-func (st *serverStream) send(co *worker.Coroutine, resp *stream.Response) error {
+func (st *serverStream) send(co *worker.Coroutine, resp *stream.Response) (err error) {
+	defer st.caught(&err)
 	c := st.conn
 	f, body := st.frame(resp)
 	st.sendHead(resp, f)
@@ -292,6 +321,9 @@ func (st *serverStream) send(co *worker.Coroutine, resp *stream.Response) error 
 		}
 		if err != nil {
 			return err
+		}
+		if len(p) == 0 {
+			continue // as a chunk it would end the body
 		}
 		if f.length >= 0 {
 			if left -= int64(len(p)); left < 0 {
@@ -403,15 +435,19 @@ func (st *serverStream) connReady(ev worker.Events) {
 			err = errHalfClosed
 		}
 		st.Abort(st.clientGone(st.phase(), err))
-	} else if c.PeerClosed() && st.cfg.AbortOnHalfClose && st.body.done && !st.tunneling {
+	} else if c.PeerClosed() && st.cfg.AbortOnHalfClose && st.body.received() && !st.tunneling {
 		st.Abort(st.clientGone(st.phase(), errHalfClosed))
 	}
 	if st.bodyWaiter != nil && c.MayRead() {
 		st.bodyWaiter.Wake()
 	}
 	if st.writeWaiter != nil {
-		st.writeSince = st.Loop.Now()
-		st.active = st.writeSince
+		// That the client sends does not count: it may do so for ever and
+		// take nothing.
+		if ev&worker.Writable != 0 {
+			st.writeSince = st.Loop.Now()
+			st.active = st.writeSince
+		}
 		st.writeWaiter.Wake()
 	}
 }
