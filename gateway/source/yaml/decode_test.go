@@ -113,8 +113,13 @@ func TestProcess(t *testing.T) {
 	if !reflect.DeepEqual(settings, want) {
 		t.Errorf("got %v, want %v", settings, want)
 	}
-	if _, problems := Process("f", []byte("workers: 0\n")); len(problems) != 1 {
-		t.Errorf("workers: 0 gives %v", problems)
+	for _, wrong := range []string{"workers: 0", "drain: {timeout: 25h}", "watchdog: 25h", "limits: {files: 63}", "admin: {bind: \"unix:\"}", "node: " + strings.Repeat("n", 256)} {
+		if _, problems := Process("f", []byte(wrong)); len(problems) != 1 {
+			t.Errorf("%s gives %v", wrong, problems)
+		}
+	}
+	if settings, problems := Process("f", []byte("admin: {bind: \"unix:/a\"}\nlimits: {files: 0}\n")); len(problems) > 0 || len(settings) != 2 {
+		t.Errorf("%v, %v", settings, problems)
 	}
 }
 

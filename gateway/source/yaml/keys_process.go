@@ -21,11 +21,11 @@ var processTable = object{"process", "", append([]key{
 	{"access_log", either(one("off"), oneOrMore(ref("access_log"))), "", "Access log of listeners that have none of their own; `off` writes none.", "", "{path: /dev/stdout, format: json}", false},
 	{"drain", ref("drain"), "", "How the process ends.", "", "{timeout: 30s}", false},
 	{"limits", ref("process limits"), "", "Bounds of the process.", "", "{connections: 100000}", false},
-	{"watchdog", aDuration, "500ms", "A worker loop that is held up longer is reported with what holds it; 0s is off.", "", "1s", false},
+	{"watchdog", aDuration, "500ms", "A worker loop that is held up longer is reported with what holds it (at most 24h); 0s is off.", "", "1s", false},
 }, notYet("xds", "metrics", "tracing", "overload", "upgrade")...)}
 
 var adminTable = object{"admin", "The admin API.", []key{
-	{"bind", either(aString, one("off")), "127.0.0.1:15000", "Address to listen on, or `off`.", "", `"127.0.0.1:15000"`, false},
+	{"bind", either(aString, one("off")), "127.0.0.1:15000", "Address to listen on, `unix:/path` for a Unix socket, or `off`.", "", `"127.0.0.1:15000"`, false},
 }}
 
 var logTable = object{"log", "The process's own log.", []key{
@@ -35,12 +35,12 @@ var logTable = object{"log", "The process's own log.", []key{
 }}
 
 var drainTable = object{"drain", "How the process ends.", []key{
-	{"timeout", aDuration, "30s", "Time that connections get to finish after SIGTERM; 0s is none.", "", "1m", false},
+	{"timeout", aDuration, "30s", "Time that connections get to finish after SIGTERM, at most 24h; 0s is none.", "", "1m", false},
 }}
 
 var processLimitsTable = object{"process limits", "Bounds of the process (`limits`).", []key{
-	{"connections", aWhole, "0", "Client connections at once over all listeners; 0 is no limit.", "", "100000", false},
-	{"files", aWhole, "the hard limit", "File descriptors: the soft limit is raised to it at start (64 to 10000000).", "", "65536", false},
+	{"connections", aWhole, "0", "Client connections at once over all listeners (at most 100000000); 0 is no limit.", "", "100000", false},
+	{"files", aWhole, "the hard limit", "File descriptors: the soft limit is raised to it at start (64 to 10000000; 0 is the hard limit).", "", "65536", false},
 }}
 
 // objects are all tables, in the order of the reference.

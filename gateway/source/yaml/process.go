@@ -3,6 +3,7 @@ package yaml
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // process checks the settings of the process and returns them as they are
@@ -24,6 +25,9 @@ func (d *decoder) process(top fields) map[string]any {
 			d.mode(v, put)
 		case "node":
 			s, ok := d.word(v)
+			if ok && len(s) > maxNode {
+				d.fail(v, "is longer than %d bytes", maxNode)
+			}
 			put("node", s, ok)
 		case "admin":
 			put("admin", d.admin(v), true)
@@ -38,17 +42,31 @@ func (d *decoder) process(top fields) map[string]any {
 			put("access_log", d.processAccessLog(v), true)
 		case "drain":
 			f := d.object(v, drainTable)
-			put("drain", f.plain(nil, []string{"timeout"}, nil), true)
+			put("drain", f.plain(nil, []string{"timeout"}), true)
 		case "limits":
-			f := d.object(v, processLimitsTable)
-			f.number("files", 64, 10_000_000)
-			put("limits", f.plain(nil, nil, []string{"connections", "files"}), true)
+			put("limits", d.processLimits(v), true)
 		case "watchdog":
-			_, ok := d.duration(v, 0)
-			put("watchdog", v.node.Value, ok)
+			put("watchdog", v.node.Value, d.ofProcess(v))
 		}
 	}
 	return settings
+}
+
+// The bounds of the process's settings.
+const (
+	maxNode        = 255 // bytes
+	maxConnections = 100_000_000
+	maxWait        = 24 * time.Hour
+)
+
+// ofProcess checks a duration, which is longer than a day by mistake only.
+func (d *decoder) ofProcess(v value) bool {
+	t, ok := d.duration(v, 0)
+	if ok && t > maxWait {
+		d.fail(v, "%s is longer than a day", clip(v.node.Value))
+		return false
+	}
+	return ok
 }
 
 func (d *decoder) mode(v value, put func(string, any, bool)) {
@@ -81,14 +99,30 @@ func (d *decoder) admin(v value) map[string]any {
 		return out
 	}
 	s, ok := d.word(bind)
-	if ok && s != "off" {
-		_, _, ok = d.hostPort(bind, s)
-		if ok && d.bind(bind) == nil {
-			ok = false
-		}
+	switch file, unix := strings.CutPrefix(s, "unix:"); {
+	case !ok || s == "off":
+	case unix && file == "":
+		d.failHint(bind, `write "unix:/run/longmen.sock"`, "%q names no file", s)
+	case !unix:
+		ok = d.bind(bind) != nil
 	}
 	if ok {
 		out["bind"] = s
+	}
+	return out
+}
+
+func (d *decoder) processLimits(v value) map[string]any {
+	f := d.object(v, processLimitsTable)
+	out := map[string]any{}
+	if n, ok := f.number("connections", 0, maxConnections); ok {
+		out["connections"] = n
+	}
+	if n, ok := f.number("files", 0, 10_000_000); ok {
+		if n > 0 && n < 64 {
+			d.fail(f.found["files"], "%d: must be from 64 to 10000000, or 0 for the hard limit", n)
+		}
+		out["files"] = n
 	}
 	return out
 }
@@ -97,7 +131,7 @@ func (d *decoder) log(v value) map[string]any {
 	f := d.object(v, logTable)
 	f.choice("level", "debug", "info", "warn", "error")
 	f.choice("format", "text", "json")
-	return f.plain([]string{"level", "format", "path"}, nil, nil)
+	return f.plain([]string{"level", "format", "path"}, nil)
 }
 
 // processAccessLog gives "off", or a list of logs with path, format and fields.
@@ -138,9 +172,8 @@ func (d *decoder) silently(v value) []value {
 	return list
 }
 
-// plain checks fields of the usual kinds and returns them as they are written:
-// words and durations as strings, numbers as int64.
-func (f fields) plain(words, durations, numbers []string) map[string]any {
+// plain checks fields of the usual kinds and returns them as they are written.
+func (f fields) plain(words, durations []string) map[string]any {
 	out := map[string]any{}
 	for name, v := range f.found {
 		switch {
@@ -149,12 +182,8 @@ func (f fields) plain(words, durations, numbers []string) map[string]any {
 				out[name] = s
 			}
 		case slices.Contains(durations, name):
-			if _, ok := f.d.duration(v, 0); ok {
-				out[name] = strings.TrimSpace(v.node.Value)
-			}
-		case slices.Contains(numbers, name):
-			if n, ok := f.d.integer(v, 0, most); ok {
-				out[name] = n
+			if f.d.ofProcess(v) {
+				out[name] = v.node.Value
 			}
 		}
 	}
