@@ -94,6 +94,9 @@ func (e *Edge) unrouted(s *stream.Stream) error {
 // forward sends the stream to the route's cluster.
 func (e *Edge) forward(s *stream.Stream, route *router.Route, rnd uint32) (*stream.Response, error) {
 	f, r := route.Forward, &s.Request
+	if string(r.Method) == "CONNECT" && !f.Connect {
+		return nil, e.unrouted(s)
+	}
 	limit := e.http.MaxBody
 	if f.MaxBody > 0 {
 		limit = f.MaxBody

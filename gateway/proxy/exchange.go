@@ -124,6 +124,11 @@ func (x *exchange) try(co *worker.Coroutine) (*stream.Response, error) {
 	rec.Tries++
 	rec.UpstreamBegin = s.Loop.Now()
 
+	if x.connect() {
+		resp := s.Respond(200, "", nil)
+		resp.Upgraded = conn.Tunnel()
+		return resp, nil
+	}
 	if err := x.sendRequest(co); err != nil {
 		return nil, err
 	}
@@ -138,6 +143,10 @@ func (x *exchange) try(co *worker.Coroutine) (*stream.Response, error) {
 	}
 	return resp, nil
 }
+
+// connect reports whether the client asked for a tunnel to an endpoint (RFC
+// 9110 section 9.3.6); the route allows it.
+func (x *exchange) connect() bool { return string(x.s.Request.Method) == "CONNECT" }
 
 // sendRequest sends the head, and with it the body if all of it is at hand; a
 // longer body is carried by a coroutine of its own.

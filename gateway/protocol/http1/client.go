@@ -349,7 +349,14 @@ func (b *responseBody) Stop() {}
 // Trailer is the trailer section, nil when there was none.
 func (b *responseBody) Trailer() *stream.Header { return b.body.fields() }
 
-// tunnelConn is a Client as the Tunnel that its 101 made it.
+// Tunnel makes the connection, over which nothing was sent, a tunnel: what a
+// CONNECT asks for.
+func (c *Client) Tunnel() stream.Tunnel {
+	c.body.start(&c.Conn, noBody, 0, c.limits, nil)
+	return (*tunnelConn)(c)
+}
+
+// tunnelConn is a Client as a Tunnel.
 type tunnelConn Client
 
 // Read waits for bytes.
