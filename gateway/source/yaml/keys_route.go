@@ -32,7 +32,7 @@ var matchTable = object{"match", "Condition of a rule. At most one of `path`, `p
 	{"path", aString, "", "The path, exactly, without query.", "`RouteMatch.path`", "/healthz", false},
 	{"prefix", aString, "/", "By whole segments: /a holds /a and /a/b, not /ab; /a/ holds what is below /a only.", "`path_separated_prefix`; with `/` at the end `prefix`", "/cart", false},
 	{"regex", aRegex, "", "Must match the whole path.", "`RouteMatch.safe_regex`", `"/item/[0-9]+"`, false},
-	{"ignore_case", aBool, "false", "For `path` and `prefix`.", "`RouteMatch.case_sensitive: false`", "true", false},
+	{"ignore_case", aBool, "false", "For `path` and `prefix`; a regex can begin with `(?i)`.", "`RouteMatch.case_sensitive: false`", "true", false},
 	{"methods", listOf(aString), "any", "Request methods.", "`headers: [{name: \":method\"}]`, exact or RE2", "[GET, HEAD]", false},
 	{"headers", mapOf(either(aString, ref("value match"))), "", "By field name; a string must be equal.", "`RouteMatch.headers`", "{x-user: {prefix: vip}}", false},
 	{"query", mapOf(either(aString, ref("value match"))), "", "By parameter; a string must be equal. No `not`, `range`, `missing_as_empty`.", "`RouteMatch.query_parameters`", "{debug: {present: true}}", false},
@@ -110,8 +110,8 @@ var substitutionTable = object{"substitution", "Every match of a regular express
 
 var redirectTable = object{"redirect", "A Location made of the request's URL. At most one of `path`, `prefix`, `regex`.", []key{
 	{"scheme", one("http", "https"), "the request's", "Scheme.", "`scheme_redirect`", "https", false},
-	{"host", aString, "the request's", "Host, without port.", "`host_redirect`", "www.example.com", false},
-	{"port", aWhole, "the request's", "Port (1 to 65535); the scheme's own is not written. A change of scheme without `port` drops it.", "`port_redirect`", "8443", false},
+	{"host", aString, "the request's", "Host, with or without a port.", "`host_redirect`", "www.example.com", false},
+	{"port", aWhole, "the request's, unless `host` is written", "Port (1 to 65535). The default port of a scheme is not written, and is not kept when the scheme changes.", "`port_redirect`", "8443", false},
 	{"path", aString, "the request's", "Replaces the whole path, and the query when it holds `?`.", "`path_redirect`", "/new?x=1", false},
 	{"prefix", aString, "", "Replaces the matched prefix, or the matched path.", "`prefix_rewrite`", "/new", false},
 	{"regex", ref("substitution"), "", "Substitution over the path without query.", "`regex_rewrite`", `{match: "^/a", to: /b}`, false},

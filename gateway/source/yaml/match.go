@@ -123,6 +123,12 @@ func (d *decoder) matchPath(f fields, out *route.RouteMatch, connect bool) {
 		}
 	}
 	if ignore, ok := f.flag("ignore_case"); ok {
+		switch {
+		case f.has("regex"):
+			d.failHint(f.found["ignore_case"], "the regex can begin with (?i)", "has no effect on a regex")
+		case connect:
+			d.fail(f.found["ignore_case"], "a CONNECT request has no path to match")
+		}
 		out.CaseSensitive = wrapperspb.Bool(!ignore)
 	}
 }
