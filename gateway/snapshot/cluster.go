@@ -110,6 +110,9 @@ func (c *compiler) balance(at resource.Path, cl *clusterv3.Cluster, out *cluster
 	at = join(at, "lb")
 	if policy := cl.GetLoadBalancingPolicy(); policy != nil {
 		c.only(at, policy, "policies")
+		if cl.GetLbPolicy() != clusterv3.Cluster_ROUND_ROBIN && cl.GetLbPolicy() != clusterv3.Cluster_LOAD_BALANCING_POLICY_CONFIG || cl.GetLbConfig() != nil {
+			c.fail(at, "both Cluster.load_balancing_policy and lb_policy or its settings")
+		}
 		if len(policy.GetPolicies()) == 0 {
 			c.fail(at, "LoadBalancingPolicy.policies is empty")
 			return
@@ -245,7 +248,10 @@ func (c *compiler) upstreamTCP(at resource.Path, cl *clusterv3.Cluster, out *clu
 	if b := cl.GetUpstreamBindConfig(); b != nil {
 		where := join(at, "tcp.source")
 		c.only(where, b, "source_address")
-		c.only(where, b.GetSourceAddress(), "address")
+		c.only(where, b.GetSourceAddress(), "address", "port_value")
+		if port := b.GetSourceAddress().GetPortValue(); port != 0 {
+			c.fail(where, "a port to connect from (%d) is not supported by this version yet", port)
+		}
 		source, err := netip.ParseAddr(b.GetSourceAddress().GetAddress())
 		if err != nil {
 			c.fail(where, "%q is no IP address", b.GetSourceAddress().GetAddress())

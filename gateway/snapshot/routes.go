@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -39,7 +40,7 @@ func (c *compiler) hosts(at resource.Path, table *route.RouteConfiguration) []*r
 			retry:     c.retry(where, h.GetRetryPolicy()),
 			bodyLimit: bodyLimit,
 		}
-		host := &router.VirtualHost{Name: routeName(where), Origin: c.place(where), Domains: h.GetDomains()}
+		host := &router.VirtualHost{Name: cmp.Or(h.GetName(), routeName(where)), Origin: c.place(where), Domains: h.GetDomains()}
 		if len(h.GetDomains()) == 0 {
 			c.fail(join(where, "hosts"), "no host name; \"*\" matches all")
 		}
@@ -74,7 +75,7 @@ func (c *compiler) route(at resource.Path, r *route.Route, level *routeLevel) *r
 	c.only(at, r, "name", "match", "route", "redirect", "direct_response", "metadata",
 		"request_headers_to_add", "request_headers_to_remove", "response_headers_to_add", "response_headers_to_remove")
 	out := &router.Route{
-		Name:   routeName(at),
+		Name:   cmp.Or(r.GetName(), routeName(at)),
 		Origin: c.place(at),
 		Match:  c.match(join(at, "match"), r.GetMatch()),
 		Request: merge(append([]*router.HeaderEdits{
