@@ -145,8 +145,10 @@ func dnsMap(c *cluster.Cluster, all []*endpoint.LbEndpoint) *mapping {
 	if c.GetType() == cluster.Cluster_LOGICAL_DNS {
 		out.word("mode", "logical")
 	}
-	out.duration("refresh", c.GetDnsRefreshRate()) //nolint:staticcheck // see dns
-	if !c.GetRespectDnsTtl() {                     //nolint:staticcheck // see dns
+	//lint:ignore SA1019 see dns
+	out.duration("refresh", c.GetDnsRefreshRate())
+	//lint:ignore SA1019 see dns
+	if !c.GetRespectDnsTtl() {
 		out.put("respect_ttl", truth(false))
 	}
 	switch c.GetDnsLookupFamily() {

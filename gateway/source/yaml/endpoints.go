@@ -103,13 +103,11 @@ func (d *decoder) dns(v value, out *cluster.Cluster, group *endpoint.LocalityLbE
 		kind = cluster.Cluster_LOGICAL_DNS
 	}
 	out.ClusterDiscoveryType = &cluster.Cluster_Type{Type: kind}
-	// Envoy moves these three to an extension; they are what every control
-	// plane sends.
-	out.DnsRefreshRate = f.duration("refresh", time.Millisecond) //nolint:staticcheck // see above
-	out.RespectDnsTtl = true                                     //nolint:staticcheck // see above
-	if respect, ok := f.flag("respect_ttl"); ok {
-		out.RespectDnsTtl = respect //nolint:staticcheck // see above
-	}
+	//lint:ignore SA1019 Envoy moves this to an extension; it is what every control plane sends
+	out.DnsRefreshRate = f.duration("refresh", time.Millisecond)
+	respect, written := f.flag("respect_ttl")
+	//lint:ignore SA1019 as above
+	out.RespectDnsTtl = respect || !written
 	switch word, _ := f.choice("family", "auto", "v4", "v6"); word {
 	case "v4":
 		out.DnsLookupFamily = cluster.Cluster_V4_ONLY
