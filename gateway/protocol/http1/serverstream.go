@@ -1,7 +1,6 @@
 package http1
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"runtime/debug"
@@ -169,7 +168,7 @@ func (c *serverConn) run(co *worker.Coroutine) {
 func (st *serverStream) serve(co *worker.Coroutine) (resp *stream.Response, whole bool) {
 	resp, err := st.handle()
 	if err != nil {
-		e := asError(err)
+		e := stream.AsError(err)
 		st.Record.Err = e
 		if e.Status == 0 || st.conn.Err() != nil {
 			st.conn.Close()
@@ -182,19 +181,11 @@ func (st *serverStream) serve(co *worker.Coroutine) (resp *stream.Response, whol
 		return resp, false
 	}
 	if err := st.send(co, resp); err != nil {
-		st.Record.Err = asError(err)
+		st.Record.Err = stream.AsError(err)
 		st.cut(resp)
 		return resp, false
 	}
 	return resp, true
-}
-
-func asError(err error) *stream.Error {
-	var e *stream.Error
-	if errors.As(err, &e) {
-		return e
-	}
-	return &stream.Error{Side: stream.Local, Phase: stream.PhaseRoute, Flag: stream.LocalError, Status: 500, Cause: err}
 }
 
 // handle calls the handler; a panic in it ends this stream and no other.

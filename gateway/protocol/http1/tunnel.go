@@ -27,7 +27,7 @@ func (st *serverStream) tunnel(co *worker.Coroutine, resp *stream.Response) {
 		}
 	}
 	if err != nil {
-		st.Record.Err = asError(err)
+		st.Record.Err = stream.AsError(err)
 		st.Abort(st.Record.Err)
 		up.Close()
 		st.conn.Close()
@@ -88,7 +88,7 @@ func (t *tunnelUp) Run(co *worker.Coroutine) {
 			err := t.up.Write(co, p)
 			c.Consume(len(p))
 			if err != nil {
-				st.Abort(asError(err))
+				st.Abort(stream.AsError(err))
 				return
 			}
 			continue
