@@ -229,7 +229,7 @@ func (c *Conn) Fill(limit int) error {
 		}
 		room = c.in[len(c.in):min(cap(c.in), len(c.in)+limit)]
 	}
-	n, e := worker.Read(int(c.fd), room)
+	n, e := worker.Recv(int(c.fd), room)
 	switch {
 	case e == unix.EAGAIN:
 		c.state &^= readable

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"errors"
 	"slices"
 	"time"
 
@@ -19,8 +18,8 @@ const unsentRetries = 1
 // (from 0) ended in resp or err, and waits until it may be.
 func (x *exchange) again(co *worker.Coroutine, try int, resp *stream.Response, err error) bool {
 	var e *stream.Error
-	if err != nil && !errors.As(err, &e) {
-		return false
+	if err != nil {
+		e = stream.AsError(err)
 	}
 	if e != nil && e.Side == stream.Downstream {
 		return false

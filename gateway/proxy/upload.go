@@ -54,8 +54,7 @@ func (u *upload) Run(co *worker.Coroutine) {
 		}
 	case errors.Is(err, stream.ErrStopped) || u.ending:
 	default:
-		var e *stream.Error
-		if errors.As(err, &e) && e.Side != stream.Upstream {
+		if e := stream.AsError(err); e.Side != stream.Upstream {
 			x.s.Abort(e) // the client's fault: the request never becomes whole
 		}
 		// An endpoint that takes no more may still have answered: whoever

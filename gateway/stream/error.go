@@ -1,6 +1,9 @@
 package stream
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Side says where an error arose.
 type Side uint8
@@ -91,3 +94,16 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Cause }
+
+// AsError finds the *Error in err. An error of another kind is the gateway's
+// own failure: a 500.
+func AsError(err error) *Error {
+	if e, ok := err.(*Error); ok {
+		return e
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{Side: Local, Phase: PhaseRoute, Flag: LocalError, Status: 500, Cause: err}
+}

@@ -177,8 +177,7 @@ func (c *Cluster) dial(s *stream.Stream, co *worker.Coroutine, p *pool) (*Conn, 
 		return conn, nil
 	}
 	conn.Release()
-	var e *stream.Error
-	if errors.As(err, &e) {
+	if e, ok := err.(*stream.Error); ok {
 		if e.Phase == stream.PhaseConnect {
 			e.Cause = fmt.Errorf("%s: %w", address, e.Cause)
 			p.endpoint.ReportConnectFailure(l.Wall())
