@@ -143,10 +143,6 @@ func (g *group) warm(t *testing.T, p *harness.Proxy, o *harness.Origin) harness.
 	return s
 }
 
-// coroutines is how many goroutines a proxy may keep in its pool for the
-// streams that ran side by side.
-const coroutines = 4
-
 func (g *group) leaks(p *harness.Proxy, o *harness.Origin, before harness.State) harness.Verdict {
 	o.CloseConns()
 	v := harness.Verdict{Name: g.name + "/no-leak"}
@@ -154,7 +150,7 @@ func (g *group) leaks(p *harness.Proxy, o *harness.Origin, before harness.State)
 		v.Fault = p.Quiet()
 	}
 	if v.Fault == "" {
-		v.Fault = p.SettlesTo(before, coroutines+g.side)
+		v.Fault = p.SettlesTo(before, 4)
 	}
 	return v
 }
@@ -255,10 +251,7 @@ func (tr *trial) judgeLog(l harness.LogLine) string {
 	if side == "" {
 		side = "upstream"
 	}
-	flag := l.Text("flag")
-	if flag == "-" {
-		flag = ""
-	}
+	flag := l.Flag()
 	said := fmt.Sprintf("the access log says status=%s flag=%q side=%q phase=%q cause=%q", l.Text("status"), flag, l.Text("side"), l.Text("phase"), l.Text("cause"))
 	switch {
 	case !slices.Contains(tr.flags, flag):

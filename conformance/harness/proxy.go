@@ -100,6 +100,8 @@ func start(kind, origin, dir string, opt Options) (*Proxy, error) {
 		return nil, err
 	}
 	p.cmd.Dir = dir
+	// The suites' own LONGMEN_* are not the gateway's: it would warn of them.
+	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "LONGMEN_") })
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {

@@ -16,7 +16,7 @@ import (
 // A State is what a proxy holds at one moment.
 type State struct {
 	FDs        int
-	Goroutines int   // Longmen only
+	Goroutines int   // Longmen only; without the coroutines that wait in its pools
 	RSS        int64 // bytes
 }
 
@@ -51,7 +51,11 @@ func (p *Proxy) State() (State, error) {
 	if s.Goroutines, err = strconv.Atoi(strings.TrimSpace(line[i+1:])); err != nil {
 		return s, fmt.Errorf("goroutine profile begins with %q", line)
 	}
-	_, err = io.Copy(io.Discard, res.Body)
+	if _, err = io.Copy(io.Discard, res.Body); err != nil {
+		return s, err
+	}
+	pooled, err := p.Gauges(`state="live"`, "longmen_worker_coroutines")
+	s.Goroutines -= int(pooled["longmen_worker_coroutines"])
 	return s, err
 }
 
@@ -143,7 +147,7 @@ func (p *Proxy) Quiet() string {
 
 // SettlesTo waits until the proxy holds no more file descriptors and goroutines
 // than before, and describes the difference if it never does. slack is for
-// what a proxy may rightly keep, as idle coroutines in a pool.
+// goroutines of the runtime and the admin API that come and go.
 func (p *Proxy) SettlesTo(before State, slack int) string {
 	deadline := time.Now().Add(Patience)
 	for {
@@ -176,6 +180,16 @@ func (l LogLine) Text(key string) string {
 	default:
 		return fmt.Sprint(v)
 	}
+}
+
+// Flag returns the response flag, and "" if there is none.
+func (l LogLine) Flag() string {
+	for _, key := range []string{"flag", "flags"} {
+		if f := strings.Trim(l.Text(key), "-"); f != "" {
+			return f
+		}
+	}
+	return ""
 }
 
 // WaitLogs waits until Longmen's access log has a line for each of the paths,

@@ -30,12 +30,13 @@ func TestVectors(t *testing.T) {
 			requests, responses := loadAll(t, kind == harness.Longmen)
 			p, o := start(t, kind)
 			var verdicts []harness.Verdict
+			var brake harness.Brake
 			for _, v := range requests {
 				o.SetScript(harness.Echo)
 				began := time.Now()
 				fault := explain(v, runRequest(v, p, o))
 				verdicts = append(verdicts, harness.Verdict{Name: "request/" + v.name, Fault: fault})
-				logSlow(t, v, began)
+				brake.Took(t, kind, v.name, began)
 				if fault != "" {
 					// What should not have been sent may still be under way; the
 					// next case is not to be blamed for it.
@@ -45,17 +46,10 @@ func TestVectors(t *testing.T) {
 			for _, v := range responses {
 				began := time.Now()
 				verdicts = append(verdicts, harness.Verdict{Name: "response/" + v.name, Fault: explain(v, runResponse(v, p, o))})
-				logSlow(t, v, began)
+				brake.Took(t, kind, v.name, began)
 			}
 			harness.Report(t, "vectors", kind, verdicts)
 		})
-	}
-}
-
-// logSlow names the cases that a proxy answers only after one of its timeouts.
-func logSlow(t *testing.T, v *vector, began time.Time) {
-	if d := time.Since(began); d > time.Second {
-		t.Logf("%s took %v", v.name, d.Round(time.Millisecond))
 	}
 }
 

@@ -64,7 +64,7 @@ func (s *scenario) run(addr string) ([]string, error) {
 	if version == "" {
 		version = "13"
 	}
-	head := fmt.Sprintf("GET /%s?case=%s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: %s\r\nSec-WebSocket-Version: %s\r\n%s\r\n", path, s.name, addr, key, version, s.fields)
+	head := fmt.Sprintf("GET /%s HTTP/1.1\r\nX-Case: %s\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: %s\r\nSec-WebSocket-Version: %s\r\n%s\r\n", path, s.name, addr, key, version, s.fields)
 	if _, err := c.Write(append([]byte(head), s.early...)); err != nil {
 		return nil, err
 	}

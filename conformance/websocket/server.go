@@ -17,10 +17,10 @@ import (
 )
 
 // patience bounds every wait; only what hangs meets it.
-const patience = 20 * time.Second
+const patience = 10 * time.Second
 
 // A server is the echo server: it speaks by the path it is asked for and keeps
-// what became of each connection, by the case named in the query.
+// what became of each connection, by the case that X-Case names.
 type server struct {
 	addr string
 	ln   net.Listener
@@ -79,7 +79,7 @@ func (s *server) serve(c *net.TCPConn) {
 		if err != nil {
 			return
 		}
-		name := req.URL.Query().Get("case")
+		name := req.Header.Get("X-Case")
 		if x.handshake(req) {
 			x.talk(strings.TrimPrefix(req.URL.Path, "/"))
 			s.log(name) <- x.lines

@@ -42,15 +42,14 @@ func TestAsDirect(t *testing.T) {
 			t.Cleanup(srv.close)
 			p := harness.Start(t, kind, srv.addr, harness.Options{})
 			var verdicts []harness.Verdict
+			var brake harness.Brake
 			for _, s := range scenarios() {
 				if s.full && !harness.Full() {
 					continue
 				}
 				began := time.Now()
 				verdicts = append(verdicts, harness.Verdict{Name: s.name, Fault: compare(t, s, srv, p)})
-				if d := time.Since(began); d > time.Second {
-					t.Logf("%s took %v", s.name, d.Round(time.Millisecond))
-				}
+				brake.Took(t, kind, s.name, began)
 			}
 			harness.Report(t, "websocket", kind, verdicts)
 		})
