@@ -13,44 +13,13 @@ import (
 
 	"longmen/gateway/resource"
 	"longmen/gateway/stream"
+	telemetry "longmen/gateway/telemetry/accesslog"
 )
-
-// defaultText is the line of a text log that says nothing of its format.
-const defaultText = `[%START_TIME%] %DOWNSTREAM_REMOTE_ADDRESS% "%REQ(:METHOD)% %REQ(:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% ` +
-	`%BYTES_RECEIVED% %BYTES_SENT% %DURATION% "%REQ(:AUTHORITY)%" "%REQ(USER-AGENT)%" "%UPSTREAM_CLUSTER%" %UPSTREAM_HOST% ` +
-	`%ROUTE_ORIGIN% %ERROR_SIDE% %ERROR_PHASE% "%ERROR_CAUSE%"`
-
-// defaultJSON are the fields of a JSON log that names none.
-var defaultJSON = []stream.JSONField{
-	{Name: "time", Template: "%START_TIME%"},
-	{Name: "client", Template: "%DOWNSTREAM_REMOTE_ADDRESS%"},
-	{Name: "listener", Template: "%LISTENER%"},
-	{Name: "method", Template: "%REQ(:METHOD)%"},
-	{Name: "authority", Template: "%REQ(:AUTHORITY)%"},
-	{Name: "path", Template: "%REQ(:PATH)%"},
-	{Name: "protocol", Template: "%PROTOCOL%"},
-	{Name: "status", Template: "%RESPONSE_CODE%"},
-	{Name: "flags", Template: "%RESPONSE_FLAGS%"},
-	{Name: "side", Template: "%ERROR_SIDE%"},
-	{Name: "phase", Template: "%ERROR_PHASE%"},
-	{Name: "cause", Template: "%ERROR_CAUSE%"},
-	{Name: "received", Template: "%BYTES_RECEIVED%"},
-	{Name: "sent", Template: "%BYTES_SENT%"},
-	{Name: "duration_ms", Template: "%DURATION%"},
-	{Name: "response_ms", Template: "%RESPONSE_DURATION%"},
-	{Name: "cluster", Template: "%UPSTREAM_CLUSTER%"},
-	{Name: "upstream", Template: "%UPSTREAM_HOST%"},
-	{Name: "attempts", Template: "%UPSTREAM_REQUEST_ATTEMPT_COUNT%"},
-	{Name: "route", Template: "%ROUTE_NAME%"},
-	{Name: "origin", Template: "%ROUTE_ORIGIN%"},
-	{Name: "request_id", Template: "%REQ(X-REQUEST-ID)%"},
-	{Name: "user_agent", Template: "%REQ(USER-AGENT)%"},
-}
 
 // TextLog makes a log whose lines are text. An empty template is the default.
 func TextLog(path, template string) (AccessLog, error) {
 	if template == "" {
-		template = defaultText
+		template = telemetry.DefaultText
 	}
 	if strings.ContainsAny(template, "\r\n\x00") {
 		return AccessLog{}, errors.New("the template of a line holds a line break or a NUL")
@@ -65,7 +34,7 @@ func TextLog(path, template string) (AccessLog, error) {
 // JSONLog makes a log whose lines are JSON objects with the given fields,
 // sorted by name; without fields it has the default ones.
 func JSONLog(path string, fields map[string]string) (AccessLog, error) {
-	list := defaultJSON
+	list := telemetry.DefaultJSON()
 	if len(fields) > 0 {
 		list = nil
 		for _, name := range slices.Sorted(maps.Keys(fields)) {

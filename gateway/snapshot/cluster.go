@@ -269,5 +269,4 @@ func (c *compiler) clusterExtension(at resource.Path, metadata *core.Metadata, o
 		out.Pool.MaxAge = maxAge
 	}
 	s.duration("response_timeout", 0, &out.ResponseTimeout)
-	s.done()
 }

@@ -141,7 +141,7 @@ func (c *compiler) listenerExtension(at resource.Path, metadata *core.Metadata, 
 	s, h := c.extension(at, metadata, resource.ListenerExtension), &out.HTTP
 	s.count("max_connections", 0, most, &h.MaxConnections)
 	s.count("accept_rate", 0, most, &h.AcceptRate)
-	switch s.choice("dot_segments", "reject", "resolve", "keep") {
+	switch s.word("dot_segments") {
 	case "reject":
 		h.Path.DotSegments = router.PathReject
 	case "resolve":
@@ -149,7 +149,7 @@ func (c *compiler) listenerExtension(at resource.Path, metadata *core.Metadata, 
 	case "keep":
 		h.Path.DotSegments = router.PathKeep
 	}
-	switch s.choice("double_slash", "reject", "merge", "keep") {
+	switch s.word("double_slash") {
 	case "reject":
 		h.Path.DoubleSlash = router.PathReject
 	case "merge":
@@ -174,12 +174,12 @@ func (c *compiler) listenerExtension(at resource.Path, metadata *core.Metadata, 
 	s.duration("rate_grace", 0, &h.RateGrace)
 	s.count("max_line", 64, 1<<20, &h.MaxLine)
 	s.number("max_body", 0, 1<<50, &h.MaxBody)
-	h.AbortOnHalfClose = s.choice("half_close", "keep", "abort") == "abort"
-	if via, ok := s.text("via"); ok && via != "off" && h.Via == "" {
+	h.AbortOnHalfClose = s.word("half_close") == "abort"
+	if via := s.word("via"); via != "off" && h.Via == "" {
 		h.Via = via
 	}
-	h.Forwarded = s.choice("forwarded", "off", "append") == "append"
-	switch s.choice("server_header", "keep", "set", "remove") {
+	h.Forwarded = s.word("forwarded") == "append"
+	switch s.word("server_header") {
 	case "keep":
 		h.ServerHeader = ServerKeep
 	case "set":
@@ -187,7 +187,7 @@ func (c *compiler) listenerExtension(at resource.Path, metadata *core.Metadata, 
 	case "remove":
 		h.ServerHeader = ServerRemove
 	}
-	if s.choice("access_log", "off") == "" && len(h.AccessLog) == 0 {
+	if s.word("access_log") == "" && len(h.AccessLog) == 0 {
 		h.AccessLog = c.defaults.AccessLog
 	}
 	const maxTime, maxProbes = 32767 * time.Second, 127
@@ -198,7 +198,6 @@ func (c *compiler) listenerExtension(at resource.Path, metadata *core.Metadata, 
 		c.fail(join(at, "tcp.keepalive"), "the kernel takes at most %v", maxTime)
 	}
 	s.boolean("nodelay", &out.Socket.NoDelay)
-	s.done()
 }
 
 // contradictions compares the settings of a listener with each other.

@@ -99,19 +99,19 @@ func (c *compiler) route(at resource.Path, r *route.Route, level *routeLevel) *r
 
 func (c *compiler) routeExtension(at resource.Path, metadata *core.Metadata, out *router.Route) {
 	s := c.extension(at, metadata, resource.RouteExtension)
-	defer s.done()
 	var maxBody int64
 	s.number("max_body", 1, 1<<50, &maxBody)
 	var unsafe bool
 	s.boolean("retry_unsafe", &unsafe)
-	contentType, typed := s.text("content_type")
-	for i, text := range s.texts("client") {
+	contentType, typed := s.values.Word("content_type")
+	for i, text := range s.values.Strings("client") {
 		where := item(join(join(at, "match"), "client"), i)
-		if prefix, err := parsePrefix(text); err != nil {
-			c.fail(where, "%q is no address or network such as 10.0.0.0/8", text)
-		} else if prefix.Masked() != prefix {
+		switch prefix, err := netip.ParsePrefix(text); {
+		case err != nil:
+			c.fail(where, "%q is no network such as 10.0.0.0/8", text)
+		case prefix.Masked() != prefix:
 			c.failHint(where, fmt.Sprintf("did you mean %q?", prefix.Masked()), "%q has bits set beyond its mask", text)
-		} else {
+		default:
 			out.Match.Sources = append(out.Match.Sources, prefix)
 		}
 	}
@@ -141,17 +141,4 @@ func (c *compiler) routeExtension(at resource.Path, metadata *core.Metadata, out
 			out.Respond.ContentType = contentType
 		}
 	}
-}
-
-// parsePrefix reads "10.0.0.0/8" or a single address.
-func parsePrefix(text string) (netip.Prefix, error) {
-	if !strings.Contains(text, "/") {
-		addr, err := netip.ParseAddr(text)
-		if err != nil {
-			return netip.Prefix{}, err
-		}
-		addr = addr.Unmap()
-		return netip.PrefixFrom(addr, addr.BitLen()), nil
-	}
-	return netip.ParsePrefix(text)
 }
