@@ -4,10 +4,9 @@ import "longmen/gateway/stream"
 
 // DefaultText is the template of a text log that names none: the request, how
 // it went, where it went, by which rule, and of a failure the side, phase and cause.
-const DefaultText = `[%START_TIME%] "%METHOD% %REQ(:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% ` +
-	`%BYTES_RECEIVED% %BYTES_SENT% %DURATION% "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%" "%REQ(USER-AGENT)%" ` +
-	`"%REQ(X-REQUEST-ID)%" "%REQ(:AUTHORITY)%" "%UPSTREAM_CLUSTER%" "%UPSTREAM_HOST%" ` +
-	`%UPSTREAM_REQUEST_ATTEMPT_COUNT% "%ROUTE_NAME%" "%ROUTE_ORIGIN%" %ERROR_SIDE% %ERROR_PHASE% "%ERROR_CAUSE%"`
+const DefaultText = `[%START_TIME%] %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% "%METHOD% %REQ(:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% ` +
+	`%BYTES_RECEIVED% %BYTES_SENT% %DURATION% "%REQ(:AUTHORITY)%" "%REQ(USER-AGENT)%" %UPSTREAM_CLUSTER% %UPSTREAM_HOST% ` +
+	`%ROUTE_ORIGIN% %ERROR_SIDE% %ERROR_PHASE% "%ERROR_CAUSE%"`
 
 // DefaultJSON are the members of a JSON log that names none, in their order.
 func DefaultJSON() []stream.JSONField {
