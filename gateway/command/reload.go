@@ -23,6 +23,8 @@ type gateway interface {
 	Run(context.Context) error
 	// Drain begins to drain and returns.
 	Drain()
+	// Refused is told of a configuration that did not come to Apply.
+	Refused()
 	// ReopenLogs opens the access logs anew, after they were rotated.
 	ReopenLogs() error
 }
@@ -47,6 +49,7 @@ type runner struct {
 func (r *runner) reload(text []byte) {
 	before := r.current.Load()
 	if len(bytes.TrimSpace(text)) == 0 {
+		r.gateway.Refused()
 		r.log.Error("the configuration is empty; nothing was changed", "file", r.file, "serving", before.snapshot.Version)
 		return
 	}
@@ -54,6 +57,7 @@ func (r *runner) reload(text []byte) {
 	from.fixed = r.settings
 	next := load(r.file, text, from, before.snapshot)
 	if next.snapshot == nil {
+		r.gateway.Refused()
 		r.refused(next, before.snapshot.Version)
 		return
 	}

@@ -24,6 +24,7 @@ type fake struct {
 	drained  chan struct{}
 	refuse   error // of the next Apply
 	reopened atomic.Int32
+	refusals atomic.Int32
 }
 
 func (f *fake) Apply(s *snapshot.Snapshot) error {
@@ -41,6 +42,8 @@ func (f *fake) Run(ctx context.Context) error {
 }
 
 func (f *fake) Drain() { close(f.drained) }
+
+func (f *fake) Refused() { f.refusals.Add(1) }
 
 func (f *fake) ReopenLogs() error {
 	f.reopened.Add(1)
@@ -195,6 +198,9 @@ func TestRunKeepsServingWhenTheFileIsEmpty(t *testing.T) {
 	write(t, r.file, "\n")
 	r.signals <- syscall.SIGHUP
 	r.log.wait(t, "the configuration is empty; nothing was changed")
+	if n := r.refusals.Load(); n == 0 {
+		t.Error("the gateway was not told of a refused configuration")
+	}
 }
 
 func TestRunSaysWhatWaitsForARestart(t *testing.T) {

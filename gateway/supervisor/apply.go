@@ -62,9 +62,13 @@ func (s *Supervisor) Apply(next *snapshot.Snapshot) error {
 	problems := s.adoptAll(next, sockets, writers)
 	s.current.Store(next)
 	s.retire(previous, next)
+	s.forget(next)
 	s.registry.Reloads.Succeeded(next.Version, time.Now())
 	return problems
 }
+
+// Refused notes that a configuration was refused before it came to Apply.
+func (s *Supervisor) Refused() { s.failedReload() }
 
 func (s *Supervisor) failedReload() { s.registry.Reloads.Failed(time.Now()) }
 
@@ -173,6 +177,26 @@ func (s *Supervisor) retire(previous, next *snapshot.Snapshot) {
 			continue
 		}
 		s.retired.Go(c.Close)
+	}
+}
+
+// forget drops the figures and gates of listeners and clusters that are gone.
+func (s *Supervisor) forget(next *snapshot.Snapshot) {
+	listeners := make(map[string]bool, len(next.Listeners))
+	for _, l := range next.Listeners {
+		listeners[l.Name] = true
+	}
+	s.registry.Retain(
+		func(name string) bool { return listeners[name] },
+		func(name string) bool {
+			slot, seen := next.ClusterSlots[name]
+			return seen && next.Clusters[slot] != nil
+		})
+	for name, gate := range s.gates {
+		// One that comes back counts the connections that are still open.
+		if !listeners[name] && gate.Open() == 0 {
+			delete(s.gates, name)
+		}
 	}
 }
 
