@@ -50,7 +50,7 @@ With --admin the health of the endpoints is asked of a running gateway.`,
 			}
 			e := explanation{loaded: l, question: q}
 			if adminBind != "" {
-				if e.health, err = (live{adminBind}).clusters(cmd.Context()); err != nil {
+				if err := e.ask(cmd.Context(), live{adminBind}); err != nil {
 					return err
 				}
 			}

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -20,6 +21,24 @@ type explanation struct {
 	question question
 	health   map[string]liveCluster // nil: offline
 	out      strings.Builder
+}
+
+// ask gets the health of endpoints from a running gateway.
+func (e *explanation) ask(ctx context.Context, l live) (err error) {
+	if e.health, err = l.clusters(ctx); err != nil {
+		return err
+	}
+	listeners, err := l.listeners(ctx)
+	if err != nil {
+		return err
+	}
+	for _, listener := range listeners {
+		if listener.Version != e.snapshot.Version {
+			e.line("note", fmt.Sprintf("the running gateway serves version %s; %s is version %s", listener.Version, e.file, e.snapshot.Version))
+			break
+		}
+	}
+	return nil
 }
 
 // line writes one line: a label and what is to be said, two blanks or more apart.

@@ -27,10 +27,12 @@ const (
 
 // A watcher tells when a file's content has become another. It watches the
 // directory, not the file: editors and Kubernetes replace files by renaming, and
-// a watch of the file would stay with the old one. Of a symbolic link it follows
-// the name, as a ConfigMap swaps the directory that it leads through.
+// a watch of the file would stay with the old one. When the name is a symbolic
+// link, the directory that it leads to is watched too: a ConfigMap is swapped
+// where the link is, other links lead to files that are edited where they are.
 type watcher struct {
 	file   string
+	target string // directory that the link leads to; "" when it is the same
 	events *fsnotify.Watcher
 	log    *slog.Logger
 	last   [sha256.Size]byte // of the content that was given out last
@@ -47,7 +49,35 @@ func newWatcher(file string, data []byte, log *slog.Logger) (*watcher, error) {
 		events.Close()
 		return nil, err
 	}
-	return &watcher{file: file, events: events, log: log, last: sha256.Sum256(data), change: make(chan []byte)}, nil
+	w := &watcher{file: file, events: events, log: log, last: sha256.Sum256(data), change: make(chan []byte)}
+	w.follow()
+	return w, nil
+}
+
+// follow watches the directory that the file really is in.
+func (w *watcher) follow() {
+	real, err := filepath.EvalSymlinks(w.file)
+	if err != nil {
+		return // gone for the moment
+	}
+	here, err := filepath.EvalSymlinks(filepath.Dir(w.file))
+	target := filepath.Dir(real)
+	if err != nil || target == here {
+		target = ""
+	}
+	if target == w.target {
+		return
+	}
+	if w.target != "" {
+		_ = w.events.Remove(w.target) // an error means that it went by itself
+	}
+	w.target = target
+	if target == "" {
+		return
+	}
+	if err := w.events.Add(target); err != nil {
+		w.log.Warn("watching the configuration", "directory", target, "error", err)
+	}
 }
 
 // run gives every new content to the channel change until ctx ends. Reading it
@@ -82,6 +112,7 @@ func (w *watcher) run(ctx context.Context) {
 			quiet.Reset(settle) // events may be lost
 		case <-quiet.C:
 			first = time.Time{}
+			w.follow()
 			data, changed := w.read()
 			if !changed {
 				continue

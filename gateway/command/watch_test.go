@@ -114,6 +114,23 @@ func TestWatchConfigMap(t *testing.T) {
 	w.expect(t, "three")
 }
 
+// A link may lead to a file that is edited where it is, and later to another one.
+func TestWatchLink(t *testing.T) {
+	dir, elsewhere, third := t.TempDir(), t.TempDir(), t.TempDir()
+	write(t, filepath.Join(elsewhere, "real"), "one")
+	file := filepath.Join(dir, "gateway.yaml")
+	must(t, os.Symlink(filepath.Join(elsewhere, "real"), file))
+	w := watch(t, file, "one")
+	write(t, filepath.Join(elsewhere, "real"), "two")
+	w.expect(t, "two")
+	write(t, filepath.Join(third, "real"), "three")
+	must(t, os.Symlink(filepath.Join(third, "real"), filepath.Join(dir, "new")))
+	must(t, os.Rename(filepath.Join(dir, "new"), file))
+	w.expect(t, "three")
+	write(t, filepath.Join(third, "real"), "four")
+	w.expect(t, "four")
+}
+
 // What was written between the first reading and the watch is not lost.
 func TestWatchSeesWhatCameBefore(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "gateway.yaml")
