@@ -119,8 +119,9 @@ func TestReload(t *testing.T) {
 		t.Errorf("%v refused configurations counted, want %d", got, reloads/10)
 	}
 	for key := range m {
-		if strings.Contains(key, `cluster="side-`) && !strings.Contains(key, fmt.Sprintf("side-%d\"", reloads)) {
-			t.Errorf("a removed cluster is still counted: %s", key)
+		if strings.Contains(key, `cluster="side-`) || strings.Contains(key, `listener="extra"`) {
+			t.Errorf("what was removed is still counted: %s", key)
+			break
 		}
 	}
 	t.Logf("%d reloads, %d requests, %d WebSocket messages, %d uploads", reloads, l.requests.Load(), sockets*reloads, uploads)
@@ -243,10 +244,8 @@ type load struct {
 
 func startLoad(g *gateway) *load {
 	l := &load{faults: make(chan string, 8)}
-	for range 2 {
-		l.done.Go(func() { l.run(g.Addr, 1<<30) })
-		l.done.Go(func() { l.run(g.Addr, 1) })
-	}
+	l.done.Go(func() { l.run(g.Addr, 1<<30) })
+	l.done.Go(func() { l.run(g.Addr, 1) })
 	return l
 }
 
