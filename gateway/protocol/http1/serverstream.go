@@ -224,7 +224,7 @@ func (st *serverStream) mayKeep(resp *stream.Response) bool {
 // that an answer that did not need it need not cost the connection.
 func (st *serverStream) skipBody() bool {
 	b := &st.body
-	if st.Request.ExpectContinue && !st.continued && st.conn.Buffered() == 0 {
+	if st.Request.ExpectContinue && !st.continued && b.total == 0 && st.conn.Buffered() == 0 {
 		return false // the client may send the body or not
 	}
 	for !b.done {
