@@ -197,10 +197,10 @@ func (s sources) accessLogs() ([]snapshot.AccessLog, resource.Problems) {
 		log, err := processLog(entry)
 		if err != nil {
 			at := resource.Path("access_log")
-			if _, several := s.process["access_log"].([]any); several {
+			if len(list) > 1 {
 				at += resource.Path(fmt.Sprintf("[%d]", i))
 			}
-			problems = append(problems, s.origins.Problem(at, at, "%v", err))
+			problems = append(problems, s.origins.Problem(at, at+".format", "%v", err))
 			continue
 		}
 		logs = append(logs, log)

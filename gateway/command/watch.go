@@ -36,6 +36,7 @@ type watcher struct {
 	events *fsnotify.Watcher
 	log    *slog.Logger
 	last   [sha256.Size]byte // of the content that was given out last
+	target string            // name of the file that a symbolic link led to last
 	change chan []byte
 }
 
@@ -96,7 +97,7 @@ func (w *watcher) run(ctx context.Context) {
 			if !ok {
 				return
 			}
-			if event.Op == fsnotify.Chmod {
+			if w.foreign(event) {
 				continue
 			}
 			now := time.Now()
@@ -126,9 +127,22 @@ func (w *watcher) run(ctx context.Context) {
 	}
 }
 
+// foreign reports whether the event is none of the file's: a log that grows in
+// the same directory must not hold up a change.
+func (w *watcher) foreign(event fsnotify.Event) bool {
+	if event.Op != fsnotify.Write {
+		return event.Op == fsnotify.Chmod
+	}
+	name := filepath.Base(event.Name)
+	return name != filepath.Base(w.file) && name != w.target
+}
+
 // read reports the content, and whether it is new. A file that is gone or empty
 // is waited for: whoever writes it anew has just begun.
 func (w *watcher) read() ([]byte, bool) {
+	if path, err := filepath.EvalSymlinks(w.file); err == nil {
+		w.target = filepath.Base(path)
+	}
 	data, err := readConfig(w.file, nil)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {

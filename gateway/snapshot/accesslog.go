@@ -69,7 +69,7 @@ func (c *compiler) accessLog(at resource.Path, l *accesslog.AccessLog) (AccessLo
 	c.only(at, &f, "path", "log_format")
 	out, err := c.logFormat(at, &f)
 	if err != nil {
-		c.fail(at, "%v", err)
+		c.fail(join(at, "format"), "%v", err)
 	}
 	return out, err == nil
 }

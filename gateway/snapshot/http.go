@@ -86,7 +86,11 @@ func (c *compiler) http(at resource.Path, m *hcm.HttpConnectionManager, out *Lis
 	}
 	c.pathPolicy(at, m, &h.Path)
 	for i, log := range m.GetAccessLog() {
-		if compiled, ok := c.accessLog(item(join(at, "access_log"), i), log); ok {
+		where := join(at, "access_log")
+		if len(m.GetAccessLog()) > 1 {
+			where = item(where, i)
+		}
+		if compiled, ok := c.accessLog(where, log); ok {
 			h.AccessLog = append(h.AccessLog, compiled)
 		}
 	}
