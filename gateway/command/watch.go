@@ -36,7 +36,7 @@ type watcher struct {
 	events *fsnotify.Watcher
 	log    *slog.Logger
 	last   [sha256.Size]byte // of the content that was given out last
-	target string            // name of the file that a symbolic link led to last
+	real   string            // name of the file that the link leads to
 	change chan []byte
 }
 
@@ -61,6 +61,7 @@ func (w *watcher) follow() {
 	if err != nil {
 		return // gone for the moment
 	}
+	w.real = filepath.Base(real)
 	here, err := filepath.EvalSymlinks(filepath.Dir(w.file))
 	target := filepath.Dir(real)
 	if err != nil || target == here {
@@ -134,15 +135,12 @@ func (w *watcher) foreign(event fsnotify.Event) bool {
 		return event.Op == fsnotify.Chmod
 	}
 	name := filepath.Base(event.Name)
-	return name != filepath.Base(w.file) && name != w.target
+	return name != filepath.Base(w.file) && name != w.real
 }
 
 // read reports the content, and whether it is new. A file that is gone or empty
 // is waited for: whoever writes it anew has just begun.
 func (w *watcher) read() ([]byte, bool) {
-	if path, err := filepath.EvalSymlinks(w.file); err == nil {
-		w.target = filepath.Base(path)
-	}
 	data, err := readConfig(w.file, nil)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/fsnotify/fsnotify"
 )
 
 // patience bounds how long a test waits for what must happen.
@@ -132,6 +134,32 @@ func TestWatchLink(t *testing.T) {
 }
 
 // What was written between the first reading and the watch is not lost.
+// A log that grows beside the file must not hold up a change, nor cause reading.
+func TestWatchForeignEvents(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "gateway.yaml")
+	write(t, filepath.Join(dir, "real.yaml"), "one")
+	must(t, os.Symlink("real.yaml", file))
+	w, err := newWatcher(file, []byte("one"), slog.New(slog.DiscardHandler))
+	must(t, err)
+	defer w.events.Close()
+	for _, c := range []struct {
+		name    string
+		op      fsnotify.Op
+		foreign bool
+	}{
+		{"gateway.yaml", fsnotify.Write, false},
+		{"real.yaml", fsnotify.Write, false},
+		{"..data", fsnotify.Create, false},
+		{"access.log", fsnotify.Write, true},
+		{"gateway.yaml", fsnotify.Chmod, true},
+	} {
+		if got := w.foreign(fsnotify.Event{Name: filepath.Join(dir, c.name), Op: c.op}); got != c.foreign {
+			t.Errorf("%v of %s: foreign is %v", c.op, c.name, got)
+		}
+	}
+}
+
 func TestWatchSeesWhatCameBefore(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "gateway.yaml")
 	write(t, file, "two")
