@@ -237,8 +237,12 @@ func (g *group) judgeLogs(t *testing.T, p *harness.Proxy, verdicts []harness.Ver
 		t.Fatal(err)
 	}
 	for i, tr := range g.trials {
-		if tr.flags != nil && verdicts[i].Fault == "" {
-			verdicts[i].Fault = tr.judgeLog(lines[tr.path])
+		switch l := lines[tr.path]; {
+		case tr.flags == nil:
+		case verdicts[i].Fault == "":
+			verdicts[i].Fault = tr.judgeLog(l)
+		case l != nil:
+			verdicts[i].Fault += "; " + said(l)
 		}
 	}
 }
@@ -252,7 +256,7 @@ func (tr *trial) judgeLog(l harness.LogLine) string {
 		side = "upstream"
 	}
 	flag := l.Flag()
-	said := fmt.Sprintf("the access log says status=%s flag=%q side=%q phase=%q cause=%q", l.Text("status"), flag, l.Text("side"), l.Text("phase"), l.Text("cause"))
+	said := said(l)
 	switch {
 	case !slices.Contains(tr.flags, flag):
 		return fmt.Sprintf("%s; want a flag of %q", said, tr.flags)
@@ -266,6 +270,10 @@ func (tr *trial) judgeLog(l harness.LogLine) string {
 		return said + "; want a cause"
 	}
 	return ""
+}
+
+func said(l harness.LogLine) string {
+	return fmt.Sprintf("the access log says status=%s flag=%q side=%q phase=%q cause=%q", l.Text("status"), l.Flag(), l.Text("side"), l.Text("phase"), l.Text("cause"))
 }
 
 func TestFaults(t *testing.T) {
