@@ -1,5 +1,7 @@
 package snapshot
 
+//lint:file-ignore SA1019 control planes still send fields that Envoy calls deprecated
+
 import (
 	"fmt"
 	"slices"
