@@ -45,11 +45,13 @@ const (
 func Accept(l *worker.Loop, fd int, own, global *Gate, s Server, stats *metrics.ListenerStats) (*Acceptor, error) {
 	at, err := LocalAddr(fd)
 	if err != nil {
+		unix.Close(fd)
 		return nil, err
 	}
 	a := &Acceptor{loop: l, fd: fd, at: at, own: own, global: global, server: s, stats: stats}
 	a.pause.Init(a)
 	if a.slot, err = l.Add(fd, a); err != nil {
+		unix.Close(fd)
 		return nil, err
 	}
 	return a, nil

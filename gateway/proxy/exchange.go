@@ -25,6 +25,7 @@ type exchange struct {
 	out     http1.Outgoing
 
 	tried    []*cluster.Endpoint
+	retries  int    // tries after the first that count against the route's attempts
 	fresh    bool   // the next try shall use a new connection
 	copied   []byte // the request body, when it may be sent again
 	hasCopy  bool
@@ -58,6 +59,7 @@ func (x *exchange) reset() {
 	x.out = http1.Outgoing{}
 	clear(x.tried)
 	x.tried, x.copied = x.tried[:0], x.copied[:0]
+	x.retries = 0
 	x.fresh, x.hasCopy, x.spent, x.retrying, x.answered, x.paused, x.goOn = false, false, false, false, false, false, false
 }
 
@@ -72,6 +74,7 @@ func (p *Proxy) Forward(s *stream.Stream, f *router.Forward, c *upstream.Cluster
 	}
 	x := p.get()
 	x.s, x.forward, x.cluster, x.shared, x.out = s, f, c, shared, out
+	x.fresh = x.connect() // a tunnel does not begin where requests went before
 	s.End = x
 	if out.Expect && s.Informational != nil {
 		x.informer, s.Informational = s.Informational, x
@@ -85,6 +88,7 @@ func (p *Proxy) Forward(s *stream.Stream, f *router.Forward, c *upstream.Cluster
 	resp, err := x.run(s.Co)
 	if err != nil {
 		s.End = nil
+		x.count(stream.AsError(err))
 		x.EndStream(s)
 		return nil, err
 	}
@@ -97,9 +101,9 @@ func (p *Proxy) Forward(s *stream.Stream, f *router.Forward, c *upstream.Cluster
 
 // run tries endpoints until one answers or no other try is allowed.
 func (x *exchange) run(co *worker.Coroutine) (*stream.Response, error) {
-	for try := 0; ; try++ {
+	for {
 		resp, err := x.try(co)
-		again := x.s.Aborted() == nil && x.again(co, try, resp, err)
+		again := x.s.Aborted() == nil && x.again(co, resp, err)
 		if e := x.s.Aborted(); e != nil {
 			return nil, e
 		}
@@ -122,7 +126,7 @@ func (x *exchange) try(co *worker.Coroutine) (*stream.Response, error) {
 	rec := &s.Record
 	rec.Endpoint = e.Address()
 	rec.Tries++
-	rec.UpstreamBegin = s.Loop.Now()
+	rec.UpstreamBegin, rec.UpstreamHead = s.Loop.Now(), 0
 
 	if x.connect() {
 		resp := s.Respond(200, "", nil)
@@ -201,12 +205,12 @@ func (x *exchange) requestDone() {
 
 // awaitHead bounds the wait for the response's head.
 func (x *exchange) awaitHead() {
-	d := x.cluster.Config().ResponseTimeout
+	d, limit := x.cluster.Config().ResponseTimeout, metrics.UpstreamTimeoutResponse
 	if r := x.forward.Retry; r != nil && r.PerTry > 0 && (d == 0 || r.PerTry < d) {
-		d = r.PerTry
+		d, limit = r.PerTry, metrics.UpstreamTimeoutTry
 	}
 	if d > 0 && x.conn != nil {
-		x.conn.AwaitHead(d)
+		x.conn.AwaitHead(d, limit)
 	}
 }
 
@@ -226,7 +230,7 @@ func (x *exchange) drop(co *worker.Coroutine, status int) {
 // EndStream gives back what the exchange holds.
 func (x *exchange) EndStream(s *stream.Stream) {
 	status := 0
-	if s.Record.UpstreamHead != 0 {
+	if x.answered {
 		status = s.Response.Status
 	}
 	x.count(s.Record.Err)
@@ -285,7 +289,9 @@ type pauseTimer exchange
 func (t *pauseTimer) Expire(*worker.Timer) {
 	x := (*exchange)(t)
 	x.paused = false
-	x.goOn = true
+	if !x.answered {
+		x.goOn = true
+	}
 	x.upload.wake()
 	x.s.Co.Wake()
 }

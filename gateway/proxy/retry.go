@@ -14,9 +14,9 @@ import (
 // another one although its route asks for no retries.
 const unsentRetries = 1
 
-// again decides whether another endpoint is to be tried after try number try
-// (from 0) ended in resp or err, and waits until it may be.
-func (x *exchange) again(co *worker.Coroutine, try int, resp *stream.Response, err error) bool {
+// again decides whether another endpoint is to be tried after a try ended in
+// resp or err, and waits until it may be.
+func (x *exchange) again(co *worker.Coroutine, resp *stream.Response, err error) bool {
 	var e *stream.Error
 	if err != nil {
 		e = stream.AsError(err)
@@ -37,11 +37,11 @@ func (x *exchange) again(co *worker.Coroutine, try int, resp *stream.Response, e
 	if retry != nil {
 		limit = retry.Attempts
 	}
-	if try >= limit || !x.wanted(retry, resp, e) || !x.safe(retry, e) {
+	if x.retries >= limit || !x.wanted(retry, resp, e) || !x.safe(retry, e) {
 		return false
 	}
-	if e != nil && e.Phase == stream.PhasePick {
-		return false // there is nobody else
+	if e != nil && e.Phase == stream.PhasePick || !x.cluster.HasOther(x.tried) {
+		return false // there is nobody else: what this one said is the answer
 	}
 	if !x.retrying {
 		if !x.shared.TryRetry() {
@@ -57,7 +57,8 @@ func (x *exchange) again(co *worker.Coroutine, try int, resp *stream.Response, e
 	x.count(e)
 	x.drop(co, status)
 	x.cluster.Stats.Retries.Inc()
-	return retry == nil || x.backoff(co, retry, try)
+	x.retries++
+	return retry == nil || x.backoff(co, retry)
 }
 
 // stale reports whether a kept connection turned out to be closed before the
@@ -113,12 +114,12 @@ func (x *exchange) idempotent() bool {
 	return false
 }
 
-// backoff waits a random time before try number try+1.
-func (x *exchange) backoff(co *worker.Coroutine, r *router.Retry, try int) bool {
+// backoff waits a random time before the next try.
+func (x *exchange) backoff(co *worker.Coroutine, r *router.Retry) bool {
 	if r.BackoffBase <= 0 {
 		return true
 	}
-	most := r.BackoffBase << min(try, 16)
+	most := r.BackoffBase << min(x.retries-1, 16)
 	if r.BackoffMax > 0 {
 		most = min(most, r.BackoffMax)
 	}

@@ -16,6 +16,9 @@ type upload struct {
 	ending  bool
 }
 
+// errUploadEnded is what a carrying that has to stop finds on its connection.
+var errUploadEnded = &stream.Error{Side: stream.Upstream, Phase: stream.PhaseRequestBody, Flag: stream.LocalReset, Sent: true, Cause: stream.ErrStopped}
+
 // start begins to carry the body, in this turn.
 func (u *upload) start(co *worker.Coroutine) {
 	u.running, u.ending = true, false
@@ -35,6 +38,9 @@ func (u *upload) end(co *worker.Coroutine) {
 	}
 	u.ending = true
 	u.x.s.Request.Body.Stop()
+	// An endpoint that takes no more must not keep it waiting: a part of the
+	// body is missing, so the connection is of no more use anyway.
+	u.x.conn.Fail(errUploadEnded)
 	u.co.Wake()
 	for u.running {
 		co.Wait()
@@ -68,8 +74,8 @@ func (u *upload) carry(co *worker.Coroutine) error {
 	if x.out.Expect {
 		x.s.Loop.Arm(&x.pause, continueWait)
 		for !x.goOn {
-			if u.ending {
-				return stream.ErrStopped
+			if u.ending || x.answered {
+				return stream.ErrStopped // the client heard no 100 and may keep its body
 			}
 			if err := x.s.Wait(co); err != nil {
 				return err

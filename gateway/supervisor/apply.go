@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,7 +30,10 @@ func binds(l *snapshot.Listener) map[bind]bool {
 	return all
 }
 
-var errDraining = errors.New("the gateway is draining")
+var (
+	errDraining = errors.New("the gateway is draining")
+	errStopped  = errors.New("the gateway has stopped")
+)
 
 // Apply makes next the snapshot that serves. When it returns nil, every worker
 // uses it. On an error nothing has changed. It must not be called by two
@@ -39,6 +43,11 @@ func (s *Supervisor) Apply(next *snapshot.Snapshot) error {
 	defer s.mu.Unlock()
 	if s.draining.Load() != nil {
 		return errDraining
+	}
+	select {
+	case <-s.stop:
+		return errStopped
+	default:
 	}
 	previous := s.current.Load()
 	if previous == nil {
@@ -56,7 +65,7 @@ func (s *Supervisor) Apply(next *snapshot.Snapshot) error {
 	}
 	started := s.startClusters(previous, next)
 	if s.current.Load() == nil {
-		warm(started)
+		s.warm(started)
 	}
 	s.setGates(next)
 	problems := s.adoptAll(next, sockets, writers)
@@ -164,9 +173,13 @@ func (s *Supervisor) startClusters(previous, next *snapshot.Snapshot) []*cluster
 
 // warm waits until names are resolved and endpoints checked for the first time,
 // which is bounded, so that the first requests find them.
-func warm(clusters []*cluster.Cluster) {
+func (s *Supervisor) warm(clusters []*cluster.Cluster) {
 	for _, c := range clusters {
-		<-c.Ready()
+		select {
+		case <-c.Ready():
+		case <-s.stop:
+			return
+		}
 	}
 }
 
@@ -215,17 +228,17 @@ func (s *Supervisor) setGates(next *snapshot.Snapshot) {
 // adoptAll lets every worker take the snapshot and waits until all have.
 func (s *Supervisor) adoptAll(next *snapshot.Snapshot, sockets []map[string]map[bind]int, writers map[string]*accesslog.Writer) error {
 	errs := make([]error, len(s.workers))
-	done := make(chan struct{})
+	var all sync.WaitGroup
 	for i, w := range s.workers {
 		a := &adoption{snapshot: next, sockets: sockets[i], writers: writers, gates: s.gates, global: &s.global}
-		w.loop.Post(func() {
-			defer func() { done <- struct{}{} }()
-			errs[i] = w.adopt(a)
+		all.Go(func() {
+			if !w.loop.Do(func() { errs[i] = w.adopt(a) }) {
+				errs[i] = errStopped
+				closeAll(sockets[i : i+1])
+			}
 		})
 	}
-	for range s.workers {
-		<-done
-	}
+	all.Wait()
 	s.bound = map[string]map[bind]bool{}
 	for _, l := range next.Listeners {
 		s.bound[l.Name] = binds(l)

@@ -92,7 +92,7 @@ func New(o Options) (*Supervisor, error) {
 	for i := range o.Workers {
 		l, err := worker.New(worker.Options{ID: i, Pin: o.Pin, CPU: cpus[i%len(cpus)], Log: o.Log})
 		if err != nil {
-			s.stopLoops()
+			s.close()
 			return nil, err
 		}
 		loops = append(loops, l)
@@ -110,7 +110,7 @@ func New(o Options) (*Supervisor, error) {
 		go worker.Watchdog{Loops: loops, Limit: o.Watchdog, Log: o.Log}.Run(s.stop)
 	}
 	if err := s.startAdmin(); err != nil {
-		s.stopLoops()
+		s.close()
 		return nil, err
 	}
 	o.Log.Info("started", "workers", o.Workers, "files", files)
@@ -135,22 +135,19 @@ func (s *Supervisor) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	close(s.stop)
+	s.mu.Lock() // a snapshot that is being applied is applied to the end
+	defer s.mu.Unlock()
 	for _, w := range s.workers {
 		w.loop.Do(w.end)
+	}
+	for _, w := range s.workers {
+		w.loop.Do(w.flushLogs) // the lines of streams that end cut off too
 	}
 	s.stopLoops()
 	if err := s.logs.Close(ctx); err != nil {
 		s.log.Warn("access logs", "error", err)
 	}
-	s.mu.Lock()
-	if current := s.current.Load(); current != nil {
-		for _, c := range current.Clusters {
-			if c != nil {
-				c.Close()
-			}
-		}
-	}
-	s.mu.Unlock()
+	s.eachCluster((*cluster.Cluster).Close)
 	s.retired.Wait()
 	s.clusters.Close()
 	if s.admin != nil {

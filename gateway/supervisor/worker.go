@@ -268,6 +268,10 @@ func (w *edgeWorker) cut() {
 func (w *edgeWorker) end() {
 	w.cut()
 	w.upstream.Close()
+}
+
+// flushLogs hands over the lines that wait.
+func (w *edgeWorker) flushLogs() {
 	for _, b := range w.logs {
 		b.FlushNow()
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -47,7 +48,7 @@ func (c *Cluster) Acquire(s *stream.Stream, co *worker.Coroutine, tried []*clust
 				return conn, nil
 			}
 		}
-		if c.shared.TryConnection() {
+		if c.shared.TryConnection() || c.closeOneIdle() && c.shared.TryConnection() {
 			return c.dial(s, co, p)
 		}
 		if !pended && !c.shared.TryPending() {
@@ -95,6 +96,28 @@ func (c *Cluster) pickOther(tried []*cluster.Endpoint) int {
 		}
 		return false
 	})
+}
+
+// HasOther reports whether there is an endpoint that is not among tried.
+func (c *Cluster) HasOther(tried []*cluster.Endpoint) bool {
+	for _, p := range c.usable {
+		if !slices.Contains(tried, p.endpoint) {
+			return true
+		}
+	}
+	return false
+}
+
+// closeOneIdle closes an idle connection, so that a new one fits into the
+// cluster's limit, and reports whether there was one.
+func (c *Cluster) closeOneIdle() bool {
+	for _, p := range c.pools {
+		if p != nil && p.idle != nil {
+			p.idle.discard()
+			return true
+		}
+	}
+	return false
 }
 
 // takeIdle returns the idle connection that was used last, or nil.

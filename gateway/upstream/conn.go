@@ -7,6 +7,7 @@ import (
 	"longmen/gateway/cluster"
 	"longmen/gateway/protocol/http1"
 	"longmen/gateway/stream"
+	"longmen/gateway/telemetry/metrics"
 	"longmen/gateway/worker"
 )
 
@@ -20,8 +21,9 @@ type Conn struct {
 	born       int64
 	idling     bool
 	connecting bool
-	counted    bool // in Endpoint.Active
-	pooled     bool // it carried a stream before the present one
+	limit      metrics.UpstreamTimeout // that of AwaitHead
+	counted    bool                    // in Endpoint.Active
+	pooled     bool                    // it carried a stream before the present one
 }
 
 var (
@@ -54,12 +56,17 @@ func (c *Conn) Expire(*worker.Timer) {
 		c.pool.cluster.Stats.ConnectTimeouts.Inc()
 		c.Fail(&stream.Error{Side: stream.Upstream, Phase: stream.PhaseConnect, Flag: stream.UpstreamConnectFailure, Status: 504, Cause: errConnectTimeout})
 	default:
+		c.pool.cluster.Stats.Timeouts[c.limit].Inc()
 		c.Fail(&stream.Error{Side: stream.Upstream, Phase: stream.PhaseResponseHead, Flag: stream.UpstreamTimeout, Status: 504, Sent: true, Cause: errAwaitTimeout})
 	}
 }
 
-// AwaitHead bounds the wait for the response head from now on.
-func (c *Conn) AwaitHead(d time.Duration) { c.loop().Arm(&c.timer, d) }
+// AwaitHead bounds the wait for the response head from now on. limit is what
+// the time belongs to.
+func (c *Conn) AwaitHead(d time.Duration, limit metrics.UpstreamTimeout) {
+	c.limit = limit
+	c.loop().Arm(&c.timer, d)
+}
 
 // HeadCame ends what AwaitHead began.
 func (c *Conn) HeadCame() { c.loop().Disarm(&c.timer) }
