@@ -291,20 +291,37 @@ func (l *Loop) sleep() (int, error) {
 			timeout = int((d + time.Millisecond - 1) / time.Millisecond)
 		}
 	}
-	// A loop that may sleep long leaves its figures behind; a busy one does
-	// so every hundred milliseconds.
-	if timeout < 0 || timeout > 100 || l.now-l.tally.published > int64(100*time.Millisecond) {
+	l.busySince.Store(0)
+	if timeout < 0 || timeout > briefly {
+		// More often than not the next events are near. Waiting for them a
+		// little without telling the runtime spares it to take the processor
+		// away and to find one again; a signal ends the wait when the runtime
+		// wants the loop to stop (a collection).
+		n, e := epollWait(l.epfd, l.events, briefly)
+		if n > 0 || e != 0 {
+			return waited(n, e)
+		}
+		l.publish() // others can read the figures of a loop that sleeps
+		return waited(epollSleep(l.epfd, l.events, timeout))
+	}
+	if l.now-l.tally.published > int64(100*time.Millisecond) {
 		l.publish()
 	}
-	l.busySince.Store(0)
-	n, e := epollWait(l.epfd, l.events, timeout)
-	if e == unix.EINTR {
+	return waited(epollWait(l.epfd, l.events, timeout))
+}
+
+// briefly is how long, in milliseconds, the loop waits without telling Go's
+// scheduler.
+const briefly = 1
+
+func waited(n int, e unix.Errno) (int, error) {
+	switch e {
+	case 0:
+		return n, nil
+	case unix.EINTR:
 		return 0, nil
 	}
-	if e != 0 {
-		return 0, fmt.Errorf("epoll_wait: %w", e)
-	}
-	return n, nil
+	return 0, fmt.Errorf("epoll_wait: %w", e)
 }
 
 // dispatch shields the loop: a panic in a handler must not end the process.

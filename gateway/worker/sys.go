@@ -7,8 +7,8 @@ import (
 )
 
 // The calls below work on non-blocking descriptors, so they never sleep and
-// need not tell Go's scheduler: RawSyscall saves that. Only epollWait may
-// sleep, and uses Syscall so that the runtime can use the processor meanwhile.
+// need not tell Go's scheduler: RawSyscall saves that. Only epollSleep may sleep
+// for long, and uses Syscall so that the runtime can use the processor meanwhile.
 
 // Read is read(2) on a non-blocking descriptor.
 func Read(fd int, p []byte) (int, unix.Errno) {
@@ -39,12 +39,15 @@ func Writev(fd int, iov []Iovec) (int, unix.Errno) {
 	return int(n), e
 }
 
+// epollWait waits at most timeout milliseconds without telling Go's scheduler.
 func epollWait(epfd int, events []unix.EpollEvent, timeout int) (int, unix.Errno) {
-	p, n := uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events))
-	if timeout == 0 {
-		r, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epfd), p, n, 0, 0, 0)
-		return int(r), e
-	}
-	r, _, e := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(epfd), p, n, uintptr(timeout), 0, 0)
+	r, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epfd), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), uintptr(timeout), 0, 0)
+	return int(r), e
+}
+
+// epollSleep waits for as long as it takes (timeout -1), or timeout milliseconds,
+// and lets the scheduler use the processor meanwhile.
+func epollSleep(epfd int, events []unix.EpollEvent, timeout int) (int, unix.Errno) {
+	r, _, e := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(epfd), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), uintptr(timeout), 0, 0)
 	return int(r), e
 }
