@@ -160,7 +160,7 @@ func (ts *testServer) dial() *client {
 			ts.Error(err)
 			return
 		}
-		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 32<<10)
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, 256<<10)
 		ts.served++
 		if err := ts.srv.Serve(fd, conn.LocalAddr().(*net.TCPAddr).AddrPort(), netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(ts.addr.Port))); err != nil {
 			ts.Error(err)
