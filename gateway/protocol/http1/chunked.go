@@ -26,6 +26,7 @@ type chunks struct {
 	left       int64 // bytes of the chunk's data still to come
 	extensions int   // bytes of extensions so far
 	scanned    int   // of the trailer section, see headEnd
+	failed     *Malformed
 }
 
 type chunkState uint8
@@ -42,7 +43,17 @@ const (
 // drop, and then how many bytes of data follow them. Both 0 means that more
 // bytes are needed, unless the state is chunkDone. The trailer section, when
 // there is one, is parsed into trailer.
+//
+// An error is final: the bytes before it were looked at and are not dropped, so
+// that looking at them again would find another meaning in them.
 func (c *chunks) next(p []byte, trailer *stream.Header, lim *Limits) (drop, data int, m *Malformed) {
+	if c.failed == nil {
+		drop, data, c.failed = c.decode(p, trailer, lim)
+	}
+	return drop, data, c.failed
+}
+
+func (c *chunks) decode(p []byte, trailer *stream.Header, lim *Limits) (drop, data int, m *Malformed) {
 	for {
 		rest := p[drop:]
 		switch c.state {

@@ -58,9 +58,11 @@ func (c *Client) Open(l *worker.Loop, fd int, limits *Limits, owner ClientOwner)
 }
 
 // ConnReady is told of events by the connection.
-func (c *Client) ConnReady(worker.Events) {
+func (c *Client) ConnReady(ev worker.Events) {
 	if c.s == nil {
-		c.owner.ClientIdle(c)
+		if ev != worker.Writable { // the end of the last request was taken
+			c.owner.ClientIdle(c)
+		}
 		return
 	}
 	if c.reader != nil {
@@ -282,9 +284,7 @@ func (c *Client) head(resp *stream.Response, raw []byte, asked bool) (final bool
 	c.headDone = true
 	kind := bodyOf(resp, &c.f, string(c.s.Request.Method) == "HEAD")
 	c.body.start(&c.Conn, kind, resp.Length, c.limits, &c.trailer)
-	if kind == chunkedBody {
-		c.trailer.Reset()
-	}
+	c.trailer.Reset()
 	if kind == untilClose {
 		c.f.close = true
 	}

@@ -21,7 +21,6 @@ type serverConn struct {
 	began      int64 // loop time when the head under way began, or lingering did
 	served     uint32
 	scanned    uint32 // of the head under way, see headEnd
-	discarded  uint32 // while lingering
 	remote     address
 	local      address
 	phase      connPhase
@@ -40,10 +39,12 @@ const (
 const (
 	// headRead bounds the first read of a head.
 	headRead = 16 << 10
-	// A lingering close (RFC 9112 section 9.6) lasts this long and takes this
-	// many bytes at the most.
-	lingerTime  = 2 * time.Second
-	lingerBytes = 1 << 20
+	// A lingering close (RFC 9112 section 9.6) ends when the client sends
+	// nothing for lingerIdle, and after lingerTime at the latest.
+	lingerIdle = 2 * time.Second
+	lingerTime = 30 * time.Second
+	// lingerReads bounds the reads of one look.
+	lingerReads = 16
 )
 
 var (
@@ -65,7 +66,7 @@ var (
 
 func (c *serverConn) reset() {
 	c.srv, c.st = nil, nil
-	c.began, c.served, c.scanned, c.discarded, c.phase = 0, 0, 0, 0, phaseIdle
+	c.began, c.served, c.scanned, c.phase = 0, 0, 0, phaseIdle
 }
 
 // ConnReady is told of events by the connection.
@@ -246,20 +247,20 @@ func (c *serverConn) closeAfterWrite() {
 // could take the response away from the client (RFC 9112 section 9.6).
 func (c *serverConn) lingerOn() {
 	c.phase = phaseLinger
-	c.began, c.discarded = c.srv.loop.Now(), 0
+	c.began = c.srv.loop.Now()
 	c.Finish()
-	c.srv.loop.Arm(&c.timer, lingerTime)
 	c.linger()
 }
 
+// linger drops what has come. It takes only so much at a time: what a client
+// sends for nothing must not hold up others.
 func (c *serverConn) linger() {
-	for c.discarded < lingerBytes {
-		n := c.Buffered()
-		c.discarded += uint32(n)
-		c.Consume(n)
+	for range lingerReads {
+		c.Consume(c.Buffered())
 		switch c.Fill(bodyRead) {
 		case nil:
 		case connection.ErrWait:
+			c.srv.loop.Arm(&c.timer, lingerIdle)
 			return
 		default:
 			if c.Finished() || c.Err() != nil {
@@ -270,7 +271,23 @@ func (c *serverConn) linger() {
 			return
 		}
 	}
-	c.closeNow()
+	c.srv.loop.Arm(&c.timer, time.Millisecond)
+}
+
+// lingerExpired goes on dropping, or ends the connection.
+func (c *serverConn) lingerExpired() {
+	elapsed := time.Duration(c.srv.loop.Now() - c.began)
+	switch {
+	case elapsed >= lingerTime || c.Err() != nil:
+		c.closeNow()
+	case c.MayRead():
+		c.linger()
+	case c.Pending() > 0 && elapsed < c.srv.config.WriteTimeout:
+		// A client that takes the response slowly gets it whole.
+		c.srv.loop.Arm(&c.timer, lingerIdle)
+	default:
+		c.closeNow()
+	}
 }
 
 // connTimer is the connection's timer: idle, head, last bytes, lingering.
@@ -284,12 +301,7 @@ func (t *connTimer) Expire(*worker.Timer) {
 	case phaseIdle, phaseOut:
 		c.closeNow()
 	case phaseLinger:
-		// A client that takes the response slowly gets it whole.
-		if c.Pending() > 0 && c.Err() == nil && time.Duration(c.srv.loop.Now()-c.began) < cfg.WriteTimeout {
-			c.srv.loop.Arm(&c.timer, lingerTime)
-			return
-		}
-		c.closeNow()
+		c.lingerExpired()
 	case phaseHead:
 		elapsed := time.Duration(c.srv.loop.Now() - c.began)
 		switch {

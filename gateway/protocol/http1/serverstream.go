@@ -98,8 +98,9 @@ func (st *serverStream) prepare() {
 	}
 	if r.Length != 0 {
 		r.Body = (*requestBody)(st)
-	} else {
-		r.ExpectContinue = false
+	}
+	if r.Length == 0 || st.conn.Buffered() > 0 {
+		r.ExpectContinue = false // there is nothing to wait for, or it came unasked
 	}
 	if r.Minor >= 1 {
 		st.Informational = st
@@ -179,6 +180,9 @@ func (st *serverStream) serve(co *worker.Coroutine) (resp *stream.Response, whol
 	if resp.Upgraded != nil {
 		st.tunnel(co, resp)
 		return resp, false
+	}
+	if string(st.Request.Method) == "CONNECT" {
+		st.f.close = true // what follows may be meant for the tunnel that was refused
 	}
 	if err := st.send(co, resp); err != nil {
 		st.Record.Err = stream.AsError(err)
