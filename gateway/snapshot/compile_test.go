@@ -58,7 +58,7 @@ func TestListenerDefaults(t *testing.T) {
 			MaxHead: 60 << 10, MaxHeaders: 100, MaxLine: 8 << 10,
 			HeaderTimeout: 10 * time.Second, BodyTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second,
 			IdleTimeout: time.Minute, StreamIdle: 5 * time.Minute, RateGrace: 10 * time.Second,
-			Path:      router.PathPolicy{EscapedSlashes: router.PathKeep, DotSegments: router.PathDecode, DoubleSlash: router.PathKeep},
+			Path:      router.PathPolicy{EscapedSlashes: router.PathReject, DotSegments: router.PathDecode, DoubleSlash: router.PathKeep},
 			UseRemote: true, ServerName: "longmen", Upgrades: []string{"websocket"},
 		},
 	}

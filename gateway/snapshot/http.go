@@ -221,9 +221,10 @@ func (c *compiler) contradictions(at resource.Path, h *HTTP) {
 }
 
 // pathPolicy reads Envoy's ways to normalise paths. normalize_path false leaves
-// dot segments as they are.
+// dot segments as they are. What is left to the implementation is the safe one:
+// encoded slashes are rejected.
 func (c *compiler) pathPolicy(at resource.Path, m *hcm.HttpConnectionManager, p *router.PathPolicy) {
-	*p = router.PathPolicy{EscapedSlashes: router.PathKeep, DotSegments: router.PathDecode, DoubleSlash: router.PathKeep}
+	*p = router.PathPolicy{EscapedSlashes: router.PathReject, DotSegments: router.PathDecode, DoubleSlash: router.PathKeep}
 	if m.GetNormalizePath() != nil && !m.GetNormalizePath().GetValue() {
 		p.DotSegments = router.PathKeep
 	}
@@ -231,9 +232,9 @@ func (c *compiler) pathPolicy(at resource.Path, m *hcm.HttpConnectionManager, p 
 		p.DoubleSlash = router.PathDecode
 	}
 	switch action := m.GetPathWithEscapedSlashesAction(); action {
-	case hcm.HttpConnectionManager_IMPLEMENTATION_SPECIFIC_DEFAULT, hcm.HttpConnectionManager_KEEP_UNCHANGED:
-	case hcm.HttpConnectionManager_REJECT_REQUEST:
-		p.EscapedSlashes = router.PathReject
+	case hcm.HttpConnectionManager_IMPLEMENTATION_SPECIFIC_DEFAULT, hcm.HttpConnectionManager_REJECT_REQUEST:
+	case hcm.HttpConnectionManager_KEEP_UNCHANGED:
+		p.EscapedSlashes = router.PathKeep
 	case hcm.HttpConnectionManager_UNESCAPE_AND_FORWARD:
 		p.EscapedSlashes = router.PathDecode
 	default:

@@ -91,7 +91,7 @@ var meaningless = []string{
 	"ClusterWeight.name",                                       // the slots of unknown names are all 0 here
 	"LbEndpoint.health_status",                                 // HEALTHY is what UNKNOWN is taken for
 	"Cluster.lb_policy=7",                                      // LOAD_BALANCING_POLICY_CONFIG says what load_balancing_policy says
-	"HttpConnectionManager.path_with_escaped_slashes_action=1", // KEEP_UNCHANGED is the default
+	"HttpConnectionManager.path_with_escaped_slashes_action=2", // REJECT_REQUEST is the default
 }
 
 // Whatever is set in a resource either changes what is compiled or is refused:

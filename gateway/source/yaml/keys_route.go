@@ -50,7 +50,7 @@ var valueMatchTable = object{"value match", "Test of a header, query parameter o
 	{"present", onlyTrue, "", "Is there.", "`present_match: true`", "true", false},
 	{"absent", onlyTrue, "", "Is not there.", "`present_match: false`", "true", false},
 	{"range", ref("range"), "", "Is a whole number with from <= n < to.", "`range_match`", "{from: 1, to: 10}", false},
-	{"not", either(aString, ref("value match")), "", "The test in it fails. A header or cookie that is not there passes.", "`invert_match`", "{prefix: vip}", false},
+	{"not", either(aString, ref("value match")), "", "The test in it fails. What is not there does not pass; a header does with missing_as_empty.", "`invert_match`", "{prefix: vip}", false},
 	{"ignore_case", aBool, "false", "Not with `regex`, `range`, `present`, `absent`.", "`string_match.ignore_case`", "true", false},
 	{"missing_as_empty", aBool, "false", "A header that is not there counts as empty.", "`treat_missing_header_as_empty`", "true", false},
 }}
