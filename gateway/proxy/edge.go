@@ -152,7 +152,8 @@ func (e *Edge) target(s *stream.Stream, f *router.Forward, rnd uint32) (*router.
 		}
 	}
 	c := e.proxy.upstream.Cluster(slot)
-	if c == nil {
+	// A slot may belong to another cluster by now: that of a later snapshot.
+	if c == nil || target != nil && c.Config().Name != target.Cluster.Name {
 		return nil, nil, local(stream.PhasePick, stream.NoCluster, 503, errNoClusterNamed)
 	}
 	return target, c, nil

@@ -116,16 +116,17 @@ func (x *exchange) run(co *worker.Coroutine) (*stream.Response, error) {
 // try gives the request to one endpoint and waits for the response's head.
 func (x *exchange) try(co *worker.Coroutine) (*stream.Response, error) {
 	s := x.s
-	conn, err := x.cluster.Acquire(s, co, x.tried, x.fresh)
+	before := len(x.tried)
+	conn, err := x.cluster.Acquire(s, co, &x.tried, x.fresh)
+	rec := &s.Record
+	if len(x.tried) > before {
+		rec.Endpoint = x.tried[before].Address()
+		rec.Tries++
+	}
 	if err != nil {
 		return nil, err
 	}
 	x.conn = conn
-	e := conn.Endpoint()
-	x.tried = append(x.tried, e)
-	rec := &s.Record
-	rec.Endpoint = e.Address()
-	rec.Tries++
 	rec.UpstreamBegin, rec.UpstreamHead = s.Loop.Now(), 0
 
 	if x.connect() {

@@ -40,8 +40,14 @@ func (x *exchange) again(co *worker.Coroutine, resp *stream.Response, err error)
 	if x.retries >= limit || !x.wanted(retry, resp, e) || !x.safe(retry, e) {
 		return false
 	}
-	if e != nil && e.Phase == stream.PhasePick || !x.cluster.HasOther(x.tried) {
-		return false // there is nobody else: what this one said is the answer
+	if e != nil && e.Phase == stream.PhasePick {
+		return false // there is nobody to try
+	}
+	if !x.cluster.HasOther(x.tried) {
+		if retry == nil {
+			return false
+		}
+		x.tried = x.tried[:0] // all had their turn: whoever comes next has another one
 	}
 	if !x.retrying {
 		if !x.shared.TryRetry() {

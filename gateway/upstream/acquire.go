@@ -30,25 +30,28 @@ const pollEvery = 20 * time.Millisecond
 
 // Acquire gives the stream a connection to an endpoint that is not among
 // tried: an idle one, or a new one, which it waits for. fresh asks for a new
-// one. The stream is attached to it; Release gives it back.
-func (c *Cluster) Acquire(s *stream.Stream, co *worker.Coroutine, tried []*cluster.Endpoint, fresh bool) (*Conn, error) {
+// one. The endpoint is added to tried, whether or not it can be reached. The
+// stream is attached to the connection; Release gives it back.
+func (c *Cluster) Acquire(s *stream.Stream, co *worker.Coroutine, tried *[]*cluster.Endpoint, fresh bool) (*Conn, error) {
 	pended := false
 	for {
 		if c.closed {
 			return nil, c.unavailable(stream.NoCluster, errRemoved)
 		}
 		c.refresh()
-		p, err := c.pick(tried)
+		p, err := c.pick(*tried)
 		if err != nil {
 			return nil, err
 		}
 		if !fresh {
 			if conn := p.takeIdle(); conn != nil {
+				*tried = append(*tried, p.endpoint)
 				c.attach(conn, s)
 				return conn, nil
 			}
 		}
 		if c.shared.TryConnection() || c.closeOneIdle() && c.shared.TryConnection() {
+			*tried = append(*tried, p.endpoint)
 			return c.dial(s, co, p)
 		}
 		if !pended && !c.shared.TryPending() {
