@@ -23,9 +23,9 @@ import (
 // decision about the design, so it is made here, in sight.
 const allowedImports = `
 worker:
-connection:          worker
+connection:          worker telemetry/metrics
 stream:              worker
-protocol/http1:      worker connection stream
+protocol/http1:      worker connection stream telemetry/metrics
 filter:              worker stream
 cluster:             cluster/balance cluster/dns cluster/health
 cluster/balance:

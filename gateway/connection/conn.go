@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"longmen/gateway/telemetry/metrics"
 	"longmen/gateway/worker"
 )
 
@@ -30,10 +31,11 @@ type Conn struct {
 	state state
 	errno uint16 // the error that ended it
 
-	inOff  uint32
-	outOff uint32
-	in     []byte // in[inOff:] was read and not consumed: in Scratch, or owned
-	out    []byte // out[outOff:] waits to be written; nil when all is
+	inOff   uint32
+	outOff  uint32
+	in      []byte           // in[inOff:] was read and not consumed: in Scratch, or owned
+	traffic *metrics.Traffic // what is read and written counts here; may be nil
+	out     []byte           // out[outOff:] waits to be written; nil when all is
 }
 
 type state uint16
@@ -81,6 +83,9 @@ func (c *Conn) open(l *worker.Loop, fd int, o Owner, s state) error {
 	*c = Conn{loop: l, owner: o, slot: slot, fd: int32(fd), state: s}
 	return nil
 }
+
+// CountIn lets what c reads and writes from now on count in t.
+func (c *Conn) CountIn(t *metrics.Traffic) { c.traffic = t }
 
 // Loop is the loop that c lives on.
 func (c *Conn) Loop() *worker.Loop { return c.loop }
@@ -244,6 +249,9 @@ func (c *Conn) Fill(limit int) error {
 		c.state |= ended
 		c.state &^= readable
 		return c.end()
+	}
+	if c.traffic != nil {
+		c.traffic.BytesReceived.Add(uint64(n))
 	}
 	if n < len(room) && c.state&peerClosed == 0 {
 		// A short read emptied the socket; epoll tells when more comes.

@@ -125,6 +125,9 @@ func (c *Conn) send(p []byte) int {
 			c.releaseOut()
 			return 0
 		}
+		if c.traffic != nil {
+			c.traffic.BytesSent.Add(uint64(n))
+		}
 		if n < len(head)+len(p) {
 			c.state &^= writable // a short write filled the socket
 		}

@@ -245,7 +245,7 @@ func (x *exchange) EndStream(s *stream.Stream) {
 
 // count notes in the cluster's figures how the stream failed.
 func (x *exchange) count(e *stream.Error) {
-	if e == nil || e.Side != stream.Upstream {
+	if e == nil || e.Side == stream.Downstream {
 		return
 	}
 	switch stats := x.cluster.Stats; e.Flag {
@@ -253,6 +253,8 @@ func (x *exchange) count(e *stream.Error) {
 		stats.ProtocolErrors.Inc()
 	case stream.UpstreamConnectionEnd, stream.UpstreamRemoteReset:
 		stats.Resets.Inc()
+	case stream.StreamIdleTimeout:
+		stats.Timeouts[metrics.UpstreamTimeoutIdle].Inc()
 	}
 }
 

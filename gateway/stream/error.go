@@ -58,12 +58,11 @@ const (
 	DurationTimeout              // DT: the request took too long to arrive
 	LocalReset                   // LR: the gateway gave up (drain deadline)
 	LocalError                   // LE: a filter panicked or failed
-	Overload                     // OM
 	flagCount
 )
 
 func (f Flag) String() string {
-	return [...]string{"-", "NR", "NC", "UH", "UF", "UO", "UT", "UR", "UC", "UPE", "URX", "DC", "DPE", "SI", "DT", "LR", "LE", "OM"}[f]
+	return [...]string{"-", "NR", "NC", "UH", "UF", "UO", "UT", "UR", "UC", "UPE", "URX", "DC", "DPE", "SI", "DT", "LR", "LE"}[f]
 }
 
 // Flags lists every flag but FlagNone, for metrics.

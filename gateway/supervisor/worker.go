@@ -167,9 +167,15 @@ func (w *edgeWorker) config(a *adoption, l *snapshot.Listener) *http1.Config {
 		RateGrace:        h.RateGrace,
 		MaxRequests:      h.MaxRequests,
 		AbortOnHalfClose: h.AbortOnHalfClose,
+		Stats:            stats,
 		Handle: func(s *stream.Stream) (*stream.Response, error) {
 			stats.RequestsActive.Inc()
-			return edge.Handle(s)
+			resp, err := edge.Handle(s)
+			if err == nil && resp.Upgraded != nil {
+				stats.Tunnels.Inc()
+				stats.TunnelsActive.Inc()
+			}
+			return resp, err
 		},
 		Reply: edge.Reply,
 		Finish: func(s *stream.Stream, resp *stream.Response) {
@@ -211,26 +217,11 @@ func (w *edgeWorker) outputs(a *adoption, l *snapshot.Listener) []output {
 // count adds a finished stream to the listener's figures.
 func count(stats *metrics.ListenerStats, rec *stream.Record, resp *stream.Response) {
 	stats.Done(rec)
-	stats.BytesReceived.Add(uint64(rec.RequestBytes))
-	stats.BytesSent.Add(uint64(rec.ResponseBytes))
 	if resp != nil && resp.Upgraded != nil {
-		stats.Tunnels.Inc()
+		stats.TunnelsActive.Dec()
 	}
-	e := rec.Err
-	if e == nil {
-		return
-	}
-	switch {
-	case e.Flag == stream.DownstreamProtocolError:
+	if rec.Err != nil && rec.Err.Flag == stream.DownstreamProtocolError {
 		stats.ProtocolErrors.Inc()
-	case e.Flag == stream.StreamIdleTimeout && e.Phase == stream.PhaseRequestBody:
-		stats.Timeouts[metrics.TimeoutBody].Inc()
-	case e.Flag == stream.StreamIdleTimeout:
-		stats.Timeouts[metrics.TimeoutStreamIdle].Inc()
-	case e.Flag == stream.DurationTimeout && e.Phase == stream.PhaseRequestHead:
-		stats.Timeouts[metrics.TimeoutHeader].Inc()
-	case e.Flag == stream.DurationTimeout:
-		stats.Timeouts[metrics.TimeoutRequest].Inc()
 	}
 }
 

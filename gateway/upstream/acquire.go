@@ -185,6 +185,7 @@ func (c *Cluster) dial(s *stream.Stream, co *worker.Coroutine, p *pool) (*Conn, 
 		if err = conn.Open(l, fd, c.worker.limits, conn); err != nil {
 			unix.Close(fd)
 		}
+		conn.CountIn(&c.Stats.Traffic)
 	}
 	c.Stats.Connections.Inc()
 	if err != nil {

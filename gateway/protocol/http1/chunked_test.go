@@ -134,6 +134,37 @@ func TestChunked(t *testing.T) {
 	}
 }
 
+// What was refused stays so, whatever the decoder is asked afterwards.
+func TestChunkedErrorIsFinal(t *testing.T) {
+	for _, text := range []string{"0\r\nA b\r\n\r\n", "x\r\n", "1\r\nxy\r\n", "0\r\n\n", "5;\x00\r\nhello\r\n0\r\n\r\n"} {
+		var c chunks
+		var h stream.Header
+		p := []byte(text)
+		var first *Malformed
+		for range 4 {
+			drop, n, m := c.next(p, &h, &testLimits)
+			if first != nil && (m != first || drop != 0 || n != 0) {
+				t.Errorf("%q: %v, then %d, %d, %v", text, first, drop, n, m)
+			}
+			first = m
+			c.took(n)
+			p = p[drop+n:]
+			for range 2 {
+				if m != nil {
+					break
+				}
+				drop, n, m = c.next(p, &h, &testLimits)
+				first = m
+				c.took(n)
+				p = p[drop+n:]
+			}
+		}
+		if first == nil {
+			t.Errorf("%q is not refused", text)
+		}
+	}
+}
+
 func BenchmarkChunked(b *testing.B) {
 	body := []byte(strings.Repeat("400\r\n"+strings.Repeat("x", 1024)+"\r\n", 16) + "0\r\n\r\n")
 	var h stream.Header

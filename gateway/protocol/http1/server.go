@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"longmen/gateway/stream"
+	"longmen/gateway/telemetry/metrics"
 	"longmen/gateway/worker"
 )
 
@@ -36,6 +37,15 @@ type Config struct {
 	// Finish is called when a stream is over: its log line, its counts. resp is
 	// nil when nothing was answered.
 	Finish func(s *stream.Stream, resp *stream.Response)
+
+	// Stats counts traffic and time limits that were run into; may be nil.
+	Stats *metrics.ListenerStats
+}
+
+func (cfg *Config) timedOut(t metrics.Timeout) {
+	if cfg.Stats != nil {
+		cfg.Stats.Timeouts[t].Inc()
+	}
 }
 
 // Observer hears of a server's connections.
@@ -109,6 +119,9 @@ func (srv *Server) Serve(fd int, remote, local netip.AddrPort) error {
 	if err := c.Open(srv.loop, fd, c); err != nil {
 		srv.recycle(c)
 		return err
+	}
+	if stats := srv.config.Stats; stats != nil {
+		c.CountIn(&stats.Traffic)
 	}
 	c.srv, c.remote, c.local = srv, packAddr(remote), packAddr(local)
 	c.next = srv.connections

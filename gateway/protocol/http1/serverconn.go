@@ -7,6 +7,7 @@ import (
 
 	"longmen/gateway/connection"
 	"longmen/gateway/stream"
+	"longmen/gateway/telemetry/metrics"
 	"longmen/gateway/worker"
 )
 
@@ -298,7 +299,11 @@ func (t *connTimer) Expire(*worker.Timer) {
 	c := (*serverConn)(t)
 	cfg := c.srv.config
 	switch c.phase {
-	case phaseIdle, phaseOut:
+	case phaseIdle:
+		cfg.timedOut(metrics.TimeoutIdle)
+		c.closeNow()
+	case phaseOut:
+		cfg.timedOut(metrics.TimeoutWrite)
 		c.closeNow()
 	case phaseLinger:
 		c.lingerExpired()
@@ -306,16 +311,17 @@ func (t *connTimer) Expire(*worker.Timer) {
 		elapsed := time.Duration(c.srv.loop.Now() - c.began)
 		switch {
 		case elapsed >= cfg.HeaderTimeout:
-			c.late(errIdleHead)
+			c.late(metrics.TimeoutHeader, errIdleHead)
 		case tooSlow(int64(c.Buffered()), elapsed, cfg.MinRequestRate, cfg.RateGrace):
-			c.late(errSlowHead)
+			c.late(metrics.TimeoutRate, errSlowHead)
 		default:
 			c.armHead()
 		}
 	}
 }
 
-func (c *serverConn) late(cause error) {
+func (c *serverConn) late(t metrics.Timeout, cause error) {
+	c.srv.config.timedOut(t)
 	c.fail(stream.Error{Phase: stream.PhaseRequestHead, Flag: stream.DurationTimeout, Status: 408, Cause: cause})
 }
 

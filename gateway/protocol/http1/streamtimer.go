@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"longmen/gateway/stream"
+	"longmen/gateway/telemetry/metrics"
 	"longmen/gateway/worker"
 )
 
@@ -33,21 +34,21 @@ func (t *streamTimer) Expire(*worker.Timer) {
 	}
 	switch {
 	case over(st.bodySince, cfg.BodyTimeout):
-		st.Abort(st.bodyError(408, stream.StreamIdleTimeout, errBodyTimeout))
+		st.timedOut(metrics.TimeoutBody, st.bodyError(408, stream.StreamIdleTimeout, errBodyTimeout))
 		return
 	case !st.body.received() && over(st.Record.Begin, cfg.RequestTimeout):
-		st.Abort(st.bodyError(408, stream.DurationTimeout, errRequestTime))
+		st.timedOut(metrics.TimeoutRequest, st.bodyError(408, stream.DurationTimeout, errRequestTime))
 		return
 	case over(st.writeSince, cfg.WriteTimeout):
-		st.Abort(st.clientGone(stream.PhaseResponseBody, errWriteTimeout))
+		st.timedOut(metrics.TimeoutWrite, st.clientGone(stream.PhaseResponseBody, errWriteTimeout))
 		return
 	case over(st.active, st.idleTimeout()):
-		st.Abort(&stream.Error{Side: stream.Local, Phase: st.phase(), Flag: stream.StreamIdleTimeout, Status: 504, Sent: true, Cause: errStreamIdle})
+		st.timedOut(metrics.TimeoutStreamIdle, &stream.Error{Side: stream.Local, Phase: st.phase(), Flag: stream.StreamIdleTimeout, Status: 504, Sent: true, Cause: errStreamIdle})
 		return
 	}
 	if st.bodySince != 0 && cfg.MinRequestRate > 0 {
 		if tooSlow(st.body.total, time.Duration(now-st.bodyBegan), cfg.MinRequestRate, cfg.RateGrace) {
-			st.Abort(st.bodyError(408, stream.DurationTimeout, errSlowBody))
+			st.timedOut(metrics.TimeoutRate, st.bodyError(408, stream.DurationTimeout, errSlowBody))
 			return
 		}
 		next = min(next, time.Second)
@@ -55,7 +56,7 @@ func (t *streamTimer) Expire(*worker.Timer) {
 	if st.writeSince != 0 && cfg.MinResponseRate > 0 {
 		taken := st.Record.ResponseBytes - int64(st.conn.Pending())
 		if tooSlow(taken, time.Duration(now-st.sendBegan), cfg.MinResponseRate, cfg.RateGrace) {
-			st.Abort(st.clientGone(stream.PhaseResponseBody, errSlowRead))
+			st.timedOut(metrics.TimeoutRate, st.clientGone(stream.PhaseResponseBody, errSlowRead))
 			return
 		}
 		next = min(next, time.Second)
@@ -63,6 +64,12 @@ func (t *streamTimer) Expire(*worker.Timer) {
 	if next < 1<<63-1 {
 		st.Loop.Arm(&st.timer, next)
 	}
+}
+
+// timedOut counts a limit of time that was run into, and ends the stream.
+func (st *serverStream) timedOut(t metrics.Timeout, e *stream.Error) {
+	st.cfg.timedOut(t)
+	st.Abort(e)
 }
 
 func (st *serverStream) idleTimeout() time.Duration {

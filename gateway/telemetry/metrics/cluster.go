@@ -20,8 +20,7 @@ type ClusterStats struct {
 	Overflows       [LimitCount]Counter // requests refused by a limit
 	Resets          Counter             // connections that the endpoint ended before the response was complete
 	ProtocolErrors  Counter             // responses that break the protocol's rules
-	BytesSent       Counter             // written to endpoints, heads and framing included
-	BytesReceived   Counter
+	Traffic                             // with endpoints
 
 	_ cacheLine
 }

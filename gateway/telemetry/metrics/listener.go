@@ -6,6 +6,12 @@ import "longmen/gateway/stream"
 // Two lines, because processors fetch them in pairs.
 type cacheLine [128]byte
 
+// Traffic counts the bytes of connections, heads and framing included.
+type Traffic struct {
+	BytesReceived Counter
+	BytesSent     Counter
+}
+
 // ListenerStats is what one worker counts for one listener.
 type ListenerStats struct {
 	_ cacheLine
@@ -13,8 +19,7 @@ type ListenerStats struct {
 	Connections       Counter // accepted
 	ConnectionsActive Gauge
 	Refused           [RefusalCount]Counter // connections closed right after accept, by Refusal
-	BytesReceived     Counter               // read from clients, heads and framing included
-	BytesSent         Counter               // written to clients
+	Traffic                                 // with clients
 	ProtocolErrors    Counter               // requests refused because they break the protocol's rules
 	Timeouts          [TimeoutCount]Counter // by Timeout
 
@@ -75,12 +80,11 @@ const (
 	RefusedGlobalLimit                  // the process's limit of connections
 	RefusedRate                         // the listener's accept_rate
 	RefusedNoFiles                      // out of file descriptors
-	RefusedDraining
-	RefusalCount // how many there are
+	RefusalCount                        // how many there are
 )
 
 func (r Refusal) String() string {
-	return [...]string{"listener-limit", "global-limit", "rate", "no-files", "draining"}[r]
+	return [...]string{"listener-limit", "global-limit", "rate", "no-files"}[r]
 }
 
 // Timeout is a limit of time that a client ran into.
