@@ -78,7 +78,7 @@ func clusterOf(name string, at ...netip.AddrPort) *cluster.Config {
 
 // to makes a route that sends everything under prefix to the first cluster.
 func to(prefix string, edit func(*router.Forward)) *router.Route {
-	f := &router.Forward{Clusters: []router.WeightedCluster{{Cluster: router.ClusterRef{Slot: 0}, Weight: 1}}, TotalWeight: 1}
+	f := &router.Forward{Clusters: []router.WeightedCluster{{Cluster: router.ClusterRef{Name: "c"}, Weight: 1}}, TotalWeight: 1}
 	if edit != nil {
 		edit(f)
 	}
