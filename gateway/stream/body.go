@@ -40,10 +40,10 @@ type Tunnel interface {
 	Read(co *worker.Coroutine) ([]byte, error)
 	// Write takes all of p, waiting while too much is unsent.
 	Write(co *worker.Coroutine, p []byte) error
-	// CloseWrite tells the peer that nothing more comes (half close) once
-	// everything written is sent.
-	CloseWrite()
-	// Close ends both directions.
+	// CloseWrite tells the peer that nothing more comes (half close). It waits
+	// until everything written is sent.
+	CloseWrite(co *worker.Coroutine) error
+	// Close ends both directions at once; what is not sent yet is lost.
 	Close()
 }
 

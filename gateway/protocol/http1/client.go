@@ -397,9 +397,16 @@ func (t *tunnelConn) Write(co *worker.Coroutine, p []byte) error {
 	if c.Pending() <= highWater {
 		return nil
 	}
+	return t.until(co, func() bool { return c.Pending() <= lowWater })
+}
+
+// until waits until the endpoint has taken what sent asks for.
+func (t *tunnelConn) until(co *worker.Coroutine, sent func() bool) error {
+	c := (*Client)(t)
+	c.Flush()
 	c.writer = co
 	defer func() { c.writer = nil }()
-	for c.Pending() > lowWater {
+	for !sent() {
 		if err := c.Err(); err != nil {
 			return c.tunnelError(err)
 		}
@@ -415,7 +422,11 @@ func (c *Client) tunnelError(cause error) *stream.Error {
 }
 
 // CloseWrite half-closes the connection.
-func (t *tunnelConn) CloseWrite() { (*Client)(t).Finish() }
+func (t *tunnelConn) CloseWrite(co *worker.Coroutine) error {
+	c := (*Client)(t)
+	c.Finish()
+	return t.until(co, c.Finished)
+}
 
 // Close ends both directions.
 func (t *tunnelConn) Close() { (*Client)(t).Conn.Close() }

@@ -552,7 +552,9 @@ func TestClientTunnel(t *testing.T) {
 						t.Error(err)
 					}
 				}
-				tunnel.CloseWrite()
+				if err := tunnel.CloseWrite(co); err != nil {
+					t.Error(err)
+				}
 			}
 		})
 		if head := o.head(); head != "GET /x HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n" {
@@ -592,5 +594,37 @@ func TestClientTunnel(t *testing.T) {
 	e.settle()
 	o.peer.SetLinger(0)
 	o.peer.Close()
+	x.wait()
+}
+
+// A tunnel's writer waits while the endpoint takes nothing.
+func TestTunnelBackpressure(t *testing.T) {
+	e := listen(t)
+	o := e.dial()
+	const n = 1500
+	x := o.begin("GET", func(x *exchange) {
+		x.asked, x.s.Request.Upgrade = true, []byte("echo")
+		x.tunnel = func(co *worker.Coroutine, tunnel stream.Tunnel) {
+			for range n {
+				if err := tunnel.Write(co, bigPiece); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+			tunnel.CloseWrite()
+		}
+	})
+	o.head()
+	io.WriteString(o.peer, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	until(t, e.l, "the writer waits", func() bool { return o.writer != nil && o.Pending() > lowWater })
+	e.l.Do(func() {
+		if _, lent := e.l.Buffers.Lent(); lent > 256<<10 {
+			t.Errorf("%d bytes are held", lent)
+		}
+	})
+	p, err := io.ReadAll(o.peer)
+	if err != nil || len(p) != n*len(bigPiece) {
+		t.Errorf("%d bytes, %v", len(p), err)
+	}
 	x.wait()
 }

@@ -186,5 +186,9 @@ func (t *echoTunnel) wake() {
 	}
 }
 
-func (t *echoTunnel) CloseWrite() { t.ended = true; t.wake() }
+func (t *echoTunnel) CloseWrite(*worker.Coroutine) error {
+	t.ended = true
+	t.wake()
+	return nil
+}
 func (t *echoTunnel) Close()      { t.closed++ }

@@ -96,7 +96,9 @@ func (t *tunnelUp) Run(co *worker.Coroutine) {
 		switch err := c.Fill(bodyRead); err {
 		case nil:
 		case io.EOF:
-			t.up.CloseWrite()
+			if err := t.up.CloseWrite(co); err != nil {
+				st.Abort(stream.AsError(err))
+			}
 			return
 		case connection.ErrWait:
 			st.bodyWaiter = co
