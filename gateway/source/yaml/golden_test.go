@@ -127,9 +127,6 @@ func TestRoundTrip(t *testing.T) {
 			if diff := cmp.Diff(messages(first.Set), messages(second.Set), protocmp.Transform()); diff != "" {
 				t.Errorf("resources differ (-first +again):\n%s\nwritten as:\n%s", diff, text)
 			}
-			if first.Set.Hash() != second.Set.Hash() {
-				t.Error("equal resources have different hashes")
-			}
 			again, err := Encode(second.Set)
 			if err != nil || !bytes.Equal(text, again) {
 				t.Errorf("a second round writes something else (%v)", err)
