@@ -96,6 +96,41 @@ func TestDiff(t *testing.T) {
 	golden(t, "broken.golden", longmen(t, "diff", "old.yaml", "../broken/units.yaml"))
 }
 
+// A file that says the same under another name, at other lines, touches nothing;
+// one that changes a table touches the listeners that use it.
+func TestDiffOfAnotherName(t *testing.T) {
+	text, err := os.ReadFile("testdata/diff/old.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	for name, content := range map[string]string{
+		"old.yaml": string(text), "other.yaml": "# moved\n" + string(text),
+		"two.yaml":   twoTables("/a"),
+		"three.yaml": "# moved\n" + twoTables("/b"),
+	} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := longmen(t, "diff", "old.yaml", "other.yaml"); !strings.HasPrefix(got, "nothing changes") {
+		t.Error(got)
+	}
+	got := longmen(t, "diff", "two.yaml", "three.yaml")
+	if !strings.Contains(got, "listener one has other routes") || strings.Contains(got, "listener two") {
+		t.Error(got)
+	}
+}
+
+// twoTables is a file with two listeners, of which the first has the prefix.
+func twoTables(prefix string) string {
+	return `listeners: {one: {bind: ":81", routes: one}, two: {bind: ":82", routes: two}}
+routes:
+  one: [{hosts: ["*"], rules: [{match: {prefix: ` + prefix + `}, respond: {status: 204}}]}]
+  two: [{hosts: ["*"], rules: [{respond: {status: 204}}]}]
+`
+}
+
 func TestCheckAsJSON(t *testing.T) {
 	t.Chdir("testdata/broken")
 	golden(t, "../check-json.golden", longmen(t, "check", "--json", "-c", "undefined-cluster.yaml"))

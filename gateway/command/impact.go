@@ -25,7 +25,7 @@ func (d *difference) impact(out *strings.Builder) {
 			touched += d.listeners[l.Name].Numbers.Active
 		case now.Hash != l.Hash:
 			fmt.Fprintf(out, "listener %s has other settings: no connection closes\n", l.Name)
-		case now.Routes != l.Routes:
+		case now.RoutesHash != l.RoutesHash:
 			fmt.Fprintf(out, "listener %s has other routes from the next request on: no connection closes\n", l.Name)
 		}
 	}

@@ -1,7 +1,6 @@
 package snapshot
 
 import (
-	"maps"
 	"slices"
 
 	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
@@ -35,24 +34,20 @@ func (d Defaults) Compile(set *resource.Set, previous *Snapshot) (*Snapshot, res
 	if previous == nil {
 		previous = &Snapshot{}
 	}
-	c := &compiler{set: set, previous: previous, defaults: d}
+	c := &compiler{set: set, previous: previous, defaults: d, slots: assignSlots(set, previous)}
 	for _, secret := range set.Secrets {
 		c.fail(join("secrets", secret.GetName()), "secrets are not supported by this version yet")
 	}
-	c.slots = assignSlots(set, previous)
 	c.references()
 	configs := make([]cluster.Config, len(set.Clusters))
 	for i, cl := range set.Clusters {
 		configs[i] = c.cluster(cl)
 	}
-	next := &Snapshot{
-		Version:      version(set),
-		ClusterSlots: c.slots,
-		tables:       map[string]*table{},
-	}
+	next := &Snapshot{ClusterSlots: c.slots, tables: map[string]*table{}}
 	for _, t := range set.Routes {
 		c.table(next, join("routes", t.GetName()), t)
 	}
+	next.Version = next.version(set)
 	for _, l := range set.Listeners {
 		next.Listeners = append(next.Listeners, c.shareListener(next, l))
 	}
@@ -65,17 +60,30 @@ func (d Defaults) Compile(set *resource.Set, previous *Snapshot) (*Snapshot, res
 	return next, c.problems
 }
 
-// assignSlots gives every cluster name the slot that it has had before, or the
-// next free one.
+// assignSlots gives every cluster of the set the slot that it has in previous, or
+// else the lowest one that is free in both: so each change of a slot is about one
+// cluster, which comes or goes or changes, and the slots are at most as many as
+// the clusters of two sets.
 func assignSlots(set *resource.Set, previous *Snapshot) map[string]int {
-	slots := maps.Clone(previous.ClusterSlots)
-	if slots == nil {
-		slots = map[string]int{}
+	slots := make(map[string]int, len(set.Clusters))
+	taken := make([]bool, len(previous.Clusters)+len(set.Clusters))
+	for _, slot := range previous.ClusterSlots {
+		taken[slot] = true
 	}
+	free := 0
 	for _, cl := range set.Clusters {
-		if _, ok := slots[cl.GetName()]; !ok {
-			slots[cl.GetName()] = len(slots)
+		name := cl.GetName()
+		if _, twice := slots[name]; twice {
+			continue // reported
 		}
+		if slot, stays := previous.ClusterSlots[name]; stays {
+			slots[name] = slot
+			continue
+		}
+		for taken[free] {
+			free++
+		}
+		slots[name], taken[free] = free, true
 	}
 	return slots
 }
@@ -83,7 +91,11 @@ func assignSlots(set *resource.Set, previous *Snapshot) map[string]int {
 // shareClusters fills the slots: with the cluster of before where nothing has
 // changed, so that its endpoints' health and its connections stay.
 func (c *compiler) shareClusters(configs []cluster.Config) []*cluster.Cluster {
-	clusters := make([]*cluster.Cluster, len(c.slots))
+	count := len(c.previous.Clusters)
+	for _, slot := range c.slots {
+		count = max(count, slot+1)
+	}
+	clusters := make([]*cluster.Cluster, count)
 	for _, config := range configs {
 		slot := c.slots[config.Name]
 		if slot < len(c.previous.Clusters) {
@@ -99,26 +111,44 @@ func (c *compiler) shareClusters(configs []cluster.Config) []*cluster.Cluster {
 
 // table is a compiled RouteConfiguration and what it was made of.
 type table struct {
-	hash     uint64 // of the resource and of the places that its routes carry
-	routes   *router.Table
+	hash     uint64 // of the resource
+	hosts    []*router.VirtualHost
+	routes   *router.Table     // of hosts; nil if they were refused
 	problems resource.Problems // warnings that were found
 }
 
 // table compiles a RouteConfiguration, or takes the one of before if nothing,
 // not even the places that routes carry for the log, has changed.
-func (c *compiler) table(next *Snapshot, at resource.Path, t *route.RouteConfiguration) *router.Table {
-	key := hash(t) ^ c.placesHash(at, t)
-	if old := c.previous.tables[string(at)]; old != nil && old.hash == key {
+func (c *compiler) table(next *Snapshot, at resource.Path, t *route.RouteConfiguration) *table {
+	key := hash(t)
+	if old := c.previous.tables[string(at)]; old != nil && old.hash == key && c.inPlace(at, old.hosts) {
 		next.tables[string(at)] = old
 		c.problems = append(c.problems, old.problems...)
-		return old.routes
+		return old
 	}
 	before := len(c.problems)
-	hosts := c.hosts(at, t)
-	routes, problems := router.New(hosts)
+	out := &table{hash: key, hosts: c.hosts(at, t)}
+	routes, problems := router.New(out.hosts)
 	c.routerProblems(at, problems, before)
-	next.tables[string(at)] = &table{hash: key, routes: routes, problems: slices.Clone(c.problems[before:])}
-	return routes
+	out.routes, out.problems = routes, slices.Clone(c.problems[before:])
+	next.tables[string(at)] = out
+	return out
+}
+
+// inPlace reports whether hosts and rules still stand where they stood.
+func (c *compiler) inPlace(at resource.Path, hosts []*router.VirtualHost) bool {
+	for i, host := range hosts {
+		where := item(at, i)
+		if host.Origin != c.place(where) {
+			return false
+		}
+		for j, rule := range host.Routes {
+			if rule.Origin != c.place(item(join(where, "rules"), j)) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // routerProblems takes over what the router found in a table, but for parts that
@@ -145,38 +175,25 @@ func (c *compiler) routerProblems(at resource.Path, problems []router.Problem, b
 	}
 }
 
-// placesHash is of the places of a table's hosts and rules.
-func (c *compiler) placesHash(at resource.Path, t *route.RouteConfiguration) uint64 {
-	var text []byte
-	add := func(at resource.Path) {
-		text = append(append(text, c.place(at)...), 0)
-	}
-	for i, host := range t.GetVirtualHosts() {
-		add(item(at, i))
-		for j := range host.GetRoutes() {
-			add(item(join(item(at, i), "rules"), j))
-		}
-	}
-	return digest(text)
-}
-
 // shareListener compiles a listener; the one of before is taken if all of it,
 // its routes too, is the same.
 func (c *compiler) shareListener(next *Snapshot, l *listener.Listener) *Listener {
 	out := c.listener(l)
 	at := join(join("listeners", l.GetName()), "routes")
+	var routes *table
 	switch m := peekManager(l); {
 	case m == nil: // reported
 	case m.GetRouteConfig() != nil:
-		out.Routes = c.table(next, at, m.GetRouteConfig())
+		routes = c.table(next, at, m.GetRouteConfig())
 	case m.GetRds() != nil:
 		c.only(at, m.GetRds(), "route_config_name", "config_source") // where it comes from is the source's business
 		out.RoutesName = m.GetRds().GetRouteConfigName()
-		if t := next.tables[string(join("routes", out.RoutesName))]; t != nil {
-			out.Routes = t.routes
-		}
+		routes = next.tables[string(join("routes", out.RoutesName))]
 	default:
 		c.fail(at, "HttpConnectionManager.route_specifier is missing")
+	}
+	if routes != nil {
+		out.Routes, out.RoutesHash = routes.routes, routes.hash
 	}
 	for _, old := range c.previous.Listeners {
 		if old.Name == out.Name && old.Hash == out.Hash && old.Origin == out.Origin && old.Routes == out.Routes && old.RoutesName == out.RoutesName {

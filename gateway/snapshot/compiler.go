@@ -13,7 +13,7 @@ type compiler struct {
 	defaults Defaults
 	problems resource.Problems
 
-	slots map[string]int // of every cluster name that the chain of snapshots has seen
+	slots map[string]int // of the clusters, by name
 }
 
 // fail reports an error about the part at; it stands where that part was written.

@@ -3,10 +3,10 @@ package snapshot
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -25,16 +25,11 @@ func (c *compiler) only(at resource.Path, m proto.Message, understood ...string)
 	if !r.IsValid() {
 		return
 	}
-	var strange []string
-	r.Range(func(field protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
-		if name := string(field.Name()); !slices.Contains(understood, name) {
-			strange = append(strange, name)
+	fields := r.Descriptor().Fields()
+	for i := range fields.Len() {
+		if field := fields.Get(i); r.Has(field) && !slices.Contains(understood, string(field.Name())) {
+			c.fail(at, "%s.%s is not supported by this version yet", r.Descriptor().Name(), field.Name())
 		}
-		return true
-	})
-	slices.Sort(strange)
-	for _, name := range strange {
-		c.fail(at, "%s.%s is not supported by this version yet", r.Descriptor().Name(), name)
 	}
 	if len(r.GetUnknown()) > 0 {
 		c.fail(at, "%s has a field (number %d) that this version does not know", r.Descriptor().Name(), firstUnknown(r.GetUnknown()))
@@ -127,5 +122,5 @@ func join(at resource.Path, part string) resource.Path {
 
 // item makes the path of an element of a list.
 func item(at resource.Path, i int) resource.Path {
-	return at + resource.Path(fmt.Sprintf("[%d]", i))
+	return at + resource.Path("["+strconv.Itoa(i)+"]")
 }

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -25,12 +26,6 @@ func hash(messages ...proto.Message) uint64 {
 	return binary.BigEndian.Uint64(h.Sum(nil))
 }
 
-// digest identifies a text.
-func digest(text []byte) uint64 {
-	sum := sha256.Sum256(text)
-	return binary.BigEndian.Uint64(sum[:])
-}
-
 // listenerHash is the hash of a listener without its routes: while it stays the
 // same, neither sockets nor settings of connections change.
 func listenerHash(l *listener.Listener) uint64 {
@@ -51,16 +46,24 @@ func listenerHash(l *listener.Listener) uint64 {
 
 // write adds a message to h, preceded by its length.
 func write(h stdhash.Hash, m proto.Message) {
-	var raw []byte
-	if m.ProtoReflect().IsValid() {
+	raw := marshal(m)
+	if bytes.Contains(raw, []byte("type.googleapis.com/")) {
 		m = proto.Clone(m)
 		canonical(m.ProtoReflect())
-		raw, _ = proto.MarshalOptions{Deterministic: true}.Marshal(m) // invalid UTF-8 is refused elsewhere
+		raw = marshal(m)
 	}
 	var length [8]byte
 	binary.BigEndian.PutUint64(length[:], uint64(len(raw)))
 	h.Write(length[:])
 	h.Write(raw)
+}
+
+func marshal(m proto.Message) []byte {
+	if !m.ProtoReflect().IsValid() {
+		return nil
+	}
+	raw, _ := proto.MarshalOptions{Deterministic: true}.Marshal(m) // invalid UTF-8 is refused elsewhere
+	return raw
 }
 
 // canonical packs every packed message within m anew, since the maps in it may
@@ -100,13 +103,14 @@ func canonical(m protoreflect.Message) {
 
 // version is a short name of a set's content. Eight digits tell any two of some
 // thousands of versions apart.
-func version(set *resource.Set) string {
+func (s *Snapshot) version(set *resource.Set) string {
 	h := sha256.New()
 	for _, l := range set.Listeners {
 		write(h, l)
 	}
 	for _, r := range set.Routes {
-		write(h, r)
+		known := s.tables[string(join("routes", r.GetName()))].hash
+		h.Write(binary.BigEndian.AppendUint64(nil, known))
 	}
 	for _, c := range set.Clusters {
 		write(h, c)

@@ -81,26 +81,28 @@ func (c *compiler) references() {
 // takes the name from a header.
 func (c *compiler) clustersOf(at resource.Path, table *route.RouteConfiguration, clusters map[string]resource.Path, used map[string]bool) bool {
 	fromHeader := false
-	check := func(rule resource.Path, part resource.Path, name string) {
+	// missing notes that a name is used, and reports whether it leads nowhere. It
+	// makes no path, since a table has many rules and hardly ever such a name.
+	missing := func(name string) bool {
 		used[name] = true
-		if _, ok := clusters[name]; !ok && name != "" && !c.refused(join("clusters", name)) {
-			p := c.set.Origins.Problem(join(rule, "to"), part, "no cluster named %q", name)
-			p.Hint = c.nearest(part, name, clusters, used)
-			c.report(p)
-		}
+		_, ok := clusters[name]
+		return !ok && !c.refused(join("clusters", name))
 	}
 	for i, host := range table.GetVirtualHosts() {
 		for j, rule := range host.GetRoutes() {
-			where := item(join(item(at, i), "rules"), j)
-			switch to := rule.GetRoute().GetClusterSpecifier().(type) {
+			to := func() resource.Path { return join(item(join(item(at, i), "rules"), j), "to") }
+			switch specifier := rule.GetRoute().GetClusterSpecifier().(type) {
 			case *route.RouteAction_Cluster:
-				if to.Cluster == "" {
-					c.fail(join(where, "to"), "the name of the cluster is empty")
+				if name := specifier.Cluster; name == "" {
+					c.fail(to(), "the name of the cluster is empty")
+				} else if missing(name) {
+					c.noCluster(to(), to(), name, clusters, used)
 				}
-				check(where, join(where, "to"), to.Cluster)
 			case *route.RouteAction_WeightedClusters:
-				for _, w := range to.WeightedClusters.GetClusters() {
-					check(where, join(join(where, "to"), w.GetName()), w.GetName())
+				for _, w := range specifier.WeightedClusters.GetClusters() {
+					if name := w.GetName(); name != "" && missing(name) {
+						c.noCluster(to(), join(to(), name), name, clusters, used)
+					}
 				}
 			case *route.RouteAction_ClusterHeader:
 				fromHeader = true
@@ -108,6 +110,14 @@ func (c *compiler) clustersOf(at resource.Path, table *route.RouteConfiguration,
 		}
 	}
 	return fromHeader
+}
+
+// noCluster reports a name that leads nowhere: about the rule's key "to", and
+// standing in the part of it.
+func (c *compiler) noCluster(to, part resource.Path, name string, clusters map[string]resource.Path, used map[string]bool) {
+	p := c.set.Origins.Problem(to, part, "no cluster named %q", name)
+	p.Hint = c.nearest(part, name, clusters, used)
+	c.report(p)
 }
 
 // refused reports whether a resource stands in the source but was wrong there:

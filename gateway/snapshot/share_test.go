@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -73,6 +74,9 @@ func TestMovedLines(t *testing.T) {
 	if got := first(t, after, "/a").Origin; got == first(t, before, "/a").Origin {
 		t.Errorf("the rule is still at %s", got)
 	}
+	if after.Listeners[0].RoutesHash != before.Listeners[0].RoutesHash {
+		t.Error("the routes say the same")
+	}
 }
 
 func TestListenerHashIsWithoutRoutes(t *testing.T) {
@@ -87,7 +91,8 @@ func TestListenerHashIsWithoutRoutes(t *testing.T) {
 	}
 }
 
-// A cluster's slot stays with its name while the cluster comes and goes.
+// A cluster's slot stays with its name, and is given again when it is free in the
+// snapshot before, too.
 func TestSlotsAreStable(t *testing.T) {
 	one := compile(t, plain, nil)
 	withoutA := `
@@ -98,7 +103,7 @@ clusters:
   b: {endpoints: ["10.0.0.2:80"]}
 `
 	two := compile(t, withoutA, one)
-	if two.Clusters[0] != nil || two.Clusters[1] != one.Clusters[1] || two.ClusterSlots["c"] != 2 || two.Clusters[2].Config().Name != "c" {
+	if _, gone := two.ClusterSlots["a"]; gone || two.Clusters[0] != nil || two.Clusters[1] != one.Clusters[1] || two.ClusterSlots["c"] != 2 || two.Clusters[2].Config().Name != "c" {
 		t.Errorf("slots %v", two.ClusterSlots)
 	}
 	three := compile(t, plain, two)
@@ -107,6 +112,34 @@ clusters:
 	}
 	if len(one.ClusterSlots) != 2 {
 		t.Error("an old snapshot has changed")
+	}
+}
+
+// Names that are ever new need no more slots than two snapshots have clusters.
+func TestSlotsAreBounded(t *testing.T) {
+	var before *Snapshot
+	for i := range 50 {
+		text := fmt.Sprintf("listeners: {http: {bind: \":8080\", routes: all}}\nroutes: {all: [{hosts: [\"*\"], rules: [{to: {stable: 1, v%d: 1}}]}]}\n"+
+			"clusters: {v%d: {endpoints: [\"10.0.0.1:80\"]}, stable: {endpoints: [\"10.0.0.2:80\"]}}\n", i, i)
+		after := compile(t, text, before)
+		if len(after.Clusters) > 3 || len(after.ClusterSlots) != 2 {
+			t.Fatalf("after %d changes: %d slots, %v", i, len(after.Clusters), after.ClusterSlots)
+		}
+		name := fmt.Sprintf("v%d", i)
+		if got := after.Clusters[after.ClusterSlots[name]]; got == nil || got.Config().Name != name {
+			t.Fatalf("slot %d of %s holds another cluster", after.ClusterSlots[name], name)
+		}
+		if before != nil {
+			if after.ClusterSlots["stable"] != before.ClusterSlots["stable"] {
+				t.Fatal("a name that stays has another slot")
+			}
+			for slot, old := range before.Clusters {
+				if now := after.Clusters[slot]; old != nil && now != nil && old.Config().Name != now.Config().Name {
+					t.Fatalf("slot %d goes from %s to %s at once", slot, old.Config().Name, now.Config().Name)
+				}
+			}
+		}
+		before = after
 	}
 }
 

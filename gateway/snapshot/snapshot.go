@@ -18,10 +18,12 @@ import (
 type Snapshot struct {
 	Version   string // short hash of all resources
 	Listeners []*Listener
-	// Clusters is indexed by router.ClusterRef.Slot; nil where a name is gone.
-	// A name keeps its slot in all later snapshots, even while it is gone.
+	// Clusters is indexed by router.ClusterRef.Slot; nil where none is. A name
+	// keeps its slot from snapshot to snapshot. When it goes, its slot is nil in
+	// the next one, and free for another name in those after that: who looks into
+	// the clusters of a later snapshot than that of the route compares names.
 	Clusters []*cluster.Cluster
-	// ClusterSlots finds a cluster by name (for a route's cluster header).
+	// ClusterSlots finds the slot of each cluster by its name.
 	ClusterSlots map[string]int
 	Warnings     resource.Problems
 
@@ -37,6 +39,8 @@ type Listener struct {
 	Socket Socket
 	HTTP   HTTP
 	Routes *router.Table
+	// RoutesHash is of what the routes say, wherever it is written.
+	RoutesHash uint64
 	// RoutesName is the name of the route table, "" when its routes stand in
 	// the listener itself.
 	RoutesName string
