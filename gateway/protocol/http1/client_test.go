@@ -611,7 +611,9 @@ func TestTunnelBackpressure(t *testing.T) {
 					return
 				}
 			}
-			tunnel.CloseWrite()
+			if err := tunnel.CloseWrite(co); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 	o.head()

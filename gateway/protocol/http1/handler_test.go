@@ -191,4 +191,4 @@ func (t *echoTunnel) CloseWrite(*worker.Coroutine) error {
 	t.wake()
 	return nil
 }
-func (t *echoTunnel) Close()      { t.closed++ }
+func (t *echoTunnel) Close() { t.closed++ }

@@ -136,7 +136,6 @@ func TestLastBytesAreNotTaken(t *testing.T) {
 			ts = serve(t, func(c *Config) {
 				c.WriteTimeout, c.IdleTimeout = soon, soon
 				c.Handle = func(s *stream.Stream) (*stream.Response, error) {
-					s.Loop.FlushLater(nothing{})
 					resp := s.Respond(200, "", nil)
 					resp.Body, resp.Length = untilFlushed{untilPending{ts.srv.connections}}, -1
 					return resp, nil
@@ -152,10 +151,6 @@ func TestLastBytesAreNotTaken(t *testing.T) {
 		})
 	}
 }
-
-type nothing struct{}
-
-func (nothing) Flush() {}
 
 // untilFlushed looks at what pends behind a flush.
 type untilFlushed struct{ untilPending }
