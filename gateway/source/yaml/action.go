@@ -19,7 +19,7 @@ func (d *decoder) forward(f fields, extra resource.Values) *route.RouteAction {
 		Timeout:     f.duration("timeout", 0),
 		IdleTimeout: f.duration("idle_timeout", time.Millisecond),
 	}
-	d.to(f.found["to"], out)
+	d.to(f.written("to"), out)
 	if v, ok := f.get("retry"); ok {
 		out.RetryPolicy = d.retry(v, extra)
 	}
@@ -135,7 +135,7 @@ func (d *decoder) retry(v value, extra resource.Values) *route.RetryPolicy {
 			out.RetryBackOff.BaseInterval = durationpb.New(25 * time.Millisecond)
 		}
 		if highest := out.RetryBackOff.MaxInterval; highest != nil && highest.AsDuration() < out.RetryBackOff.BaseInterval.AsDuration() {
-			d.fail(b.found["max"], "%v is less than base", highest.AsDuration())
+			d.fail(b.written("max"), "%v is less than base", highest.AsDuration())
 		}
 	}
 	if unsafe, ok := f.flag("unsafe"); ok {

@@ -105,7 +105,7 @@ func (d *decoder) breakers(v value) *cluster.CircuitBreakers {
 	f := d.object(v, clusterLimitsTable)
 	if v, ok := f.get("retries"); ok && v.scalar() && strings.HasSuffix(v.node.Value, "%") {
 		d.fail(v, "a share of the requests is not supported by this version yet; write a number")
-		delete(f.found, "retries")
+		f = f.without("retries")
 	}
 	limit := func(name string) *wrapperspb.UInt32Value {
 		n := f.uint32(name, 0, most)

@@ -48,7 +48,7 @@ func (d *decoder) health(v value) *core.HealthCheck {
 	case there[0] == "http":
 		out.HealthChecker = &core.HealthCheck_HttpHealthCheck_{HttpHealthCheck: d.httpCheck(f)}
 	default:
-		out.HealthChecker = &core.HealthCheck_TcpHealthCheck_{TcpHealthCheck: d.tcpCheck(f.found["tcp"])}
+		out.HealthChecker = &core.HealthCheck_TcpHealthCheck_{TcpHealthCheck: d.tcpCheck(f.written("tcp"))}
 	}
 	return out
 }
@@ -57,7 +57,7 @@ func (d *decoder) httpCheck(f fields) *core.HealthCheck_HttpHealthCheck {
 	out := &core.HealthCheck_HttpHealthCheck{}
 	if s, ok := f.word("http"); ok {
 		if !strings.HasPrefix(s, "/") || strings.ContainsAny(s, " #") {
-			d.failHint(f.found["http"], `did you mean "/`+clip(strings.TrimLeft(s, "/"))+`"?`, `%q: a path begins with "/" and has no blanks`, clip(s))
+			d.failHint(f.written("http"), `did you mean "/`+clip(strings.TrimLeft(s, "/"))+`"?`, `%q: a path begins with "/" and has no blanks`, clip(s))
 		}
 		out.Path = s
 	}

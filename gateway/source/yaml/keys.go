@@ -24,13 +24,14 @@ type object struct {
 	keys    []key
 }
 
-func (o object) key(name string) (key, bool) {
-	for _, k := range o.keys {
-		if k.name == name {
-			return k, true
+// key finds a key; nil if there is none of that name.
+func (o object) key(name string) *key {
+	for i := range o.keys {
+		if o.keys[i].name == name {
+			return &o.keys[i]
 		}
 	}
-	return key{}, false
+	return nil
 }
 
 // names are the keys that may be written.

@@ -187,7 +187,7 @@ func (d *decoder) keepalive(v value) *core.TcpKeepalive {
 			return nil
 		}
 		if t%time.Second != 0 || t > 32767*time.Second {
-			d.fail(f.found[name], "%v: must be whole seconds, at most 32767", t)
+			d.fail(f.written(name), "%v: must be whole seconds, at most 32767", t)
 			return nil
 		}
 		return wrapperspb.UInt32(uint32(t / time.Second))

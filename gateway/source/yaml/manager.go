@@ -114,7 +114,7 @@ func (d *decoder) listenerLimits(f fields, m *hcm.HttpConnectionManager, common 
 	}
 	if n, ok := l.bytes("header_bytes", 1<<10, 8<<20); ok {
 		if n%(1<<10) != 0 {
-			d.failHint(l.found["header_bytes"], "did you mean "+formatBytes((n+1023)>>10<<10)+"?", "must be whole KiB")
+			d.failHint(l.written("header_bytes"), "did you mean "+formatBytes((n+1023)>>10<<10)+"?", "must be whole KiB")
 		} else {
 			m.MaxRequestHeadersKb = wrapperspb.UInt32(uint32(n >> 10))
 		}

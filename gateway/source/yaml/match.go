@@ -99,7 +99,7 @@ func (d *decoder) connect(rule fields) bool {
 func (d *decoder) matchPath(f fields, out *route.RouteMatch, connect bool) {
 	there := f.exclusive("path", "prefix", "regex")
 	if connect && len(there) > 0 {
-		d.fail(f.found[there[0]], "a CONNECT request has no path to match")
+		d.fail(f.written(there[0]), "a CONNECT request has no path to match")
 	}
 	if v, ok := f.get("path"); ok {
 		if path, ok := d.absolutePath(v); ok {
@@ -125,9 +125,9 @@ func (d *decoder) matchPath(f fields, out *route.RouteMatch, connect bool) {
 	if ignore, ok := f.flag("ignore_case"); ok {
 		switch {
 		case f.has("regex"):
-			d.failHint(f.found["ignore_case"], "the regex can begin with (?i)", "has no effect on a regex")
+			d.failHint(f.written("ignore_case"), "the regex can begin with (?i)", "has no effect on a regex")
 		case connect:
-			d.fail(f.found["ignore_case"], "a CONNECT request has no path to match")
+			d.fail(f.written("ignore_case"), "a CONNECT request has no path to match")
 		}
 		out.CaseSensitive = wrapperspb.Bool(!ignore)
 	}
@@ -287,14 +287,14 @@ func (d *decoder) valueTest(v value, inner bool, without ...string) (t valueTest
 				t.text.IgnoreCase = true
 			}
 		default:
-			d.failHint(f.found["ignore_case"], "a regex can begin with (?i)", "ignore_case has no effect on %s", tests[0])
+			d.failHint(f.written("ignore_case"), "a regex can begin with (?i)", "ignore_case has no effect on %s", tests[0])
 		}
 	}
 	return t
 }
 
 func (d *decoder) test(f fields, name string, t *valueTest, without []string) {
-	v := f.found[name]
+	v := f.written(name)
 	switch name {
 	case "present", "absent":
 		if on, ok := d.boolean(v); ok && !on {

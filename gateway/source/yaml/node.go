@@ -3,6 +3,7 @@ package yaml
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -59,7 +60,7 @@ func part(at resource.Path, name string) resource.Path {
 
 // item is the path of an element of a list.
 func item(at resource.Path, i int) resource.Path {
-	return at + resource.Path(fmt.Sprintf("[%d]", i))
+	return at + resource.Path("["+strconv.Itoa(i)+"]")
 }
 
 // origin is the place and width of a node.
@@ -198,8 +199,9 @@ func (d *decoder) entries(v value) []value {
 		d.fail(v, "must be a map, not %s", shape(v.node))
 		return nil
 	}
-	seen := map[string]int{} // line of each key
-	var list, merged []value
+	seen := keySet{}
+	list := make([]value, 0, len(v.node.Content)/2)
+	var merged []value
 	for i := 0; i+1 < len(v.node.Content); i += 2 {
 		key := v.node.Content[i]
 		if key.ShortTag() == "!!merge" {
@@ -214,22 +216,50 @@ func (d *decoder) entries(v value) []value {
 			d.at(key, v.path, "", "a key must be a name, not %s", shape(key))
 			continue
 		}
-		if line, twice := seen[key.Value]; twice {
-			d.at(key, v.path, fmt.Sprintf("it already stands in line %d", line), "key %q stands here twice", clip(key.Value))
+		if before := seen.add(key); before != nil {
+			d.at(key, v.path, fmt.Sprintf("it already stands in line %d", before.Line), "key %q stands here twice", clip(key.Value))
 			continue
 		}
-		seen[key.Value] = key.Line
 		if entry, ok := d.entry(v, key, v.node.Content[i+1]); ok {
 			list = append(list, entry)
 		}
 	}
 	for _, entry := range merged {
-		if _, written := seen[entry.key.Value]; !written {
-			seen[entry.key.Value] = entry.key.Line
+		if seen.add(entry.key) == nil {
 			list = append(list, entry)
 		}
 	}
 	return list
+}
+
+// keySet holds the keys of a map: a few, as most maps have, are looked through.
+type keySet struct {
+	few  []*yaml.Node
+	many map[string]*yaml.Node
+}
+
+// add returns the equal key that is in the set already; without one it adds key.
+func (s *keySet) add(key *yaml.Node) *yaml.Node {
+	const few = 16
+	if s.many != nil {
+		if before := s.many[key.Value]; before != nil {
+			return before
+		}
+		s.many[key.Value] = key
+		return nil
+	}
+	for _, before := range s.few {
+		if before.Value == key.Value {
+			return before
+		}
+	}
+	if s.few = append(s.few, key); len(s.few) > few {
+		s.many = make(map[string]*yaml.Node, 2*few)
+		for _, known := range s.few {
+			s.many[known.Value] = known
+		}
+	}
+	return nil
 }
 
 func (d *decoder) entry(v value, key, node *yaml.Node) (value, bool) {
@@ -293,7 +323,7 @@ func (d *decoder) items(v value) []value {
 		d.fail(v, "must be a list, not %s", shape(v.node))
 		return nil
 	}
-	var list []value
+	list := make([]value, 0, len(v.node.Content))
 	for i, node := range v.node.Content {
 		entry := value{path: item(v.path, i)}
 		node, ok := d.follow(node, entry.path)
@@ -319,18 +349,19 @@ func (d *decoder) oneOrMore(v value) []value {
 type fields struct {
 	d     *decoder
 	self  value
-	found map[string]value
+	found []value
 }
 
 // object reads a map whose keys the table names. A key without a value is an
 // error here, so readers never see null.
 func (d *decoder) object(v value, table object) fields {
-	f := fields{d: d, self: v, found: map[string]value{}}
-	for _, entry := range d.entries(v) {
+	entries := d.entries(v)
+	f := fields{d: d, self: v, found: entries[:0]}
+	for _, entry := range entries {
 		name := entry.key.Value
-		known, ok := table.key(name)
+		known := table.key(name)
 		switch {
-		case !ok:
+		case known == nil:
 			names := table.names()
 			d.at(entry.key, v.path, meant(name, names), "unknown key %q", clip(name))
 			if near, found := resource.Nearest(name, names); found {
@@ -343,7 +374,7 @@ func (d *decoder) object(v value, table object) fields {
 			d.lost[entry.path] = true
 			d.at(entry.key, entry.path, "", "has no value; leave the key out for the default (%s)", or(known.standard, "none"))
 		default:
-			f.found[name] = entry
+			f.found = append(f.found, entry)
 		}
 	}
 	return f
@@ -351,13 +382,29 @@ func (d *decoder) object(v value, table object) fields {
 
 // get gives the value of a key.
 func (f fields) get(name string) (value, bool) {
-	v, ok := f.found[name]
-	return v, ok
+	for _, v := range f.found {
+		if v.key.Value == name {
+			return v, true
+		}
+	}
+	return value{}, false
+}
+
+// written gives the value of a key that is known to be there.
+func (f fields) written(name string) value {
+	v, _ := f.get(name)
+	return v
+}
+
+// without leaves a key out.
+func (f fields) without(name string) fields {
+	f.found = slices.DeleteFunc(f.found, func(v value) bool { return v.key.Value == name })
+	return f
 }
 
 // has tells whether a key is written.
 func (f fields) has(name string) bool {
-	_, ok := f.found[name]
+	_, ok := f.get(name)
 	return ok
 }
 
@@ -371,7 +418,7 @@ func (f fields) exclusive(names ...string) []string {
 		}
 	}
 	if len(there) > 1 {
-		f.d.at(f.found[there[1]].key, f.self.path, "", "%s stand together; only one may", strings.Join(there, " and "))
+		f.d.at(f.written(there[1]).key, f.self.path, "", "%s stand together; only one may", strings.Join(there, " and "))
 	}
 	return there
 }

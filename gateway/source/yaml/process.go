@@ -120,7 +120,7 @@ func (d *decoder) processLimits(v value) map[string]any {
 	}
 	if n, ok := f.number("files", 0, 10_000_000); ok {
 		if n > 0 && n < 64 {
-			d.fail(f.found["files"], "%d: must be from 64 to 10000000, or 0 for the hard limit", n)
+			d.fail(f.written("files"), "%d: must be from 64 to 10000000, or 0 for the hard limit", n)
 		}
 		out["files"] = n
 	}
@@ -175,8 +175,8 @@ func (d *decoder) silently(v value) []value {
 // plain checks fields of the usual kinds and returns them as they are written.
 func (f fields) plain(words, durations []string) map[string]any {
 	out := map[string]any{}
-	for name, v := range f.found {
-		switch {
+	for _, v := range f.found {
+		switch name := v.key.Value; {
 		case slices.Contains(words, name):
 			if s, ok := f.d.word(v); ok {
 				out[name] = s

@@ -1,7 +1,6 @@
 package yaml
 
 import (
-	"fmt"
 	"strings"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -35,7 +34,7 @@ func (d *decoder) hosts(v value, table string) []*route.VirtualHost {
 	var list []*route.VirtualHost
 	names := map[string]bool{}
 	for i, entry := range d.items(v) {
-		host := d.host(entry, fmt.Sprintf("%s[%d]", table, i))
+		host := d.host(entry, string(item(resource.Path(table), i)))
 		if names[host.Name] {
 			d.fail(entry, "two hosts of this table are named %q", clip(host.Name))
 		}
@@ -65,7 +64,7 @@ func (d *decoder) host(v value, name string) *route.VirtualHost {
 	}
 	if rules, ok := f.get("rules"); ok {
 		for i, entry := range d.items(rules) {
-			out.Routes = append(out.Routes, d.rule(entry, fmt.Sprintf("%s.rules[%d]", name, i)))
+			out.Routes = append(out.Routes, d.rule(entry, string(item(part(resource.Path(name), "rules"), i))))
 		}
 	} else {
 		f.missing("rules", "a list of rules")
@@ -118,9 +117,9 @@ func (d *decoder) rule(v value, name string) *route.Route {
 	case actions[0] == "to":
 		out.Action = &route.Route_Route{Route: d.forward(f, extra)}
 	case actions[0] == "redirect":
-		out.Action = &route.Route_Redirect{Redirect: d.redirect(f.found["redirect"])}
+		out.Action = &route.Route_Redirect{Redirect: d.redirect(f.written("redirect"))}
 	default:
-		out.Action = &route.Route_DirectResponse{DirectResponse: d.respond(f.found["respond"], extra)}
+		out.Action = &route.Route_DirectResponse{DirectResponse: d.respond(f.written("respond"), extra)}
 	}
 	if !f.has("to") {
 		for _, only := range []string{"timeout", "idle_timeout", "retry", "rewrite", "upgrades", "connect", "max_body"} {
