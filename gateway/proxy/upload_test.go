@@ -236,7 +236,8 @@ func TestLongFinalAnswerInPlaceOf100(t *testing.T) {
 		t.Fatal(resp, err)
 	}
 	// The wait for 100 is over, and the time for a body's piece too.
-	end := s.loop.Now() + int64(continueWait) + int64(200*time.Millisecond)
+	var end int64
+	s.loop.Do(func() { end = s.loop.Now() + int64(continueWait) + int64(200*time.Millisecond) })
 	s.until("the upload has given up", func() bool { return s.loop.Now() > end })
 	close(more)
 	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != "halfdone" {

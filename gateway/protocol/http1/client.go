@@ -130,7 +130,6 @@ func (c *Client) WaitConnected(co *worker.Coroutine) error {
 			return err
 		}
 	}
-	c.cancelled = nil // its time was up in the very turn in which it came about
 	return nil
 }
 
@@ -220,12 +219,8 @@ func (c *Client) ReadHead(co *worker.Coroutine, resp *stream.Response, asked boo
 			}
 			if end > 0 {
 				final, err := c.head(resp, buf[:end], asked)
-				if err != nil {
+				if err != nil || final {
 					return err
-				}
-				if final {
-					c.cancelled = nil // its time was up in the very turn in which it came
-					return nil
 				}
 				scanned = 0
 				continue
