@@ -40,6 +40,7 @@ type gateway struct {
 
 // A setup is how a gateway is started, when it is not the usual way.
 type setup struct {
+	dir        string // instead of one of the test's
 	env        []string
 	credential *syscall.Credential
 	arguments  []string // instead of run -c FILE
@@ -50,7 +51,14 @@ type setup struct {
 // gets; @dir@ is the gateway's directory and @log@ its access log.
 func serve(t testing.TB, names map[string]string, config string, more ...setup) *gateway {
 	t.Helper()
-	dir := t.TempDir()
+	s := setup{}
+	if len(more) > 0 {
+		s = more[0]
+	}
+	dir := s.dir
+	if dir == "" {
+		dir = t.TempDir()
+	}
 	g := &gateway{t: t, dir: dir, file: filepath.Join(dir, "gateway.yaml"), names: map[string]string{"dir": dir, "log": filepath.Join(dir, "access.log")}, out: &output{}, exited: make(chan struct{})}
 	for k, v := range names {
 		g.names[k] = v
@@ -59,10 +67,6 @@ func serve(t testing.TB, names map[string]string, config string, more ...setup) 
 	g.Proxy = &harness.Proxy{Kind: harness.Longmen, Addr: g.names["http"], Admin: g.names["admin"], Log: g.names["log"]}
 	if err := os.WriteFile(g.file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
-	}
-	s := setup{}
-	if len(more) > 0 {
-		s = more[0]
 	}
 	arguments := []string{"run", "-c", g.file}
 	if s.arguments != nil {
