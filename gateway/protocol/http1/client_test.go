@@ -407,7 +407,9 @@ func TestRequestBodies(t *testing.T) {
 		{"big chunked", func(x *exchange) {
 			x.s.Request.Length, x.s.Request.Body = -1, &pieces{n: 300, piece: []byte(big[:10000])}
 		}, "transfer-encoding: chunked\r\n", big, ""},
-		{"empty pieces", func(x *exchange) { x.s.Request.Length, x.s.Request.Body = -1, &pieces{n: 3} }, "transfer-encoding: chunked\r\n", "", ""},
+		{"empty pieces", func(x *exchange) {
+			x.s.Request.Length, x.s.Request.Body = -1, &pieces{n: 3, piece: []byte("piece"), empty: true}
+		}, "transfer-encoding: chunked\r\n", "piecepiecepiece", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e.TB = t

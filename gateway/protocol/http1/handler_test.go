@@ -69,11 +69,11 @@ func handle(s *stream.Stream) (*stream.Response, error) {
 			resp.Length--
 		}
 		return resp, nil
-	case "/pieces", "/panic-in-body", "/trailer", "/fail-in-body":
+	case "/pieces", "/empty-pieces", "/panic-in-body", "/trailer", "/fail-in-body":
 		resp := s.Respond(200, "", nil)
 		b := &pieces{n: 3, piece: []byte("piece"), wait: true}
 		resp.Body, resp.Length = b, -1
-		b.panics = path == "/panic-in-body"
+		b.panics, b.empty = path == "/panic-in-body", path == "/empty-pieces"
 		if path == "/fail-in-body" {
 			b.err = &stream.Error{Side: stream.Upstream, Phase: stream.PhaseResponseBody, Flag: stream.UpstreamConnectionEnd, Cause: io.ErrUnexpectedEOF}
 		}
@@ -117,6 +117,8 @@ type pieces struct {
 	piece    []byte
 	wait     bool // let the loop turn between two of them
 	panics   bool // after the first
+	empty    bool // an empty piece before each
+	was      bool // the last one was empty
 	err      error
 	trailer  stream.Header
 }
@@ -133,6 +135,9 @@ func (b *pieces) Next(co *worker.Coroutine) ([]byte, error) {
 	}
 	if b.given == b.n {
 		return nil, io.EOF
+	}
+	if b.was = b.empty && !b.was; b.was {
+		return b.piece[:0], nil
 	}
 	b.given++
 	return b.piece, nil
