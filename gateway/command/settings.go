@@ -87,10 +87,10 @@ var settingTable = []setting{
 
 // sources is where settings come from.
 type sources struct {
-	process map[string]any   // the file's, as yaml.Decode gives it; may be nil
-	origins resource.Origins // of the file's settings
-	flags   *pflag.FlagSet   // of the command; may be nil
-	fixed   *Settings        // those of a process that runs, which do not change; nil: none
+	process map[string]any    // the file's, as yaml.Decode gives it; may be nil
+	origins *resource.Origins // of the file's settings
+	flags   *pflag.FlagSet    // of the command; may be nil
+	fixed   *Settings         // those of a process that runs, which do not change; nil: none
 }
 
 // settings layers the sources and checks the result. All problems are reported.

@@ -3,6 +3,7 @@ package resource
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"strings"
 	"testing"
 )
@@ -131,7 +132,12 @@ func TestNearest(t *testing.T) {
 }
 
 func TestOriginsFind(t *testing.T) {
-	origins := Origins{"routes.public": {Line: 1}, "routes.public[0].rules[1].to": {Line: 2, Width: 4}, "routes.public[0].rules[1].to.cart": {Line: 3, Width: 7}}
+	var origins Origins
+	origins.Set("routes.public", Origin{Line: 1})
+	origins.Set("routes.public[0].rules[1].to", Origin{Line: 2, Width: 4})
+	origins.Set("routes.public[0].rules[1].to.cart", Origin{Line: 3, Width: 7})
+	origins.Set("clusters.a", Origin{Resource: "Cluster/a@7"})
+	origins.Set("clusters.b", Origin{File: "f", Line: 9, Column: 2, Width: math.MaxInt})
 	for path, want := range map[Path]int{
 		"routes.public[0].rules[1].to.cart":        3,
 		"routes.public[0].rules[1].to.cart.weight": 3,
@@ -142,6 +148,18 @@ func TestOriginsFind(t *testing.T) {
 		if got := origins.Find(path).Line; got != want {
 			t.Errorf("%s: line %d, want %d", path, got, want)
 		}
+	}
+	if got := origins.Find("clusters.a.lb"); got != (Origin{Resource: "Cluster/a@7"}) {
+		t.Errorf("%+v", got)
+	}
+	if got, ok := origins.At("clusters.b"); !ok || got != (Origin{File: "f", Line: 9, Column: 2, Width: math.MaxInt32}) {
+		t.Errorf("%+v", got)
+	}
+	if _, ok := origins.At("clusters.b.lb"); ok {
+		t.Error("a part of what is known is known itself")
+	}
+	if got := (*Origins)(nil).Find("clusters.b"); got != (Origin{}) {
+		t.Errorf("nil: %+v", got)
 	}
 	p := origins.Problem("routes.public[0].rules[1].to", "routes.public[0].rules[1].to.cart", "no %s", "x").WithHint("or %d", 5)
 	if p.Origin.Line != 3 || p.Width != 7 || p.Path != "routes.public[0].rules[1].to" || p.Text != "no x" || p.Hint != "or 5" {

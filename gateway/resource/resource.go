@@ -20,14 +20,9 @@ type Set struct {
 	Endpoints []*endpoint.ClusterLoadAssignment
 	Secrets   []*tls.Secret
 
-	// Origins says where things were written.
-	Origins Origins
+	// Origins says where things were written; nil: nobody knows.
+	Origins *Origins
 }
-
-// Origins maps a Path to the place where it was written: for a scalar its value,
-// for a list or map its key, for an entry whose key is a name ("clusters.cart",
-// "routes.public[0].rules[1].to.cart") that key.
-type Origins map[Path]Origin
 
 // Path names a resource or a part of it as the person who wrote it would:
 // "listeners.http", "routes.public", "routes.public[0]" (a virtual host),
@@ -57,33 +52,8 @@ func (o Origin) String() string {
 	return fmt.Sprintf("%s:%d:%d", o.File, o.Line, o.Column)
 }
 
-// Problem makes a problem about path that points at the place of at, which is
-// path itself or a part of it: an unknown cluster in a weighted "to" is about
-// "...to" and points at "...to.cart".
-func (o Origins) Problem(path, at Path, format string, args ...any) Problem {
-	origin := o.Find(at)
-	return Problem{Path: path, Origin: origin, Width: origin.Width, Text: fmt.Sprintf(format, args...)}
-}
-
 // WithHint gives the problem a hint.
 func (p Problem) WithHint(format string, args ...any) Problem {
 	p.Hint = fmt.Sprintf(format, args...)
 	return p
-}
-
-// Find returns the origin of p, or of the nearest part that encloses it.
-func (o Origins) Find(p Path) Origin {
-	for {
-		if at, ok := o[p]; ok {
-			return at
-		}
-		cut := len(p) - 1
-		for cut > 0 && p[cut] != '.' && p[cut] != '[' {
-			cut--
-		}
-		if cut <= 0 {
-			return Origin{}
-		}
-		p = p[:cut]
-	}
 }

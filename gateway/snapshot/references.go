@@ -123,7 +123,7 @@ func (c *compiler) noCluster(to, part resource.Path, name string, clusters map[s
 // refused reports whether a resource stands in the source but was wrong there:
 // that has been reported, and what refers to it is not to blame.
 func (c *compiler) refused(at resource.Path) bool {
-	_, written := c.set.Origins[at]
+	_, written := c.set.Origins.At(at)
 	return written
 }
 

@@ -50,7 +50,7 @@ func (d *decoder) to(v value, out *route.RouteAction) {
 	}
 	clusters := &route.WeightedCluster{}
 	for _, entry := range entries {
-		d.origins[entry.path] = d.origin(entry.key) // the name is what may be wrong with it
+		d.origins.Set(entry.path, d.origin(entry.key)) // the name is what may be wrong with it
 		if target := d.target(entry); target != nil {
 			clusters.Clusters = append(clusters.Clusters, target)
 		}

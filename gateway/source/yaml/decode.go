@@ -62,7 +62,7 @@ func Process(file string, data []byte) (map[string]any, resource.Problems) {
 }
 
 func newDecoder(file string) *decoder {
-	return &decoder{file: file, origins: resource.Origins{}, aliased: maxAliased, lost: map[resource.Path]bool{}}
+	return &decoder{file: file, origins: &resource.Origins{}, aliased: maxAliased, lost: map[resource.Path]bool{}}
 }
 
 func (d *decoder) finish() resource.Problems {

@@ -83,7 +83,7 @@ clusters:
 		"clusters.cart.endpoints":                    "9:5+9",
 		"clusters.cart.endpoints[0]":                 "9:17+15",
 	} {
-		at := result.Set.Origins[path]
+		at, _ := result.Set.Origins.At(path)
 		if got := fmt.Sprintf("%d:%d+%d", at.Line, at.Column, at.Width); got != want {
 			t.Errorf("%s: %s, want %s", path, got, want)
 		}

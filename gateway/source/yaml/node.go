@@ -16,7 +16,7 @@ import (
 type decoder struct {
 	file     string
 	lines    []string
-	origins  resource.Origins
+	origins  *resource.Origins
 	problems resource.Problems
 	aliased  int // nodes still allowed to be read by way of aliases
 	dropped  bool
@@ -146,7 +146,7 @@ func (d *decoder) mark(v value) {
 	if !v.scalar() && v.key == nil && len(n.Content) > 0 {
 		n = n.Content[0]
 	}
-	d.origins[v.path] = d.origin(n)
+	d.origins.Set(v.path, d.origin(n))
 }
 
 // follow resolves an alias. What is read by way of aliases is counted, so that
