@@ -220,9 +220,21 @@ func (g *gateway) noLeak(upstreams ...closer) {
 			g.t.Error(left)
 		}
 		if left := g.SettlesTo(before, 4); left != "" {
-			g.t.Error(left)
+			g.t.Errorf("%s\n%s\n%s", left, g.files(), g.show("/pprof/goroutine?debug=1"))
 		}
 	})
+}
+
+// files lists the open file descriptors.
+func (g *gateway) files() string {
+	var list strings.Builder
+	dir := fmt.Sprintf("/proc/%d/fd", g.PID)
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		target, _ := os.Readlink(filepath.Join(dir, e.Name()))
+		fmt.Fprintf(&list, "%s %s\n", e.Name(), target)
+	}
+	return list.String()
 }
 
 // A closer closes the connections that the gateway keeps.
