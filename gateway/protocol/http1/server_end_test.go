@@ -61,6 +61,7 @@ func TestWriteTimeout(t *testing.T) {
 			ts := serve(t, func(c *Config) { c.WriteTimeout = soon })
 			k := ts.dial()
 			k.send("GET " + path + " HTTP/1.1\r\nHost: h\r\n\r\n")
+			sent := 0
 			for end := time.Now().Add(patience); ; runtime.Gosched() {
 				open := 0
 				ts.l.Do(func() { open = ts.srv.Connections() })
@@ -71,8 +72,15 @@ func TestWriteTimeout(t *testing.T) {
 					t.Fatal("the connection stays open")
 				}
 				if sending {
+					// So slowly that it could go on for long, so fast that each
+					// byte comes within the time limit.
+					time.Sleep(soon / 8)
 					k.Write([]byte("x"))
+					sent++
 				}
+			}
+			if sent > 60 {
+				t.Errorf("the client was given up only after it had sent %d bytes", sent)
 			}
 			if got := ts.logged(); !strings.HasSuffix(got, " 200 DC") {
 				t.Errorf("log %q", got)
