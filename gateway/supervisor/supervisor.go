@@ -99,6 +99,7 @@ func New(o Options) (*Supervisor, error) {
 		var seed [32]byte
 		rand.Read(seed[:])
 		w := newEdgeWorker(l, s.registry.NewWorker(l.Stats()), seed)
+		w.upstream.Starved = func(c *cluster.Cluster) { s.starved(l.ID, c) }
 		s.workers = append(s.workers, w)
 		s.loops.Go(func() {
 			if err := l.Run(); err != nil {
@@ -172,6 +173,16 @@ func (s *Supervisor) stopLoops() {
 func (s *Supervisor) hostsChanged(c *cluster.Cluster) {
 	for _, w := range s.workers {
 		w.loop.Post(func() { w.upstream.Changed(c) })
+	}
+}
+
+// starved lets the other workers give up a connection that they keep idle, for
+// which one of worker i's streams waits.
+func (s *Supervisor) starved(i int, c *cluster.Cluster) {
+	for _, w := range s.workers {
+		if w.loop.ID != i {
+			w.loop.Post(func() { w.upstream.Spare(c) })
+		}
 	}
 }
 

@@ -156,6 +156,9 @@ func (c *Cluster) detach(conn *Conn) (reusable bool) {
 
 // await waits until a connection may have become free.
 func (c *Cluster) await(s *stream.Stream, co *worker.Coroutine) error {
+	if c.worker.Starved != nil && !c.poll.Armed() { // once in each pollEvery
+		c.worker.Starved(c.shared)
+	}
 	c.waiting = append(c.waiting, co)
 	c.worker.loop.ArmBy(&c.poll, pollEvery)
 	err := s.Wait(co)

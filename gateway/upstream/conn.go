@@ -81,9 +81,12 @@ func (c *Conn) Release() {
 	reusable := p.cluster.detach(c)
 	c.pooled = true
 	limits := &config.Pool
-	keep := reusable && !p.cluster.closed && !p.endpoint.Gone() && p.count < limits.Idle &&
-		(limits.MaxRequests == 0 || c.Served() < limits.MaxRequests) &&
-		(limits.MaxAge == 0 || c.loop().Now()-c.born < int64(limits.MaxAge))
+	wait := limits.IdleTimeout
+	if limits.MaxAge > 0 {
+		wait = min(wait, limits.MaxAge-time.Duration(c.loop().Now()-c.born))
+	}
+	keep := reusable && !p.cluster.closed && !p.endpoint.Gone() && p.count < limits.Idle && wait > 0 &&
+		(limits.MaxRequests == 0 || c.Served() < limits.MaxRequests)
 	if !keep {
 		c.destroy()
 		return
@@ -96,7 +99,7 @@ func (c *Conn) Release() {
 	p.idle = c
 	p.count++
 	p.cluster.Stats.ConnectionsIdle.Inc()
-	c.loop().Arm(&c.timer, limits.IdleTimeout)
+	c.loop().Arm(&c.timer, wait)
 	if len(p.cluster.waiting) > 0 {
 		p.cluster.waiting[0].Wake()
 	}

@@ -18,6 +18,10 @@ type Worker struct {
 	limits   *http1.Limits
 	seed     uint64
 	clusters []*Cluster // by router.ClusterRef.Slot; nil where there is none
+
+	// Starved, if not nil, is called while a stream waits because the cluster's
+	// limit of connections is reached: other workers shall Spare.
+	Starved func(shared *cluster.Cluster)
 }
 
 // NewWorker makes the worker's side of no cluster at all. limits bound
@@ -71,6 +75,15 @@ func (w *Worker) Changed(shared *cluster.Cluster) {
 	for _, c := range w.clusters {
 		if c != nil && c.shared == shared {
 			c.refresh()
+		}
+	}
+}
+
+// Spare closes an idle connection of shared's, for which another worker waits.
+func (w *Worker) Spare(shared *cluster.Cluster) {
+	for _, c := range w.clusters {
+		if c != nil && c.shared == shared {
+			c.closeOneIdle()
 		}
 	}
 }
