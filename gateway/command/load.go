@@ -3,12 +3,18 @@ package command
 import (
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 
 	"longmen/gateway/resource"
 	"longmen/gateway/snapshot"
 	"longmen/gateway/source/yaml"
 )
+
+// largeFile is from how many bytes on the memory that reading takes is worth a
+// collection: the parsed file, some 20 times its text, is garbage when it is
+// compiled, and the room for that should not be added to it.
+const largeFile = 1 << 20
 
 // loaded is one version of the configuration and what is wrong with it.
 type loaded struct {
@@ -24,6 +30,9 @@ type loaded struct {
 // load reads text, the content of file, and compiles it on top of previous.
 func load(file string, text []byte, from sources, previous *snapshot.Snapshot) *loaded {
 	result, problems := yaml.Decode(file, text)
+	if len(text) > largeFile {
+		runtime.GC()
+	}
 	l := &loaded{file: file, text: text, set: result.Set, process: result.Process}
 	from.process, from.origins = result.Process, result.Set.Origins
 	settings, wrong := from.settings()

@@ -7,12 +7,14 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 
 	"longmen/gateway/admin"
 	"longmen/gateway/resource"
 	"longmen/gateway/snapshot"
+	"longmen/gateway/source/yaml"
 )
 
 // gateway is what runs: package supervisor's Supervisor.
@@ -42,7 +44,20 @@ type runner struct {
 	log      *slog.Logger
 	level    *slog.LevelVar
 	gateway  gateway
-	current  atomic.Pointer[loaded] // read by the admin API too
+	current  atomic.Pointer[loaded] // without its resources; read by the admin API too
+}
+
+// keep makes l the one that serves. Its resources are read again from its text
+// when somebody asks for them: they take more memory than the snapshot does.
+func (r *runner) keep(l *loaded) {
+	r.current.Store(&loaded{file: l.file, text: l.text, process: l.process, settings: l.settings, snapshot: l.snapshot})
+}
+
+// tidy gives the memory back that reading a large file has taken.
+func (r *runner) tidy() {
+	if len(r.current.Load().text) > largeFile {
+		debug.FreeOSMemory()
+	}
 }
 
 // reload serves from text, if it is good.
@@ -66,7 +81,7 @@ func (r *runner) reload(text []byte) {
 		r.log.Error("configuration cannot be applied; nothing was changed", "error", err, "serving", before.snapshot.Version)
 		return
 	}
-	r.current.Store(next)
+	r.keep(next)
 	for _, change := range compareTrees("", any(before.process), any(next.process)) {
 		r.log.Warn("a setting of the process has changed; it counts from the next start", "key", change.path)
 	}
@@ -149,5 +164,10 @@ func (r *runner) openLog(s *Settings) (io.Closer, error) {
 
 // dump is what serves now, for the admin API.
 func (r *runner) dump(format admin.DumpFormat) ([]byte, error) {
-	return dumpConfig(r.current.Load().set, format)
+	now := r.current.Load()
+	result, problems := yaml.Decode(now.file, now.text)
+	if err := problems.Err(); err != nil {
+		return nil, err // the text was good when it was loaded
+	}
+	return dumpConfig(result.Set, format)
 }

@@ -79,7 +79,7 @@ func (r *runner) run(ctx context.Context, first *loaded, start starter, signals 
 		r.log.Warn(text)
 	}
 	r.settings = first.settings
-	r.current.Store(first)
+	r.keep(first)
 	if r.gateway, err = start(r); err != nil {
 		return err
 	}
@@ -100,6 +100,7 @@ func (r *runner) run(ctx context.Context, first *loaded, start starter, signals 
 			changes = w.change
 		}
 	}
+	r.tidy()
 	return r.serve(ctx, stop, signals, changes)
 }
 
@@ -124,6 +125,7 @@ func (r *runner) serve(ctx context.Context, stop func(), signals <-chan os.Signa
 					r.log.Error("access logs cannot be opened anew", "error", err)
 				}
 				r.reread()
+				r.tidy()
 			case draining:
 				r.log.Warn("stopping at once", "signal", s.String())
 				stop()
@@ -135,6 +137,7 @@ func (r *runner) serve(ctx context.Context, stop func(), signals <-chan os.Signa
 		case text := <-changes:
 			if !draining {
 				r.reload(text)
+				r.tidy()
 			}
 		}
 	}

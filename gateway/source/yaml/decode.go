@@ -89,7 +89,7 @@ func (d *decoder) parse(data []byte) (value, bool) {
 	if !utf8.Valid(data) {
 		return whole("is not UTF-8 text")
 	}
-	d.lines = strings.Split(string(data), "\n")
+	d.data = data
 	loader, err := yaml.NewLoader(bytes.NewReader(data))
 	if err != nil {
 		return whole(err.Error())

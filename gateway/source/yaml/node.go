@@ -15,7 +15,8 @@ import (
 // decoder holds what one run over one file needs.
 type decoder struct {
 	file     string
-	lines    []string
+	data     []byte
+	lines    []string // of data, once they are needed
 	origins  *resource.Origins
 	problems resource.Problems
 	aliased  int // nodes still allowed to be read by way of aliases
@@ -103,6 +104,9 @@ func (d *decoder) width(n *yaml.Node) int {
 
 // after is the rest of the line from the start of a node on.
 func (d *decoder) after(n *yaml.Node) string {
+	if d.lines == nil {
+		d.lines = strings.Split(string(d.data), "\n")
+	}
 	if n.Line < 1 || n.Line > len(d.lines) {
 		return ""
 	}
