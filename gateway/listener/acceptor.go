@@ -39,6 +39,9 @@ const (
 	// pauseFor is how long accepting rests when there are no file descriptors:
 	// connections wait in the backlog meanwhile.
 	pauseFor = 100 * time.Millisecond
+	// closeBatch bounds what Close takes from the backlog: that of a moment in
+	// which the loop was busy, not of a flood.
+	closeBatch = 1024
 )
 
 // Accept begins to accept from fd, which belongs to the acceptor from then on.
@@ -134,7 +137,7 @@ func (a *Acceptor) Close() {
 	if a.closed {
 		return
 	}
-	for range 16 {
+	for range closeBatch {
 		fd, remote, e := accept4(a.fd)
 		if e != 0 {
 			break

@@ -48,6 +48,9 @@ func (g *Gate) InRate(now time.Time) bool {
 	for {
 		due := g.next.Load()
 		from := max(due, t)
+		if due-t > burst+int64(time.Second) {
+			from = t // the wall clock was set back: no limit for that long
+		}
 		if from-t > burst-interval {
 			return false
 		}
