@@ -14,32 +14,36 @@ import (
 
 // Listen opens one socket of a SO_REUSEPORT group: every worker has its own.
 // Options of connections are set here, where accepted sockets inherit them.
-func Listen(at netip.AddrPort, o *snapshot.Socket) (fd int, err error) {
+func Listen(at netip.AddrPort, o *snapshot.Socket) (int, error) {
 	family, address := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()})
 	if at.Addr().Is4() {
 		family, address = unix.AF_INET, &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}
 	}
-	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
 		return -1, fmt.Errorf("socket: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			unix.Close(fd)
-		}
-	}()
+	if err := prepare(fd, family, at, address, o); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// prepare lets a new socket listen.
+func prepare(fd, family int, at netip.AddrPort, address unix.Sockaddr, o *snapshot.Socket) error {
 	for _, opt := range options(family, o) {
 		if err := unix.SetsockoptInt(fd, opt.level, opt.name, opt.value); err != nil {
-			return -1, fmt.Errorf("%s: %w", opt.text, err)
+			return fmt.Errorf("%s: %w", opt.text, err)
 		}
 	}
 	if err := unix.Bind(fd, address); err != nil {
-		return -1, fmt.Errorf("bind %s: %w", at, err)
+		return fmt.Errorf("bind %s: %w", at, err)
 	}
 	if err := unix.Listen(fd, o.Backlog); err != nil {
-		return -1, fmt.Errorf("listen %s: %w", at, err)
+		return fmt.Errorf("listen %s: %w", at, err)
 	}
-	return fd, nil
+	return nil
 }
 
 type option struct {
