@@ -50,6 +50,7 @@ func (c *compiler) binds(at resource.Path, l *listener.Listener, socket *Socket)
 		addresses = append(addresses, more.GetAddress())
 	}
 	var binds []netip.AddrPort
+	any := false // there was a "::"
 	for i, address := range addresses {
 		where := join(at, "bind")
 		if len(addresses) > 1 {
@@ -60,9 +61,10 @@ func (c *compiler) binds(at resource.Path, l *listener.Listener, socket *Socket)
 			continue
 		}
 		if bind.Addr() == netip.IPv6Unspecified() {
-			if socket.V6Only = !compat; i > 0 && compat != addresses[0].GetSocketAddress().GetIpv4Compat() {
-				c.fail(where, "SocketAddress.ipv4_compat must be the same for all addresses of a listener")
+			if any && socket.V6Only == compat {
+				c.fail(where, "SocketAddress.ipv4_compat must be the same for all addresses \"::\" of a listener")
 			}
+			any, socket.V6Only = true, !compat
 		} else if compat {
 			c.fail(where, "SocketAddress.ipv4_compat is for the address \"::\" only")
 		}

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"errors"
+	"net/netip"
 
 	"longmen/gateway/listener"
 	"longmen/gateway/protocol/http1"
@@ -115,14 +116,33 @@ func (p *port) bindTo(l *snapshot.Listener, sockets map[bind]int) error {
 		}
 		p.acceptors[b] = acceptor
 	}
-	wanted := binds(l)
+	wanted, left := binds(l), false
 	for b, acceptor := range p.acceptors {
 		if !wanted[b] {
 			acceptor.Close()
 			delete(p.acceptors, b)
+			left = true
 		}
 	}
+	if left {
+		p.server.Leave(func(local netip.AddrPort) bool { return accepts(wanted, local) })
+	}
 	return errors.Join(problems...)
+}
+
+// accepts reports whether a connection to local may have come through one of
+// the binds.
+func accepts(binds map[bind]bool, local netip.AddrPort) bool {
+	for b := range binds {
+		all := b.at.Addr().IsUnspecified() && b.at.Port() == local.Port()
+		switch {
+		case b.at == local,
+			all && b.at.Addr().Is4() && local.Addr().Is4(),
+			all && b.at.Addr().Is6() && (local.Addr().Is6() || !b.socket.V6Only):
+			return true
+		}
+	}
+	return false
 }
 
 // leave stops accepting and lets the connections end after their streams.

@@ -172,6 +172,21 @@ func (srv *Server) Drain() {
 	}
 }
 
+// Leave does what Drain does to the connections whose local address is not
+// among those that the listener keeps.
+func (srv *Server) Leave(keeps func(local netip.AddrPort) bool) {
+	for c := srv.connections; c != nil; {
+		next := c.next
+		if !keeps(c.local.unpack()) {
+			c.leaving = true
+			if c.phase == phaseIdle {
+				c.closeNow()
+			}
+		}
+		c = next
+	}
+}
+
 // Close ends every connection at once; streams fail with LocalReset.
 func (srv *Server) Close() {
 	srv.draining = true

@@ -25,6 +25,7 @@ type serverConn struct {
 	remote     address
 	local      address
 	phase      connPhase
+	leaving    bool // ends after its stream: the listener has left its address
 }
 
 type connPhase uint8
@@ -67,7 +68,7 @@ var (
 
 func (c *serverConn) reset() {
 	c.srv, c.st = nil, nil
-	c.began, c.served, c.scanned, c.phase = 0, 0, 0, phaseIdle
+	c.began, c.served, c.scanned, c.phase, c.leaving = 0, 0, 0, phaseIdle, false
 }
 
 // ConnReady is told of events by the connection.

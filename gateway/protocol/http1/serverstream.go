@@ -216,7 +216,7 @@ func (st *serverStream) caught(err *error) {
 func (st *serverStream) mayKeep(resp *stream.Response) bool {
 	c := st.conn
 	switch {
-	case resp == nil || resp.Upgraded != nil, c.srv.draining, st.f.close:
+	case resp == nil || resp.Upgraded != nil, c.srv.draining, c.leaving, st.f.close:
 		return false
 	case st.cfg.MaxRequests > 0 && int(c.served) >= st.cfg.MaxRequests:
 		return false
@@ -449,6 +449,8 @@ func (st *serverStream) connReady(ev worker.Events) {
 
 func (st *serverStream) phase() stream.Phase {
 	switch {
+	case st.tunneling:
+		return stream.PhaseTunnel
 	case st.headSent:
 		return stream.PhaseResponseBody
 	case !st.body.done:
