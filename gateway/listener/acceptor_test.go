@@ -197,6 +197,23 @@ func TestSocketOptions(t *testing.T) {
 	check(plain.server.fds[0], "SO_KEEPALIVE", unix.SOL_SOCKET, unix.SO_KEEPALIVE, 0)
 }
 
+// IP_TRANSPARENT needs a privilege: it is set, or listening fails.
+func TestTransparent(t *testing.T) {
+	for bind, option := range map[string][2]int{"127.0.0.1:0": {unix.IPPROTO_IP, unix.IP_TRANSPARENT}, "[::1]:0": {unix.IPPROTO_IPV6, unix.IPV6_TRANSPARENT}} {
+		fd, err := Listen(netip.MustParseAddrPort(bind), &snapshot.Socket{Backlog: 1, Transparent: true})
+		if err != nil {
+			if !errors.Is(err, unix.EPERM) || !strings.Contains(err.Error(), "TRANSPARENT") {
+				t.Error(err)
+			}
+			continue
+		}
+		if on, err := unix.GetsockoptInt(fd, option[0], option[1]); err != nil || on != 1 {
+			t.Errorf("%s: %d %v", bind, on, err)
+		}
+		unix.Close(fd)
+	}
+}
+
 func openFiles(t testing.TB) int {
 	t.Helper()
 	list, err := os.ReadDir("/proc/self/fd")

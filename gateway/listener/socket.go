@@ -63,6 +63,8 @@ func options(family int, o *snapshot.Socket) []option {
 	}
 	six := family == unix.AF_INET6
 	add(six, "IPV6_V6ONLY", unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, number(o.V6Only))
+	add(o.Transparent && six, "IPV6_TRANSPARENT", unix.IPPROTO_IPV6, unix.IPV6_TRANSPARENT, 1)
+	add(o.Transparent && !six, "IP_TRANSPARENT", unix.IPPROTO_IP, unix.IP_TRANSPARENT, 1)
 	add(o.FreeBind, "IP_FREEBIND", unix.IPPROTO_IP, unix.IP_FREEBIND, 1)
 	add(o.NoDelay, "TCP_NODELAY", unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	add(o.FastOpen > 0, "TCP_FASTOPEN", unix.IPPROTO_TCP, unix.TCP_FASTOPEN, o.FastOpen)
