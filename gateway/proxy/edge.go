@@ -172,10 +172,10 @@ func (e *Edge) upstreamPath(s *stream.Stream, route *router.Route) []byte {
 // upgrade returns the protocol that the request may ask for: the client's, if
 // the listener or the route allows it.
 func (e *Edge) upgrade(f *router.Forward, asked []byte) []byte {
-	allowed := func(list []string) bool {
+	names := func(list []string) bool {
 		return slices.ContainsFunc(list, func(p string) bool { return equalFold(asked, p) })
 	}
-	if allowed(f.Upgrades) || allowed(e.http.Upgrades) {
+	if names(f.Upgrades) || names(e.http.Upgrades) && !names(f.NoUpgrades) {
 		return asked
 	}
 	return nil

@@ -62,9 +62,11 @@ type Forward struct {
 
 	// Upgrades lists the Upgrade protocols that may become tunnels, in lower
 	// case ("websocket"); a request for another one goes upstream without its
-	// Upgrade field. Connect allows the CONNECT method on this route.
-	Upgrades []string
-	Connect  bool
+	// Upgrade field. They add to the listener's; NoUpgrades, in lower case too,
+	// takes away from those. Connect allows the CONNECT method on this route.
+	Upgrades   []string
+	NoUpgrades []string
+	Connect    bool
 
 	// MaxBody bounds the request body in bytes (413); 0 means the listener's.
 	MaxBody int64

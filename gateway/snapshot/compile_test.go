@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -174,7 +175,7 @@ routes:
             retry: {attempts: 2, on: [5xx], codes: [429, 503], per_try: 1s, backoff: {base: 1ms, max: 2ms}, unsafe: true}
             rewrite: {prefix: /new, host: inner.example.com}
             headers: {request: {set: {x-rule: "1"}, default: {x-d: "1"}, replace: {x-r: "1"}, add: {x-a: "1"}}}
-            upgrades: [chat]
+            upgrades: {chat: true, WebSocket: false}
             max_body: 5
           - {match: {prefix: /retry}, to: a, retry: {on: [reset]}}
           - {match: {prefix: /header}, to: {header: X-Cluster}, timeout: 0s, rewrite: {regex: {match: a, to: b}}}
@@ -193,7 +194,7 @@ clusters:
 		len(r.Match.Sources) != 2, r.Match.Sources[1] != netip.MustParsePrefix("127.0.0.1/32"),
 		f.Timeout != 9*time.Second, f.IdleTimeout != 8*time.Second, f.HostRewrite != "inner.example.com", *f.PrefixRewrite != "/new",
 		f.TotalWeight != 4, f.Clusters[1].Weight != 1, f.Clusters[1].Response == nil, f.Clusters[1].Cluster.Slot != 1,
-		f.MaxBody != 5, len(f.Upgrades) != 1, f.Upgrades[0] != "chat":
+		f.MaxBody != 5, len(f.Upgrades) != 1, f.Upgrades[0] != "chat", !slices.Equal(f.NoUpgrades, []string{"websocket"}):
 		t.Errorf("full: %+v, %+v", r, f)
 	}
 	want := router.Retry{

@@ -128,7 +128,8 @@ func (c *compiler) regexRewrite(at resource.Path, r *matcher.RegexMatchAndSubsti
 	return &router.RegexRewrite{Pattern: c.regex(join(at, "match"), r.GetPattern()), Substitution: r.GetSubstitution()}
 }
 
-// upgrades reads the protocols that a route allows beside its listener's.
+// upgrades reads the protocols that a route allows beside its listener's, and
+// those of its listener's that it does not allow.
 func (c *compiler) upgrades(at resource.Path, a *route.RouteAction, m *route.RouteMatch, out *router.Forward) {
 	for i, u := range a.GetUpgradeConfigs() {
 		where := item(join(at, "upgrades"), i)
@@ -148,10 +149,10 @@ func (c *compiler) upgrades(at resource.Path, a *route.RouteAction, m *route.Rou
 		name, ok := c.upgrade(where, u.GetUpgradeType())
 		switch {
 		case !ok:
-		case !enabled:
-			c.fail(join(at, "upgrades"), "taking the upgrade %q away from one rule is not supported by this version yet", u.GetUpgradeType())
-		case slices.Contains(out.Upgrades, name):
+		case slices.Contains(out.Upgrades, name) || slices.Contains(out.NoUpgrades, name):
 			c.fail(where, "%q is named twice", u.GetUpgradeType())
+		case !enabled:
+			out.NoUpgrades = append(out.NoUpgrades, name)
 		default:
 			out.Upgrades = append(out.Upgrades, name)
 		}

@@ -48,7 +48,7 @@ routes:
             to: {web: {weight: 3, headers: {request: {set: {x-w: "1"}}}}, api: 1}
             rewrite: {prefix: /b}
             timeout: 30s
-            upgrades: [chat]
+            upgrades: {chat: true, websocket: false}
             retry: {attempts: 2, on: [5xx], codes: [429], per_try: 1s, backoff: {base: 10ms, max: 1s}}
             max_body: 1MiB
           - {match: {path: /b}, to: {header: x-cluster}, rewrite: {regex: {match: "^/b", to: /c}, host: inner}}

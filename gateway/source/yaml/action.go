@@ -210,13 +210,9 @@ func (d *decoder) substitution(v value) *matcher.RegexMatchAndSubstitute {
 // routeUpgrades reads a rule's protocols, and CONNECT.
 func (d *decoder) routeUpgrades(f fields, out *route.RouteAction) {
 	if v, ok := f.get("upgrades"); ok {
-		for _, entry := range d.items(v) {
-			if name, ok := d.upgrade(entry); ok {
-				out.UpgradeConfigs = append(out.UpgradeConfigs, &route.RouteAction_UpgradeConfig{UpgradeType: name})
-			}
-		}
-		if v.isList() && len(v.node.Content) == 0 {
-			d.fail(v, "says nothing: a rule adds to what its listener allows")
+		out.UpgradeConfigs = d.ruleUpgrades(v)
+		if !v.scalar() && len(v.node.Content) == 0 {
+			d.fail(v, "says nothing: a rule adds to what its listener allows, or takes away from it")
 		}
 	}
 	if v, ok := f.get("connect"); ok {
@@ -226,6 +222,33 @@ func (d *decoder) routeUpgrades(f fields, out *route.RouteAction) {
 			})
 		}
 	}
+}
+
+// ruleUpgrades reads a list of protocols that are allowed, or a map that says of
+// each whether it is.
+func (d *decoder) ruleUpgrades(v value) []*route.RouteAction_UpgradeConfig {
+	var configs []*route.RouteAction_UpgradeConfig
+	if !v.isMap() {
+		for _, entry := range d.items(v) {
+			if name, ok := d.upgrade(entry); ok {
+				configs = append(configs, &route.RouteAction_UpgradeConfig{UpgradeType: name})
+			}
+		}
+		return configs
+	}
+	for _, entry := range d.entries(v) {
+		name, known := d.upgrade(value{node: entry.key, path: entry.path})
+		on, ok := d.boolean(entry)
+		if !known || !ok {
+			continue
+		}
+		config := &route.RouteAction_UpgradeConfig{UpgradeType: name}
+		if !on {
+			config.Enabled = wrapperspb.Bool(false)
+		}
+		configs = append(configs, config)
+	}
+	return configs
 }
 
 var redirectStatus = map[int64]route.RedirectAction_RedirectResponseCode{

@@ -97,15 +97,22 @@ func substitutionMap(r *matcher.RegexMatchAndSubstitute) *mapping {
 
 func upgrades(out *mapping, configs []*route.RouteAction_UpgradeConfig) {
 	var names []string
-	connect := false
+	which := &mapping{}
+	connect, denied := false, false
 	for _, u := range configs {
 		if u.GetUpgradeType() == "CONNECT" {
 			connect = true
 			continue
 		}
+		on := u.GetEnabled() == nil || u.GetEnabled().GetValue()
+		denied = denied || !on
 		names = append(names, u.GetUpgradeType())
+		which.put(u.GetUpgradeType(), truth(on))
 	}
-	if len(names) > 0 {
+	switch {
+	case denied:
+		out.sub("upgrades", which)
+	case len(names) > 0:
 		out.put("upgrades", texts(names))
 	}
 	if connect {

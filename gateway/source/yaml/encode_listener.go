@@ -170,7 +170,9 @@ func (e *encoder) forwarded(out *mapping, m *hcm.HttpConnectionManager, values r
 func (e *encoder) listenerUpgrades(out *mapping, m *hcm.HttpConnectionManager) {
 	var names []string
 	for _, u := range m.GetUpgradeConfigs() {
-		names = append(names, u.GetUpgradeType())
+		if u.GetEnabled() == nil || u.GetEnabled().GetValue() {
+			names = append(names, u.GetUpgradeType())
+		}
 	}
 	if len(names) != 1 || names[0] != "websocket" {
 		out.put("upgrades", texts(names))

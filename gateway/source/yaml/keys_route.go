@@ -23,7 +23,7 @@ var ruleTable = object{"rule", "One rule: a condition and exactly one of `to`, `
 	{"retry", ref("retry"), "", "When another endpoint is tried; one try unless written.", "`RouteAction.retry_policy`", "{attempts: 2, on: [connect-failure]}", false},
 	{"headers", ref("headers"), "", "Header edits.", "`Route.*_headers_to_add`, `*_headers_to_remove`", "{request: {remove: [cookie]}}", false},
 	{"rewrite", ref("rewrite"), "", "Changes of path and host sent upstream.", "see there", "{prefix: /}", false},
-	{"upgrades", listOf(aString), "", "Protocols that may become tunnels on this rule besides the listener's.", "`RouteAction.upgrade_configs[].upgrade_type`", "[mqtt]", false},
+	{"upgrades", either(listOf(aString), mapOf(aBool)), "", "Protocols that may become tunnels on this rule besides the listener's; a map with `false` takes one of the listener's away.", "`RouteAction.upgrade_configs[].upgrade_type`, `.enabled`", "{websocket: false}", false},
 	{"connect", onlyTrue, "", "The rule matches CONNECT requests, and only them, and allows them.", "`RouteMatch.connect_matcher`, `upgrade_configs: [{CONNECT, connect_config: {}}]`", "true", false},
 	{"max_body", aSize, "the listener's `limits.body`", "Bytes of a request body (413).", "extension `max_body`", "1MiB", false},
 }, notYet("filters", "mirror", "standby", "subset", "sticky", "hedge")...)}
