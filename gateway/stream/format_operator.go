@@ -125,6 +125,9 @@ func (p *piece) append(dst []byte, s *Stream, resp *Response) (_ []byte, ok bool
 		if s.Record.Start.IsZero() {
 			return dst, false
 		}
+		if p.text == isoTime && s.Loop != nil {
+			return s.Loop.AppendStamp(dst, s.Record.Start), true
+		}
 		return appendTime(dst, s.Record.Start.UTC(), p.text), true
 	case opHostname:
 		return appendText(dst, p.text)

@@ -17,6 +17,7 @@ type field struct {
 	name, value span
 	id          Known
 	removed     bool
+	line        bool // the arena holds "name: value" and CR LF in one piece
 }
 
 type span struct{ off, len uint32 }
@@ -44,12 +45,14 @@ func (h *Header) Load(raw []byte) []byte {
 }
 
 // AppendSpan adds a field whose name (already in lower case) and value lie in
-// the arena at the given offsets. id must be KnownName(name).
-func (h *Header) AppendSpan(id Known, nameOff, nameLen, valueOff, valueLen int) {
+// the arena at the given offsets. id must be KnownName(name). line tells that
+// they stand there as a line of HTTP/1: "name: value" and CR LF.
+func (h *Header) AppendSpan(id Known, nameOff, nameLen, valueOff, valueLen int, line bool) {
 	h.fields = append(h.fields, field{
 		name:  span{uint32(nameOff), uint32(nameLen)},
 		value: span{uint32(valueOff), uint32(valueLen)},
 		id:    id,
+		line:  line,
 	})
 	h.known |= 1 << id
 	h.live++
@@ -116,14 +119,14 @@ func (h *Header) Add(name string, value []byte) {
 // AddString is Add for a value that is a string.
 func (h *Header) AddString(name, value string) {
 	off := len(h.arena)
-	h.arena = append(append(h.arena, name...), value...)
-	h.AppendSpan(KnownName(name), off, len(name), off+len(name), len(value))
+	h.arena = append(append(append(append(h.arena, name...), ": "...), value...), "\r\n"...)
+	h.AppendSpan(KnownName(name), off, len(name), off+len(name)+2, len(value), true)
 }
 
 func (h *Header) add(id Known, name string, value []byte) {
 	off := len(h.arena)
-	h.arena = append(append(h.arena, name...), value...)
-	h.AppendSpan(id, off, len(name), off+len(name), len(value))
+	h.arena = append(append(append(append(h.arena, name...), ": "...), value...), "\r\n"...)
+	h.AppendSpan(id, off, len(name), off+len(name)+2, len(value), true)
 }
 
 // Set replaces every field of that name by one, in the place of the first.
@@ -139,7 +142,7 @@ func (h *Header) Set(name string, value []byte) {
 			first = false
 			off := len(h.arena)
 			h.arena = append(h.arena, value...)
-			h.fields[i].value = span{uint32(off), uint32(len(value))}
+			f.value, f.line = span{uint32(off), uint32(len(value))}, false
 			continue
 		}
 		f.removed = true
@@ -189,3 +192,28 @@ func (h *Header) CopyFrom(src *Header) {
 // WireSize is an upper bound of the bytes that all fields take as lines of
 // "name: value" and CR LF.
 func (h *Header) WireSize() int { return len(h.arena) + 4*len(h.fields) }
+
+// AppendLines appends every field as a line of HTTP/1, but for the known ones
+// whose bit (1 << id) is in skip. Lines that stand side by side in the arena, as
+// they were received, are copied in one piece.
+func (h *Header) AppendLines(dst []byte, skip uint64) []byte {
+	var start, end uint32 // of the lines to be copied
+	for i := range h.fields {
+		f := &h.fields[i]
+		if f.removed || skip&(1<<f.id) != 0 {
+			continue
+		}
+		if !f.line {
+			dst = append(dst, h.arena[start:end]...)
+			start, end = 0, 0
+			dst = append(append(append(append(dst, h.bytes(f.name)...), ": "...), h.bytes(f.value)...), "\r\n"...)
+			continue
+		}
+		if f.name.off != end {
+			dst = append(dst, h.arena[start:end]...)
+			start = f.name.off
+		}
+		end = f.value.off + f.value.len + 2
+	}
+	return append(dst, h.arena[start:end]...)
+}

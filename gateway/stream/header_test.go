@@ -88,8 +88,8 @@ func TestHeaderLoadSpans(t *testing.T) {
 	h.AddString("left", "over")
 	raw := []byte("host: a\r\nx: b\r\n")
 	arena := h.Load(raw)
-	h.AppendSpan(KnownName(arena[0:4]), 0, 4, 6, 1)
-	h.AppendSpan(Other, 9, 1, 12, 1)
+	h.AppendSpan(KnownName(arena[0:4]), 0, 4, 6, 1, false)
+	h.AppendSpan(Other, 9, 1, 12, 1, false)
 	raw[0], raw[6] = '?', '?' // the header has its own copy
 	if got := lines(&h); got != "host: a\nx: b\n" {
 		t.Errorf("got %q", got)

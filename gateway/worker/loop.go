@@ -73,6 +73,7 @@ type Loop struct {
 	base         time.Time // monotonic zero
 	wall         time.Time // wall clock at wallAt
 	wallAt       int64
+	stamp        stamp
 
 	ready   []*Coroutine
 	spare   []*Coroutine

@@ -29,13 +29,7 @@ func appendRequest(dst []byte, r *stream.Request, o *Outgoing) []byte {
 	dst = append(dst, o.Authority...)
 	dst = append(dst, '\r', '\n')
 	h := &r.Header
-	for i := range h.Len() {
-		name, value, id, ok := h.At(i)
-		if !ok || id == stream.Host || id == stream.ContentLength {
-			continue
-		}
-		dst = appendField(dst, name, value)
-	}
+	dst = h.AppendLines(dst, 1<<stream.Host|1<<stream.ContentLength)
 	switch {
 	case r.Length < 0:
 		dst = append(dst, "transfer-encoding: chunked\r\n"...)
@@ -50,13 +44,6 @@ func appendRequest(dst []byte, r *stream.Request, o *Outgoing) []byte {
 	if o.Expect {
 		dst = append(dst, "expect: 100-continue\r\n"...)
 	}
-	return append(dst, '\r', '\n')
-}
-
-func appendField(dst, name, value []byte) []byte {
-	dst = append(dst, name...)
-	dst = append(dst, ':', ' ')
-	dst = append(dst, value...)
 	return append(dst, '\r', '\n')
 }
 
@@ -82,13 +69,7 @@ func responseSize(r *stream.Response) int {
 func appendResponse(dst []byte, r *stream.Response, f responseFraming, date []byte) []byte {
 	dst = appendStatusLine(dst, r.Status, r.Reason)
 	h := &r.Header
-	for i := range h.Len() {
-		name, value, id, ok := h.At(i)
-		if !ok || id == stream.ContentLength {
-			continue
-		}
-		dst = appendField(dst, name, value)
-	}
+	dst = h.AppendLines(dst, 1<<stream.ContentLength)
 	if !h.HasKnown(stream.Date) && r.Status >= 200 {
 		dst = append(dst, "date: "...)
 		dst = append(dst, date...)
@@ -131,11 +112,7 @@ func appendStatusLine(dst []byte, status int, reason []byte) []byte {
 // appendInformational encodes a 1xx response.
 func appendInformational(dst []byte, status int, h *stream.Header) []byte {
 	dst = appendStatusLine(dst, status, nil)
-	for i := range h.Len() {
-		if name, value, id, ok := h.At(i); ok && id != stream.ContentLength {
-			dst = appendField(dst, name, value)
-		}
-	}
+	dst = h.AppendLines(dst, 1<<stream.ContentLength)
 	return append(dst, '\r', '\n')
 }
 
@@ -151,11 +128,7 @@ func appendChunkSize(dst []byte, n int) []byte {
 func appendLastChunk(dst []byte, trailer *stream.Header) []byte {
 	dst = append(dst, '0', '\r', '\n')
 	if trailer != nil {
-		for i := range trailer.Len() {
-			if name, value, _, ok := trailer.At(i); ok {
-				dst = appendField(dst, name, value)
-			}
-		}
+		dst = trailer.AppendLines(dst, 0)
 	}
 	return append(dst, '\r', '\n')
 }

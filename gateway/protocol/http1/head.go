@@ -50,10 +50,16 @@ var (
 	errStatusLine    = &Malformed{502, "malformed status line"}
 )
 
+var crlfcrlf = []byte("\r\n\r\n")
+
 // headEnd finds the end of a head in p: the offset behind its empty line. from
 // is how far an earlier call has looked (its returned scanned). Lines that end
 // in a bare LF end a head too, so that it can be refused.
 func headEnd(p []byte, from int) (end, scanned int) {
+	before := max(0, from-len(crlfcrlf)+1)
+	if k := bytes.Index(p[before:], crlfcrlf); k >= 0 {
+		return before + k + len(crlfcrlf), 0
+	}
 	i := from
 	for {
 		k := bytes.IndexByte(p[i:], '\n')
@@ -128,9 +134,11 @@ func fields(h *stream.Header, arena []byte, i int, max int, f *framing) *Malform
 			return errFieldName
 		}
 		i++
+		line := arena[i] == ' ' // the line is as we would write it
 		for arena[i] == ' ' || arena[i] == '\t' {
 			i++
 		}
+		line = line && i == nameEnd+2
 		k := bytes.IndexByte(arena[i:], '\n')
 		if k < 1 || arena[i+k-1] != '\r' {
 			return errBareLF
@@ -142,6 +150,7 @@ func fields(h *stream.Header, arena []byte, i int, max int, f *framing) *Malform
 		}
 		for valueEnd > value && (arena[valueEnd-1] == ' ' || arena[valueEnd-1] == '\t') {
 			valueEnd--
+			line = false
 		}
 		id := stream.KnownName(arena[name:nameEnd])
 		switch id {
@@ -181,7 +190,7 @@ func fields(h *stream.Header, arena []byte, i int, max int, f *framing) *Malform
 			f.expect = true
 			continue
 		}
-		h.AppendSpan(id, name, nameEnd-name, value, valueEnd-value)
+		h.AppendSpan(id, name, nameEnd-name, value, valueEnd-value, line)
 	}
 }
 
