@@ -45,6 +45,7 @@ With --to no file is needed: one listener hands every request to one service.`,
 	fileFlag(cmd, &file)
 	cmd.Flags().String("mode", "", "edge")
 	cmd.Flags().String("workers", "", "worker loops: auto (one for each usable CPU) or a number")
+	cmd.Flags().String("admin", "", `admin address such as 127.0.0.1:15000 (port 0: any), unix:/path, or off`)
 	cmd.Flags().StringVar(&to, "to", "", "serve this service without any file, such as http://localhost:3000")
 	cmd.Flags().StringVar(&bind, "bind", ":8080", "address to listen on, with --to")
 	return cmd

@@ -75,7 +75,7 @@ var settingTable = []setting{
 	{"node", "", "", "a name", isName},
 	{"workers", "auto", "workers", "auto, or a number from 1 to 1024", isWorkers},
 	{"pin", "false", "", "true or false", oneOf("true", "false")},
-	{"admin.bind", "127.0.0.1:15000", "", `an address with port such as "127.0.0.1:15000", "unix:/path", or off`, isBind},
+	{"admin.bind", "127.0.0.1:15000", "admin", `an address with port such as "127.0.0.1:15000", "unix:/path", or off`, isBind},
 	{"log.level", "info", "", "debug, info, warn or error", oneOf("debug", "info", "warn", "error")},
 	{"log.format", "text", "", "text or json", oneOf("text", "json")},
 	{"log.path", "/dev/stderr", "", "the path of a file", isName},

@@ -20,6 +20,7 @@ func from(t *testing.T, text string, flags ...string) sources {
 	set := pflag.NewFlagSet("run", pflag.ContinueOnError)
 	set.String("mode", "", "")
 	set.String("workers", "", "")
+	set.String("admin", "", "")
 	if err := set.Parse(flags); err != nil {
 		t.Fatal(err)
 	}
@@ -88,6 +89,34 @@ func TestSettingsLayers(t *testing.T) {
 	t.Setenv("LONGMEN_WORKERS", "")
 	if s := good(t, from(t, file)); s.Workers != 2 {
 		t.Errorf("an empty variable says nothing: %+v", s)
+	}
+}
+
+// What may be the admin address is the same whoever says it.
+func TestAdminBind(t *testing.T) {
+	for bind, ok := range map[string]bool{
+		"127.0.0.1:0": true, ":0": true, ":15000": true, "[::1]:15000": true, "unix:/run/longmen.sock": true, "unix:relative": true, "off": true,
+		"unix:": false, "15000": false, "localhost:1": false, "127.0.0.1": false, "127.0.0.1:65536": false, "[fe80::1%eth0]:1": false, "no": false,
+	} {
+		result, problems := yaml.Decode("gateway.yaml", []byte(`admin: {bind: "`+bind+`"}`))
+		if fine := problems.Err() == nil; fine != ok {
+			t.Errorf("file: %q: %v", bind, problems)
+		}
+		if ok {
+			if s := good(t, sources{process: result.Process, origins: result.Set.Origins}); s.Admin.Bind != bind {
+				t.Errorf("file: %q becomes %q", bind, s.Admin.Bind)
+			}
+		}
+		check := func(who string, s sources) {
+			settings, problems := s.settings()
+			if fine := problems.Err() == nil; fine != ok || fine && settings.Admin.Bind != bind {
+				t.Errorf("%s: %q: %v", who, bind, problems)
+			}
+		}
+		check("flag", from(t, "admin: {bind: \"127.0.0.1:1\"}", "--admin", bind))
+		t.Setenv("LONGMEN_ADMIN_BIND", bind)
+		check("environment", from(t, ""))
+		t.Setenv("LONGMEN_ADMIN_BIND", "")
 	}
 }
 

@@ -40,8 +40,8 @@ func isBind(value string) bool {
 	if path, ok := strings.CutPrefix(value, "unix:"); ok {
 		return path != ""
 	}
-	_, err := parseBind(value)
-	return value == "off" || err == nil
+	bind, err := parseBind(value)
+	return value == "off" || err == nil && bind.Addr().Zone() == ""
 }
 
 // parseBind reads an address to listen on. ":8080" is every address of the host.

@@ -79,7 +79,7 @@ func (d *decoder) address(v value) *core.Address {
 	if !ok {
 		return nil
 	}
-	host, port, ok := d.hostPort(v, s)
+	host, port, ok := d.hostPort(v, s, 1)
 	if !ok {
 		return nil
 	}
@@ -124,7 +124,7 @@ func (d *decoder) dns(v value, out *cluster.Cluster, group *endpoint.LocalityLbE
 		if !ok {
 			continue
 		}
-		host, port, ok := d.hostPort(entry, s)
+		host, port, ok := d.hostPort(entry, s, 1)
 		switch _, err := netip.ParseAddr(host); {
 		case !ok:
 		case err == nil:

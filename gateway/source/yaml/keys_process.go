@@ -25,7 +25,7 @@ var processTable = object{"process", "", append([]key{
 }, notYet("xds", "metrics", "tracing", "overload", "upgrade")...)}
 
 var adminTable = object{"admin", "The admin API.", []key{
-	{"bind", either(aString, one("off")), "127.0.0.1:15000", "Address to listen on, `unix:/path` for a Unix socket, or `off`.", "", `"127.0.0.1:15000"`, false},
+	{"bind", either(aString, one("off")), "127.0.0.1:15000", "Address to listen on (port 0: the kernel chooses, and the log says what), `unix:/path` for a Unix socket, or `off`.", "", `"127.0.0.1:15000"`, false},
 }}
 
 var logTable = object{"log", "The process's own log.", []key{

@@ -72,7 +72,7 @@ func (d *decoder) binds(f fields, out *listener.Listener) {
 		return
 	}
 	for i, entry := range d.oneOrMore(v) {
-		address := d.bind(entry)
+		address := d.bind(entry, 1)
 		switch {
 		case address == nil:
 		case i == 0:
@@ -106,13 +106,14 @@ func (f fields) missing(name, want string, others ...string) {
 }
 
 // bind reads an address to listen on. Without an IP address it is all of the
-// host's: "::" which takes IPv4 connections too.
-func (d *decoder) bind(v value) *core.Address {
+// host's: "::" which takes IPv4 connections too. Port 0, which lets the kernel
+// choose, is for those who can tell what it chose: lowest is 0 or 1.
+func (d *decoder) bind(v value, lowest uint64) *core.Address {
 	s, ok := d.word(v)
 	if !ok {
 		return nil
 	}
-	host, port, ok := d.hostPort(v, s)
+	host, port, ok := d.hostPort(v, s, lowest)
 	if !ok {
 		return nil
 	}
@@ -134,7 +135,7 @@ func socketAddress(host string, port uint32, compat bool) *core.Address {
 }
 
 // hostPort splits "host:port"; IPv6 addresses stand in brackets.
-func (d *decoder) hostPort(v value, s string) (host string, port uint32, ok bool) {
+func (d *decoder) hostPort(v value, s string, lowest uint64) (host string, port uint32, ok bool) {
 	if _, err := strconv.ParseUint(s, 10, 64); err == nil {
 		d.failHint(v, fmt.Sprintf(`did you mean ":%s"?`, clip(s)), "%q has no colon: want host:port", clip(s))
 		return "", 0, false
@@ -157,8 +158,8 @@ func (d *decoder) hostPort(v value, s string) (host string, port uint32, ok bool
 		return "", 0, false
 	}
 	n, err := strconv.ParseUint(digits, 10, 16)
-	if err != nil || n == 0 || digits[0] == '+' {
-		d.fail(v, "%q: the port must be a number from 1 to 65535", clip(s))
+	if err != nil || n < lowest || digits[0] == '+' {
+		d.fail(v, "%q: the port must be a number from %d to 65535", clip(s), lowest)
 		return "", 0, false
 	}
 	return host, uint32(n), true

@@ -104,7 +104,7 @@ func (d *decoder) admin(v value) map[string]any {
 	case unix && file == "":
 		d.failHint(bind, `write "unix:/run/longmen.sock"`, "%q names no file", s)
 	case !unix:
-		ok = d.bind(bind) != nil
+		ok = d.bind(bind, 0) != nil
 	}
 	if ok {
 		out["bind"] = s
