@@ -225,13 +225,21 @@ func (g *gateway) noLeak(upstreams ...closer) {
 	})
 }
 
-// files lists the open file descriptors.
+// files lists the open file descriptors, sockets with their line of
+// /proc/net/tcp: addresses and state.
 func (g *gateway) files() string {
 	var list strings.Builder
 	dir := fmt.Sprintf("/proc/%d/fd", g.PID)
 	entries, _ := os.ReadDir(dir)
+	tcp, _ := os.ReadFile("/proc/net/tcp")
 	for _, e := range entries {
 		target, _ := os.Readlink(filepath.Join(dir, e.Name()))
+		inode := strings.TrimSuffix(strings.TrimPrefix(target, "socket:["), "]")
+		for line := range strings.Lines(string(tcp)) {
+			if f := strings.Fields(line); len(f) > 9 && f[9] == inode {
+				target += " " + strings.Join(f[1:4], " ")
+			}
+		}
 		fmt.Fprintf(&list, "%s %s\n", e.Name(), target)
 	}
 	return list.String()
