@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"io"
+	"iter"
 	"runtime"
 	"strings"
 
@@ -36,8 +37,7 @@ func load(file string, text []byte, from sources, previous *snapshot.Snapshot) *
 	l := &loaded{file: file, text: text, set: result.Set, process: result.Process}
 	from.process, from.origins = result.Process, result.Set.Origins
 	settings, wrong := from.settings()
-	decoded := problems.Errors()
-	l.problems = append(problems, unrelated(wrong, decoded)...)
+	l.problems = append(problems, unrelated(wrong, result.Refused)...)
 	var defaults snapshot.Defaults
 	if len(wrong) == 0 {
 		l.settings = settings
@@ -47,10 +47,10 @@ func load(file string, text []byte, from sources, previous *snapshot.Snapshot) *
 		defaults.AccessLog = from.fixed.AccessLog
 	}
 	compiled, wrong := defaults.Compile(result.Set, previous)
-	if len(decoded) > 0 {
+	if len(problems.Errors()) > 0 {
 		wrong = wrong.Errors() // what is unused because a part was refused says nothing
 	}
-	l.problems = append(l.problems, unrelated(wrong, decoded)...)
+	l.problems = append(l.problems, unrelated(wrong, result.Refused)...)
 	l.problems.Sort()
 	if len(l.problems.Errors()) == 0 {
 		l.snapshot = compiled
@@ -58,17 +58,20 @@ func load(file string, text []byte, from sources, previous *snapshot.Snapshot) *
 	return l
 }
 
-// unrelated leaves out the problems about parts that were refused already: a
-// part is missing from the resources because of what was wrong with it.
-func unrelated(problems, decoded resource.Problems) resource.Problems {
+// unrelated leaves out the problems about parts that were refused already, what
+// is in them and what holds them: they are not as they were meant.
+func unrelated(problems resource.Problems, refused map[resource.Path]bool) resource.Problems {
+	holders := map[resource.Path]bool{}
+	for part := range refused {
+		for whole := range within(part) {
+			holders[whole] = true
+		}
+	}
 	var out resource.Problems
 	for _, p := range problems {
-		related := false
-		for _, d := range decoded {
-			if d.Path != "" && (within(p.Path, d.Path) || within(d.Path, p.Path)) {
-				related = true
-				break
-			}
+		related := holders[p.Path]
+		for whole := range within(p.Path) {
+			related = related || refused[whole]
 		}
 		if !related {
 			out = append(out, p)
@@ -77,10 +80,13 @@ func unrelated(problems, decoded resource.Problems) resource.Problems {
 	return out
 }
 
-// within reports whether part is whole or a part of it.
-func within(part, whole resource.Path) bool {
-	rest, ok := strings.CutPrefix(string(part), string(whole))
-	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+// within gives a part and everything that it is in: "a.b[0]", "a.b", "a".
+func within(part resource.Path) iter.Seq[resource.Path] {
+	return func(yield func(resource.Path) bool) {
+		for part != "" && yield(part) {
+			part = part[:max(strings.LastIndexAny(string(part), ".["), 0)]
+		}
+	}
 }
 
 // render writes the problems with their lines.

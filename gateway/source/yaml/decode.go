@@ -24,6 +24,9 @@ type Result struct {
 	// Process are the settings of the process: maps, lists, strings, bools and
 	// int64s as they stand in the file, checked. Durations stay strings.
 	Process map[string]any
+	// Refused are the parts that are missing from Set and Process, or stand there
+	// otherwise than they were meant, because of a problem.
+	Refused map[resource.Path]bool
 }
 
 // Decode reads a file. It goes on after a problem and reports all of them,
@@ -32,7 +35,7 @@ type Result struct {
 func Decode(file string, data []byte) (*Result, resource.Problems) {
 	d := newDecoder(file)
 	set := &resource.Set{Origins: d.origins}
-	result := &Result{Set: set, Process: map[string]any{}}
+	result := &Result{Set: set, Process: map[string]any{}, Refused: d.refused}
 	if root, ok := d.parse(data); ok {
 		top := d.object(root, topTable)
 		for _, v := range d.resources(top, "listeners") {
@@ -62,7 +65,7 @@ func Process(file string, data []byte) (map[string]any, resource.Problems) {
 }
 
 func newDecoder(file string) *decoder {
-	return &decoder{file: file, origins: &resource.Origins{}, aliased: maxAliased, lost: map[resource.Path]bool{}}
+	return &decoder{file: file, origins: &resource.Origins{}, aliased: maxAliased, refused: map[resource.Path]bool{}}
 }
 
 func (d *decoder) finish() resource.Problems {

@@ -91,10 +91,14 @@ func (f fields) missing(name, want string, others ...string) {
 	if !f.self.isMap() {
 		return // reported
 	}
-	for _, written := range append(others, name) {
-		if f.d.lost[part(f.self.path, written)] {
+	names := append(others, name)
+	for _, written := range names {
+		if f.d.refused[part(f.self.path, written)] {
 			return // reported
 		}
+	}
+	for _, absent := range names {
+		f.d.refused[part(f.self.path, absent)] = true
 	}
 	n := f.self.node
 	if f.self.key != nil {
@@ -102,7 +106,7 @@ func (f fields) missing(name, want string, others ...string) {
 	} else if len(n.Content) > 0 {
 		n = n.Content[0]
 	}
-	f.d.at(n, f.self.path, "", "%s is missing: %s", name, want)
+	f.d.beside(n, f.self.path, "", "%s is missing: %s", name, want)
 }
 
 // bind reads an address to listen on. Without an IP address it is all of the

@@ -21,7 +21,7 @@ type decoder struct {
 	problems resource.Problems
 	aliased  int // nodes still allowed to be read by way of aliases
 	dropped  bool
-	lost     map[resource.Path]bool // parts that are written, but wrongly: they are not missing
+	refused  map[resource.Path]bool // parts that are written, but wrongly, or missing
 }
 
 // The bounds of a file. They are far above what a person or a generator needs
@@ -118,8 +118,15 @@ func (d *decoder) after(n *yaml.Node) string {
 	return strings.TrimRight(line, "\r")
 }
 
-// at reports a problem at a node.
+// at reports a problem at a node, for which the part path is refused.
 func (d *decoder) at(n *yaml.Node, path resource.Path, hint, format string, args ...any) {
+	d.refused[path] = true
+	d.beside(n, path, hint, format, args...)
+}
+
+// beside reports a problem within the part path, the rest of which is as good as
+// without.
+func (d *decoder) beside(n *yaml.Node, path resource.Path, hint, format string, args ...any) {
 	if len(d.problems) >= maxProblems {
 		d.dropped = true
 		return
@@ -217,11 +224,12 @@ func (d *decoder) entries(v value) []value {
 			continue
 		}
 		if key.Kind != yaml.ScalarNode || key.ShortTag() == "!!null" {
-			d.at(key, v.path, "", "a key must be a name, not %s", shape(key))
+			d.beside(key, v.path, "", "a key must be a name, not %s", shape(key))
 			continue
 		}
 		if before := seen.add(key); before != nil {
-			d.at(key, v.path, fmt.Sprintf("it already stands in line %d", before.Line), "key %q stands here twice", clip(key.Value))
+			d.refused[part(v.path, key.Value)] = true
+			d.beside(key, v.path, fmt.Sprintf("it already stands in line %d", before.Line), "key %q stands here twice", clip(key.Value))
 			continue
 		}
 		if entry, ok := d.entry(v, key, v.node.Content[i+1]); ok {
@@ -268,13 +276,13 @@ func (s *keySet) add(key *yaml.Node) *yaml.Node {
 
 func (d *decoder) entry(v value, key, node *yaml.Node) (value, bool) {
 	if len(key.Value) > maxKey {
-		d.at(key, v.path, "", "a key has at most %d bytes", maxKey)
+		d.beside(key, v.path, "", "a key has at most %d bytes", maxKey)
 		return value{}, false
 	}
 	entry := value{key: key, path: part(v.path, key.Value)}
 	node, ok := d.follow(node, entry.path)
 	if !ok {
-		d.lost[entry.path] = true
+		d.refused[entry.path] = true
 		return value{}, false
 	}
 	entry.node = node
@@ -367,15 +375,13 @@ func (d *decoder) object(v value, table object) fields {
 		switch {
 		case known == nil:
 			names := table.names()
-			d.at(entry.key, v.path, meant(name, names), "unknown key %q", clip(name))
+			d.beside(entry.key, v.path, meant(name, names), "unknown key %q", clip(name))
 			if near, found := resource.Nearest(name, names); found {
-				d.lost[part(v.path, near)] = true
+				d.refused[part(v.path, near)] = true
 			}
 		case known.later:
 			d.at(entry.key, entry.path, "", "is not supported by this version yet")
-			d.lost[entry.path] = true
 		case entry.isNull():
-			d.lost[entry.path] = true
 			d.at(entry.key, entry.path, "", "has no value; leave the key out for the default (%s)", or(known.standard, "none"))
 		default:
 			f.found = append(f.found, entry)
@@ -422,7 +428,10 @@ func (f fields) exclusive(names ...string) []string {
 		}
 	}
 	if len(there) > 1 {
-		f.d.at(f.written(there[1]).key, f.self.path, "", "%s stand together; only one may", strings.Join(there, " and "))
+		for _, name := range there {
+			f.d.refused[part(f.self.path, name)] = true
+		}
+		f.d.beside(f.written(there[1]).key, f.self.path, "", "%s stand together; only one may", strings.Join(there, " and "))
 	}
 	return there
 }
