@@ -20,16 +20,17 @@ func (s *Supervisor) startAdmin() error {
 		Registry: s.registry, Build: o.Build, Started: time.Now(),
 		Endpoints: s.endpointCounts, AccessLogs: s.logs.Stats,
 	})
-	s.admin = admin.New(admin.Options{
+	server := admin.New(admin.Options{
 		Bind: o.AdminBind, Log: o.Log, Build: o.Build, Level: o.Level, Exporter: exporter, Registry: s.registry,
 		Ready: s.ready, Live: s.live, ConfigDump: o.ConfigDump,
 		Clusters: s.describeClusters, Listeners: s.describeListeners,
 		Drain: s.Drain, Draining: s.drainState,
 	})
-	at, err := s.admin.Start()
+	at, err := server.Start()
 	if err != nil {
 		return err
 	}
+	s.admin = server
 	o.Log.Info("admin API", "address", at.String())
 	return nil
 }

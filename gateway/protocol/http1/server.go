@@ -165,9 +165,7 @@ func (srv *Server) Drain() {
 	srv.draining = true
 	for c := srv.connections; c != nil; {
 		next := c.next
-		if c.phase == phaseIdle {
-			c.end()
-		}
+		c.retire()
 		c = next
 	}
 }
@@ -179,9 +177,7 @@ func (srv *Server) Leave(keeps func(local netip.AddrPort) bool) {
 		next := c.next
 		if !keeps(c.local.unpack()) {
 			c.leaving = true
-			if c.phase == phaseIdle {
-				c.closeNow()
-			}
+			c.retire()
 		}
 		c = next
 	}

@@ -237,6 +237,21 @@ func (c *serverConn) end() {
 	}
 }
 
+// retire ends an idle connection. A request that is there already, as on a
+// connection that was accepted just now, is answered before.
+func (c *serverConn) retire() {
+	if c.phase != phaseIdle {
+		return
+	}
+	if c.MayRead() && c.parse() {
+		c.srv.loop.Go(c)
+		return
+	}
+	if c.srv != nil && c.phase == phaseIdle {
+		c.end()
+	}
+}
+
 // closeAfterWrite closes once all is sent; the client has nothing left to say.
 func (c *serverConn) closeAfterWrite() {
 	c.phase = phaseOut
