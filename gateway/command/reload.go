@@ -42,6 +42,7 @@ type runner struct {
 	errOut   io.Writer
 	settings *Settings // of the start: they do not change while it runs
 	log      *slog.Logger
+	logFile  *logFile // nil: standard output or error
 	level    *slog.LevelVar
 	gateway  gateway
 	current  atomic.Pointer[loaded] // without its resources; read by the admin API too
@@ -142,11 +143,11 @@ func (r *runner) openLog(s *Settings) (io.Closer, error) {
 	case "/dev/stdout":
 		to = os.Stdout
 	default:
-		file, err := os.OpenFile(s.Log.Path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+		file, err := openLogFile(s.Log.Path)
 		if err != nil {
 			return nil, err
 		}
-		to, closer = file, file
+		to, closer, r.logFile = file, file, file
 		r.errOut = file // problems of a new configuration go where all is logged
 	}
 	r.level = &slog.LevelVar{}

@@ -18,8 +18,8 @@ func runCommand(start starter) *cobra.Command {
 		Use:   "run [-c gateway.yaml | --to URL [--bind ADDRESS]]",
 		Short: "Serve",
 		Long: `Serve what the configuration says. It is read again on SIGHUP and when the file changes; a file with
-problems changes nothing. SIGHUP opens the access logs anew, too. SIGTERM and SIGINT drain: no new connections, what is under way is finished; a
-second one stops at once.
+problems changes nothing. SIGHUP opens all logs anew, too. SIGTERM and SIGINT drain: no new connections, what is under way is
+finished; a second one stops at once.
 
 With --to no file is needed: one listener hands every request to one service.`,
 		Args: cobra.NoArgs,
@@ -119,11 +119,11 @@ func (r *runner) serve(ctx context.Context, stop func(), signals <-chan os.Signa
 			return err
 		case s := <-signals:
 			switch {
-			case s == syscall.SIGHUP && draining:
-				r.log.Warn("draining: the configuration is not read again")
 			case s == syscall.SIGHUP:
-				if err := r.gateway.ReopenLogs(); err != nil {
-					r.log.Error("access logs cannot be opened anew", "error", err)
+				r.reopenLogs()
+				if draining {
+					r.log.Warn("draining: the configuration is not read again")
+					continue
 				}
 				r.reread()
 				r.tidy()
@@ -141,6 +141,18 @@ func (r *runner) serve(ctx context.Context, stop func(), signals <-chan os.Signa
 				r.tidy()
 			}
 		}
+	}
+}
+
+// reopenLogs opens every log anew, after they were rotated.
+func (r *runner) reopenLogs() {
+	if r.logFile != nil {
+		if err := r.logFile.Reopen(); err != nil {
+			r.log.Error("the log cannot be opened anew", "error", err)
+		}
+	}
+	if err := r.gateway.ReopenLogs(); err != nil {
+		r.log.Error("access logs cannot be opened anew", "error", err)
 	}
 }
 

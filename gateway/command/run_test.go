@@ -192,6 +192,27 @@ func TestRunReloadsOnSignal(t *testing.T) {
 	}
 }
 
+// After a rotation by rename and SIGHUP the process's log goes into a new file.
+func TestRunOpensItsLogAnew(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "longmen.log")
+	r := start(t, plainConfig+"log: {path: "+path+"}\n")
+	old := path + ".1"
+	if err := os.Rename(path, old); err != nil {
+		t.Fatal(err)
+	}
+	r.signals <- syscall.SIGHUP
+	r.next(t)
+	r.signals <- syscall.SIGHUP // takes its turn after the first is done with
+	before, err := os.ReadFile(old)
+	if err != nil || !strings.Contains(string(before), "msg=serving") || strings.Contains(string(before), "read again") {
+		t.Errorf("the old file: %v\n%s", err, before)
+	}
+	after, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(after), "read again") {
+		t.Errorf("the new file: %v\n%s", err, after)
+	}
+}
+
 // An empty file is a file that is being written, not a wish to serve nothing.
 func TestRunKeepsServingWhenTheFileIsEmpty(t *testing.T) {
 	r := start(t, plainConfig)
