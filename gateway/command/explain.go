@@ -55,7 +55,7 @@ With --admin the health of the endpoints is asked of a running gateway.`,
 				}
 			}
 			answered := e.explain()
-			if _, err := fmt.Fprint(cmd.OutOrStdout(), e.out.String()); err != nil {
+			if _, err := fmt.Fprint(cmd.OutOrStdout(), e.String()); err != nil {
 				return err
 			}
 			if !answered {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +21,15 @@ type explanation struct {
 	*loaded
 	question question
 	health   map[string]liveCluster // nil: offline
-	out      strings.Builder
+	lines    []explained
+}
+
+// explained is one line: a label and what is to be said, two blanks or more
+// apart. Where a line is about a part of the file, its name and place stand in
+// columns of their own.
+type explained struct {
+	label, name, place string
+	rest               []string
 }
 
 // ask gets the health of endpoints from a running gateway.
@@ -41,15 +50,34 @@ func (e *explanation) ask(ctx context.Context, l live) (err error) {
 	return nil
 }
 
-// line writes one line: a label and what is to be said, two blanks or more apart.
+// line adds a line.
 func (e *explanation) line(label string, parts ...string) {
-	var kept []string
-	for _, part := range parts {
-		if part != "" {
-			kept = append(kept, part)
-		}
+	e.lines = append(e.lines, explained{label: label, rest: parts})
+}
+
+// placed adds a line about a part of the file.
+func (e *explanation) placed(label, name, origin string, parts ...string) {
+	e.lines = append(e.lines, explained{label: label, name: name, place: short(origin), rest: parts})
+}
+
+// String is all lines.
+func (e *explanation) String() string {
+	names, places := 0, 0
+	for _, l := range e.lines {
+		names, places = max(names, len(l.name)), max(places, len(l.place))
 	}
-	fmt.Fprintf(&e.out, "%-9s %s\n", label, strings.Join(kept, "   "))
+	var out strings.Builder
+	for _, l := range e.lines {
+		parts := l.rest
+		if l.place != "" {
+			columns := fmt.Sprintf("%-*s   %-*s", names, l.name, places, l.place)
+			parts = append([]string{columns}, parts...)
+		}
+		parts = slices.DeleteFunc(parts, func(part string) bool { return part == "" })
+		text := fmt.Sprintf("%-9s %s", l.label, strings.Join(parts, "   "))
+		out.WriteString(strings.TrimRight(text, " ") + "\n")
+	}
+	return out.String()
 }
 
 // explain reports whether a rule answers the request.
@@ -62,7 +90,7 @@ func (e *explanation) explain() bool {
 	if note != "" {
 		e.line("note", note)
 	}
-	e.line("listener", fmt.Sprintf("%-7s %s", listener.Name, short(listener.Origin)))
+	e.placed("listener", listener.Name, listener.Origin)
 	request, err := e.question.request(listener.HTTP.Path)
 	if err != nil {
 		e.line("answer", "400: "+err.Error())
@@ -91,11 +119,11 @@ func (e *explanation) explain() bool {
 		case step.Route == nil && step.Host == nil:
 			e.line("route", name, "404: "+step.Why)
 		case step.Route == nil:
-			e.line("host", fmt.Sprintf("%-7s %s", strings.TrimPrefix(step.Why, "host "), short(step.Host.Origin)))
+			e.placed("host", strings.TrimPrefix(step.Why, "host "), step.Host.Origin)
 		case !step.Matched:
-			e.line("not", short(step.Route.Origin), step.Why)
+			e.placed("not", "", step.Route.Origin, step.Why)
 		default:
-			e.line("route", fmt.Sprintf("%-7s %s", name, short(step.Route.Origin)), step.Why)
+			e.placed("route", name, step.Route.Origin, step.Why)
 		}
 	}
 	last := steps[len(steps)-1]
