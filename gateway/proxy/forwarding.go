@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"net/netip"
+	"unsafe"
 
 	"longmen/gateway/snapshot"
 	"longmen/gateway/stream"
@@ -67,7 +68,8 @@ func hop(h *stream.Header, n int) (netip.Addr, bool) {
 			comma := bytes.LastIndexByte(list, ',')
 			item := bytes.TrimSpace(list[comma+1:])
 			if n--; n == 0 {
-				a, err := netip.ParseAddr(string(item))
+				// Without a copy: only the error, dropped here, refers to it.
+				a, err := netip.ParseAddr(unsafe.String(unsafe.SliceData(item), len(item)))
 				return a.Unmap(), err == nil
 			}
 			if comma < 0 {
