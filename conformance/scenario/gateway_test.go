@@ -208,6 +208,8 @@ func (g *gateway) signal(s syscall.Signal) {
 // gateway holds what it holds now. What upstreams keeps alive is closed first.
 func (g *gateway) noLeak(upstreams ...closer) {
 	g.t.Helper()
+	// It watches its file a moment after it is ready.
+	eventually(g.t, "the file is watched", func() bool { return strings.Contains(g.files(), "inotify") })
 	before, err := g.State()
 	if err != nil {
 		g.t.Fatal(err)
