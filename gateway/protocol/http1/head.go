@@ -46,20 +46,13 @@ var (
 	errTEVersion     = &Malformed{400, "Transfer-Encoding in HTTP/1.0"}
 	errExpect        = &Malformed{417, "unknown expectation"}
 	errConnectTarget = &Malformed{400, "malformed CONNECT target"}
-	errTunnelBody    = &Malformed{400, "an upgrade request with a body"}
 	errStatusLine    = &Malformed{502, "malformed status line"}
 )
-
-var crlfcrlf = []byte("\r\n\r\n")
 
 // headEnd finds the end of a head in p: the offset behind its empty line. from
 // is how far an earlier call has looked (its returned scanned). Lines that end
 // in a bare LF end a head too, so that it can be refused.
 func headEnd(p []byte, from int) (end, scanned int) {
-	before := max(0, from-len(crlfcrlf)+1)
-	if k := bytes.Index(p[before:], crlfcrlf); k >= 0 {
-		return before + k + len(crlfcrlf), 0
-	}
 	i := from
 	for {
 		k := bytes.IndexByte(p[i:], '\n')
@@ -230,17 +223,11 @@ func dropNominated(h *stream.Header, lines []byte) {
 		for line != nil {
 			var item []byte
 			item, line = nextItem(line)
-			var lower [64]byte
-			if len(item) == 0 || len(item) > len(lower) || !isToken(item) {
-				continue
-			}
-			for i, b := range item {
-				lower[i] = tokenLower[b]
-			}
-			switch stream.KnownName(lower[:len(item)]) {
+			name := bytes.ToLower(item)
+			switch stream.KnownName(name) {
 			case stream.Host, stream.ContentLength, stream.ContentType, stream.Upgrade, stream.Authorization, stream.Cookie:
 			default:
-				h.Remove(string(lower[:len(item)]))
+				h.Remove(string(name))
 			}
 		}
 	}

@@ -106,7 +106,8 @@ func (srv *Server) Configure(config *Config) { srv.config = config }
 // Connections is how many connections are open.
 func (srv *Server) Connections() int { return srv.count }
 
-// Serve takes an accepted, non-blocking socket.
+// Serve takes an accepted, non-blocking socket. On an error the socket is still
+// the caller's.
 func (srv *Server) Serve(fd int, remote, local netip.AddrPort) error {
 	c := srv.free
 	if c != nil {

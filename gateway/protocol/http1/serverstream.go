@@ -105,6 +105,9 @@ func (st *serverStream) prepare() {
 	if r.Minor >= 1 {
 		st.Informational = st
 	}
+	if st.cfg.AbortOnHalfClose && st.conn.PeerClosed() && st.body.received() {
+		st.Abort(st.clientGone(stream.PhaseRequestHead, errHalfClosed))
+	}
 	if st.cfg.StreamIdle > 0 {
 		st.Loop.Arm(&st.timer, st.cfg.StreamIdle)
 	}
