@@ -234,11 +234,11 @@ func TestConnectionLimits(t *testing.T) {
 	one, two := dial(t, at), dial(t, at)
 	one.get("/")
 	two.get("/")
-	dial(t, at).closed()
+	refused(t, at)
 	h.applied(snap("2", listens(t, "a", "a")))
 	three := dial(t, at)
 	three.get("/")
-	dial(t, at).closed() // the process's limit
+	refused(t, at) // the process's limit
 	three.Close()
 	for h.global.Open() != 2 {
 		time.Sleep(time.Millisecond)

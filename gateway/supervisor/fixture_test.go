@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -78,7 +79,12 @@ func now(t testing.TB) usage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return usage{runtime.NumGoroutine(), len(list)}
+	buf := make([]byte, 1<<20)
+	// fasthttp has a goroutine for the whole process, and one of each server
+	// that ends up to ten seconds later.
+	stacks := string(buf[:runtime.Stack(buf, true)])
+	own := strings.Count(stacks, "fasthttp.updateServerDate.func1(") + strings.Count(stacks, "fasthttp.(*workerPool).Start.func2(")
+	return usage{runtime.NumGoroutine() - own, len(list)}
 }
 
 // returned waits until no more is open than before.
@@ -303,6 +309,32 @@ func (c *client) answer() (*http.Response, string) {
 		return resp, "CUT " + string(body)
 	}
 	return resp, string(body)
+}
+
+// accepting reports whether a worker still accepts.
+func (h *house) accepting() (yes bool) {
+	for _, w := range h.workers {
+		w.loop.Do(func() {
+			for _, p := range w.ports {
+				yes = yes || len(p.acceptors) > 0
+			}
+		})
+	}
+	return yes
+}
+
+// refused dials and waits for the connection's reset.
+func refused(t testing.TB, at string) {
+	t.Helper()
+	c, err := net.Dial("tcp", at)
+	if err == nil {
+		c.SetDeadline(time.Now().Add(patience))
+		_, err = c.Read(make([]byte, 1))
+		c.Close()
+	}
+	if !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("%v, want a reset", err)
+	}
 }
 
 // get asks and reads the answer's body.
