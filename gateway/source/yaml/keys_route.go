@@ -33,7 +33,7 @@ var matchTable = object{"match", "Condition of a rule. At most one of `path`, `p
 	{"prefix", aString, "/", "By whole segments: /a holds /a and /a/b, not /ab; /a/ holds what is below /a only.", "`path_separated_prefix`; with `/` at the end `prefix`", "/cart", false},
 	{"regex", aRegex, "", "Must match the whole path.", "`RouteMatch.safe_regex`", `"/item/[0-9]+"`, false},
 	{"ignore_case", aBool, "false", "For `path` and `prefix`; a regex can begin with `(?i)`.", "`RouteMatch.case_sensitive: false`", "true", false},
-	{"methods", listOf(aString), "any", "Request methods.", "`headers: [{name: \":method\"}]`, exact or RE2", "[GET, HEAD]", false},
+	{"methods", oneOrMore(aString), "any", "Request methods.", "`headers: [{name: \":method\"}]`, exact or RE2", "[GET, HEAD]", false},
 	{"headers", mapOf(either(aString, ref("value match"))), "", "By field name; a string must be equal.", "`RouteMatch.headers`", "{x-user: {prefix: vip}}", false},
 	{"query", mapOf(either(aString, ref("value match"))), "", "By parameter; a string must be equal. No `not`, `range`, `missing_as_empty`.", "`RouteMatch.query_parameters`", "{debug: {present: true}}", false},
 	{"cookies", mapOf(either(aString, ref("value match"))), "", "By cookie; a string must be equal. No `range`, `missing_as_empty`.", "`RouteMatch.cookies`; present: RE2 `.*`", "{beta: \"1\"}", false},
@@ -75,7 +75,7 @@ var retryTable = object{"retry", "When and how often another endpoint is tried. 
 	{"per_try", aDuration, "0s", "Bounds one try; 0s is none.", "`per_try_timeout`", "1s", false},
 	{"backoff", ref("backoff"), "", "Waits between tries.", "`retry_back_off`", "{base: 25ms, max: 250ms}", false},
 	{"unsafe", aBool, "false", "Repeat requests that are not idempotent too, although they may have run.", "extension `retry_unsafe`", "true", false},
-	{"codes", listOf(aWhole), "", "Response statuses that are tried again.", "`retriable_status_codes`", "[429, 503]", false},
+	{"codes", oneOrMore(aWhole), "", "Response statuses that are tried again.", "`retriable_status_codes`", "[429, 503]", false},
 }, notYet("budget")...)}
 
 var backoffTable = object{"backoff", "The wait before try n is random up to base * 2^(n-1), at most max.", []key{
