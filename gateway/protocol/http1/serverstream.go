@@ -266,9 +266,13 @@ func (st *serverStream) frame(resp *stream.Response) (f responseFraming, body bo
 		body = true // until the connection closes
 		st.f.close = true
 	}
-	// Nobody holds the request body any more: it is dropped if it is at hand,
-	// or else the connection is.
-	if st.End == nil && !st.body.done && !st.skipBody() {
+	// When nobody holds the request body any more, it is dropped if it is at
+	// hand, or else the connection is. An answer of known length to a request
+	// that has not ended is the connection's last, too: the client may send the
+	// rest or not. (Of a length that is not known, it may end with the request.)
+	if st.End == nil {
+		st.f.close = st.f.close || !st.skipBody()
+	} else if resp.Length >= 0 && !st.body.received() {
 		st.f.close = true
 	}
 	if !st.mayKeep(resp) {
