@@ -336,6 +336,16 @@ func TestMaxBody(t *testing.T) {
 	s.quiet()
 }
 
+// RFC 9110 section 7.6.3: Via names the version that was received.
+func TestViaOfAnOldClient(t *testing.T) {
+	s := newStage(t, settings{http: snapshot.HTTP{Via: "edge"}, routes: []*router.Route{to("/", nil)}}.with(mirrorOrigin(t)))
+	c := s.dial()
+	c.send("GET / HTTP/1.0\r\nHost: test\r\n\r\n")
+	if _, body := c.answer("GET"); arrived(t, body).Get("Via") != "1.0 edge" {
+		t.Error(body)
+	}
+}
+
 // What is only for the next hop does not pass (RFC 9110 section 7.6.1).
 func TestHopByHop(t *testing.T) {
 	s := newStage(t, settings{routes: []*router.Route{to("/", nil)}}.with(mirrorOrigin(t, "connection: x-private", "x-private: 1", "keep-alive: timeout=5", "x-public: 2")))

@@ -44,7 +44,11 @@ func (e *Edge) forwarding(s *stream.Stream) {
 		e.forwarded(s, address)
 	}
 	if cfg.Via != "" {
-		appendList(s, h, stream.Via, "via", "1.1 ", cfg.Via)
+		protocol := "1.1 " // as received (RFC 9110 section 7.6.3)
+		if s.Request.Minor == 0 {
+			protocol = "1.0 "
+		}
+		appendList(s, h, stream.Via, "via", protocol, cfg.Via)
 	}
 	e.requestID(h)
 }

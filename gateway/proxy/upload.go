@@ -16,6 +16,9 @@ type upload struct {
 	ending  bool
 }
 
+// errUploadPanic stands until the carrying has ended otherwise.
+var errUploadPanic = errors.New("panic while the request body was carried")
+
 // errUploadEnded is what a carrying that has to stop finds on its connection.
 var errUploadEnded = &stream.Error{Side: stream.Upstream, Phase: stream.PhaseRequestBody, Flag: stream.LocalReset, Sent: true, Cause: stream.ErrStopped}
 
@@ -49,8 +52,14 @@ func (u *upload) end(co *worker.Coroutine) {
 
 // Run carries the body.
 func (u *upload) Run(co *worker.Coroutine) {
+	err := errUploadPanic
+	defer func() { u.stopped(err) }()
+	err = u.carry(co)
+}
+
+// stopped tells the stream how the carrying ended.
+func (u *upload) stopped(err error) {
 	x := u.x
-	err := u.carry(co)
 	u.running = false
 	switch {
 	case err == nil:
