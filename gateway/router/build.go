@@ -59,7 +59,7 @@ func (b *builder) host(t *Table, h *host, vh *VirtualHost) {
 	for i, domain := range vh.Domains {
 		b.domain(t, h, i, domain)
 	}
-	literal, folded := []filing(nil), []filing(nil)
+	literal, folded := make([]filing, 0, len(vh.Routes)), []filing(nil)
 	shapes := make([]shape, len(vh.Routes))
 	for i, route := range vh.Routes {
 		b.route = i

@@ -22,13 +22,15 @@ const defaultTimeout = 15 * time.Second
 func (c *compiler) forward(at resource.Path, a *route.RouteAction, m *route.RouteMatch, level *routeLevel) *router.Forward {
 	c.only(at, a, "cluster", "cluster_header", "weighted_clusters", "prefix_rewrite", "regex_rewrite", "host_rewrite_literal",
 		"timeout", "idle_timeout", "retry_policy", "upgrade_configs")
-	out := &router.Forward{
-		Timeout:     c.duration(join(at, "timeout"), a.GetTimeout(), defaultTimeout),
-		IdleTimeout: c.duration(join(at, "idle_timeout"), a.GetIdleTimeout(), 0),
-		HostRewrite: a.GetHostRewriteLiteral(),
-		Retry:       level.retry,
+	out := &router.Forward{Timeout: defaultTimeout, HostRewrite: a.GetHostRewriteLiteral(), Retry: level.retry}
+	// The paths of keys that are not written are not made: there may be very many rules.
+	if t := a.GetTimeout(); t != nil {
+		out.Timeout = c.duration(join(at, "timeout"), t, defaultTimeout)
 	}
-	c.targets(join(at, "to"), a, out)
+	if t := a.GetIdleTimeout(); t != nil {
+		out.IdleTimeout = c.duration(join(at, "idle_timeout"), t, 0)
+	}
+	c.targets(at, a, out)
 	if a.GetRetryPolicy() != nil {
 		out.Retry = c.retry(at, a.GetRetryPolicy())
 	}
@@ -42,12 +44,14 @@ func (c *compiler) forward(at resource.Path, a *route.RouteAction, m *route.Rout
 	if a.GetHostRewriteLiteral() != "" && !isAuthority(a.GetHostRewriteLiteral()) {
 		c.fail(join(join(at, "rewrite"), "host"), "%q is no host name with or without a port", a.GetHostRewriteLiteral())
 	}
-	c.rewrite(join(at, "rewrite"), a, m, out)
+	if a.GetPrefixRewrite() != "" || a.GetRegexRewrite() != nil {
+		c.rewrite(join(at, "rewrite"), a, m, out)
+	}
 	c.upgrades(at, a, m, out)
 	return out
 }
 
-// targets reads the clusters that requests go to.
+// targets reads the clusters that requests of the rule at go to.
 func (c *compiler) targets(at resource.Path, a *route.RouteAction, out *router.Forward) {
 	switch to := a.GetClusterSpecifier().(type) {
 	case *route.RouteAction_Cluster:
@@ -55,13 +59,13 @@ func (c *compiler) targets(at resource.Path, a *route.RouteAction, out *router.F
 		out.TotalWeight = 1
 	case *route.RouteAction_ClusterHeader:
 		if !stream.IsToken(to.ClusterHeader) {
-			c.fail(join(at, "header"), "%q is no header name", to.ClusterHeader)
+			c.fail(join(at, "to.header"), "%q is no header name", to.ClusterHeader)
 		}
 		out.ClusterHeader = strings.ToLower(to.ClusterHeader)
 	case *route.RouteAction_WeightedClusters:
-		c.weighted(at, to.WeightedClusters, out)
+		c.weighted(join(at, "to"), to.WeightedClusters, out)
 	case nil:
-		c.fail(at, "no cluster is named")
+		c.fail(join(at, "to"), "no cluster is named")
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
@@ -51,7 +52,9 @@ func (c *compiler) match(at resource.Path, m *route.RouteMatch) router.Match {
 		c.fail(at, "RouteMatch.path_specifier is missing")
 	}
 	out.IgnoreCase = m.GetCaseSensitive() != nil && !m.GetCaseSensitive().GetValue()
-	out.Fraction = c.fraction(join(at, "percent"), m)
+	if m.GetRuntimeFraction() != nil {
+		out.Fraction = c.fraction(join(at, "percent"), m.GetRuntimeFraction())
+	}
 	for _, h := range m.GetHeaders() {
 		c.matchHeader(at, h, &out)
 	}
@@ -136,11 +139,7 @@ func (c *compiler) regex(at resource.Path, m *matcher.RegexMatcher) string {
 	return pattern
 }
 
-func (c *compiler) fraction(at resource.Path, m *route.RouteMatch) uint32 {
-	f := m.GetRuntimeFraction()
-	if f == nil {
-		return 0
-	}
+func (c *compiler) fraction(at resource.Path, f *core.RuntimeFractionalPercent) uint32 {
 	c.only(at, f, "default_value")
 	value := f.GetDefaultValue()
 	if value == nil {

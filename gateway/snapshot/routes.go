@@ -52,8 +52,10 @@ func (c *compiler) hosts(at resource.Path, table *route.RouteConfiguration) []*r
 				domains[key] = part
 			}
 		}
+		rules := join(where, "rules")
+		host.Routes = make([]*router.Route, len(h.GetRoutes()))
 		for j, rule := range h.GetRoutes() {
-			host.Routes = append(host.Routes, c.route(item(join(where, "rules"), j), rule, &level))
+			host.Routes[j] = c.route(item(rules, j), rule, &level)
 		}
 		hosts = append(hosts, host)
 	}

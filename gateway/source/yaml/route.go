@@ -63,7 +63,9 @@ func (d *decoder) host(v value, name string) *route.VirtualHost {
 		f.missing("hosts", `the host names, or ["*"] for all`)
 	}
 	if rules, ok := f.get("rules"); ok {
-		for i, entry := range d.items(rules) {
+		entries := d.items(rules)
+		out.Routes = make([]*route.Route, 0, len(entries))
+		for i, entry := range entries {
 			out.Routes = append(out.Routes, d.rule(entry, string(item(part(resource.Path(name), "rules"), i))))
 		}
 	} else {
