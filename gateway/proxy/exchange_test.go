@@ -311,14 +311,15 @@ func TestTunnels(t *testing.T) {
 		io.Copy(p.TCPConn, p.r)
 		p.CloseWrite()
 	}
-	s := newStage(t, settings{
+	set := settings{
 		routes: []*router.Route{
 			{Name: "connect", Match: router.Match{Connect: true}, Forward: to("", func(f *router.Forward) { f.Connect = true }).Forward},
 			to("/ws", func(f *router.Forward) { f.Upgrades, f.Timeout = []string{"websocket"}, 30*time.Millisecond }),
 			to("/", nil),
 		},
 		config: func(c *http1.Config) { c.AbortOnHalfClose = true },
-	}.with(newOrigin(t, func(p *peer, _ int) {
+	}
+	o := newOrigin(t, func(p *peer, _ int) {
 		for {
 			first, err := p.r.Peek(3)
 			if err != nil || string(first) == "raw" {
@@ -336,7 +337,8 @@ func TestTunnels(t *testing.T) {
 			}
 			p.ok("plain")
 		}
-	})))
+	})
+	s := newStage(t, set.with(o))
 	through := func(c *peer, text string) {
 		t.Helper()
 		c.send("%s", text)
@@ -356,6 +358,9 @@ func TestTunnels(t *testing.T) {
 		t.Fatalf("%q", head)
 	}
 	through(c, "raw bytes")
+	if n := o.accepted.Load(); n != 2 {
+		t.Errorf("%d connections: the tunnel began where a request went before", n)
+	}
 	c.CloseWrite()
 	if rest, err := io.ReadAll(c.r); err != nil || len(rest) > 0 {
 		t.Errorf("%q %v", rest, err)
