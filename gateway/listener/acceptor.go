@@ -29,7 +29,7 @@ type Acceptor struct {
 	stats  *metrics.ListenerStats
 	pause  worker.Timer
 	closed bool
-	warned int64 // when the lack of files was logged last
+	warned int64 // when a rest was logged last
 }
 
 const (
@@ -80,19 +80,23 @@ func (a *Acceptor) accept() {
 		case unix.EINTR, unix.ECONNABORTED, unix.EPROTO:
 		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
 			a.stats.Refused[metrics.RefusedNoFiles].Inc()
-			if now := a.loop.Now(); a.warned == 0 || now-a.warned > int64(10*time.Second) {
-				a.warned = now
-				a.loop.Log.Warn("accepting rests: connections wait in the backlog", "address", a.at, "error", e)
-			}
-			a.loop.Arm(&a.pause, pauseFor)
+			a.rest(e)
 			return
 		default:
-			a.loop.Log.Error("accept failed", "address", a.at, "error", e)
-			a.loop.Arm(&a.pause, pauseFor)
+			a.rest(e)
 			return
 		}
 	}
 	a.loop.Post(a.accept) // there may be more: in the next turn
+}
+
+// rest lets connections wait in the backlog for a while.
+func (a *Acceptor) rest(e unix.Errno) {
+	if now := a.loop.Now(); a.warned == 0 || now-a.warned > int64(10*time.Second) {
+		a.warned = now
+		a.loop.Log.Warn("accepting rests: connections wait in the backlog", "address", a.at, "error", e)
+	}
+	a.loop.Arm(&a.pause, pauseFor)
 }
 
 func (a *Acceptor) take(fd int, remote netip.AddrPort) {
