@@ -160,7 +160,15 @@ func TestUnprivileged(t *testing.T) {
 	if os.Geteuid() == 0 {
 		s.credential = &syscall.Credential{Uid: 65534, Gid: 65534}
 	}
-	s.dir = dir
+	// Nor can it reach the binary where it was built.
+	program, err := os.ReadFile(binary())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.dir, s.binary = dir, filepath.Join(dir, "longmen")
+	if err := os.WriteFile(s.binary, program, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	g := serve(t, map[string]string{"o": o.Addr}, plain, s)
 	g.noLeak(o)
 	wantStatus(t, g.get("/x"), 200)

@@ -41,6 +41,7 @@ type gateway struct {
 // A setup is how a gateway is started, when it is not the usual way.
 type setup struct {
 	dir        string // instead of one of the test's
+	binary     string
 	env        []string
 	credential *syscall.Credential
 	arguments  []string // instead of run -c FILE
@@ -75,7 +76,10 @@ func serve(t testing.TB, names map[string]string, config string, more ...setup) 
 			arguments = append(arguments, g.expand(a))
 		}
 	}
-	g.cmd = exec.Command(binary(), arguments...)
+	if s.binary == "" {
+		s.binary = binary()
+	}
+	g.cmd = exec.Command(s.binary, arguments...)
 	g.cmd.Dir = dir
 	g.cmd.Env = append(os.Environ(), s.env...)
 	for i, e := range s.env {
