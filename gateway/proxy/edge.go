@@ -38,6 +38,7 @@ var (
 func (e *Edge) Handle(s *stream.Stream) (*stream.Response, error) {
 	rec := &s.Record
 	rec.Listener = e.listener.Name
+	e.requestID(&s.Request.Header)
 	if err := e.canonical(s); err != nil {
 		return nil, err
 	}
@@ -139,21 +140,22 @@ func (e *Edge) forward(s *stream.Stream, route *router.Route, rnd uint32) (*stre
 // target chooses the cluster.
 func (e *Edge) target(s *stream.Stream, f *router.Forward, rnd uint32) (*router.WeightedCluster, *upstream.Cluster, error) {
 	target, name := f.Pick(&s.Request, rnd)
-	var slot int
+	var ref router.ClusterRef
 	switch {
 	case target != nil:
-		slot = target.Cluster.Slot
+		ref = target.Cluster
 	case len(name) == 0:
 		return nil, nil, local(stream.PhasePick, stream.NoCluster, 503, errNoNamed)
 	default:
-		var ok bool
-		if slot, ok = e.slots[string(name)]; !ok {
+		slot, ok := e.slots[string(name)]
+		if !ok {
 			return nil, nil, local(stream.PhasePick, stream.NoCluster, 503, errUnknownName)
 		}
+		ref = router.ClusterRef{Name: string(name), Slot: slot}
 	}
-	c := e.proxy.upstream.Cluster(slot)
+	c := e.proxy.upstream.Cluster(ref.Slot)
 	// A slot may belong to another cluster by now: that of a later snapshot.
-	if c == nil || target != nil && c.Config().Name != target.Cluster.Name {
+	if c == nil || c.Config().Name != ref.Name {
 		return nil, nil, local(stream.PhasePick, stream.NoCluster, 503, errNoClusterNamed)
 	}
 	return target, c, nil
@@ -228,7 +230,8 @@ func (e *Edge) finish(s *stream.Stream, resp *stream.Response) {
 	if e.http.Via != "" {
 		appendList(s, h, stream.Via, "via", "1.1 ", e.http.Via)
 	}
-	if e.http.RequestIDInResponse {
+	// What was refused before Handle saw it has no id of ours.
+	if e.http.RequestIDInResponse && s.Record.Listener != "" {
 		if id := s.Request.Header.GetKnown(stream.XRequestID); id != nil {
 			h.Set("x-request-id", id)
 		}

@@ -50,7 +50,6 @@ func (e *Edge) forwarding(s *stream.Stream) {
 		}
 		appendList(s, h, stream.Via, "via", protocol, cfg.Via)
 	}
-	e.requestID(h)
 }
 
 func set(h *stream.Header, id stream.Known, name, value string) {

@@ -31,9 +31,15 @@ var failures = []failure{
 	{"closed in the head", func(p *peer) { p.ask(); p.send("HTTP/1.1 200 OK\r\ncont") }, router.On5xx | router.OnReset, 0},
 	{"closed after 103", func(p *peer) { p.ask(); p.send("HTTP/1.1 103 Early\r\n\r\n") }, router.On5xx | router.OnReset, 0},
 	{"no HTTP", func(p *peer) { p.ask(); p.send("SSH-2.0\r\n\r\n") }, router.On5xx | router.OnReset, 0},
-	{"503", func(p *peer) { p.ask(); p.send("HTTP/1.1 503 Busy\r\nconnection: close\r\ncontent-length: 4\r\n\r\nbusy") }, router.On5xx | router.OnGatewayError, 503},
+	{"503", func(p *peer) {
+		p.ask()
+		p.send("HTTP/1.1 503 Busy\r\nconnection: close\r\ncontent-length: 4\r\n\r\nbusy")
+	}, router.On5xx | router.OnGatewayError, 503},
 	{"500", func(p *peer) { p.ask(); p.send("HTTP/1.1 500 Oops\r\nconnection: close\r\ncontent-length: 0\r\n\r\n") }, router.On5xx, 500},
-	{"409", func(p *peer) { p.ask(); p.send("HTTP/1.1 409 Conflict\r\nconnection: close\r\ncontent-length: 0\r\n\r\n") }, router.OnRetriable4xx, 409},
+	{"409", func(p *peer) {
+		p.ask()
+		p.send("HTTP/1.1 409 Conflict\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+	}, router.OnRetriable4xx, 409},
 	{"429", func(p *peer) { p.ask(); p.send("HTTP/1.1 429 Later\r\nconnection: close\r\ncontent-length: 0\r\n\r\n") }, router.OnRetriableStatusCodes, 429},
 	{"404", func(p *peer) { p.ask(); p.send("HTTP/1.1 404 No\r\nconnection: close\r\ncontent-length: 0\r\n\r\n") }, 0, 404},
 	{"200 cut", func(p *peer) { p.ask(); p.send("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nha") }, 0, 200},

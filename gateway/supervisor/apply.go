@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -55,13 +56,16 @@ func (s *Supervisor) Apply(next *snapshot.Snapshot) error {
 	}
 	writers, err := s.openLogs(next)
 	if err != nil {
-		s.failedReload()
+		s.failedApply()
 		return err
 	}
 	sockets, err := s.openSockets(next)
 	if err != nil {
-		s.failedReload()
+		s.failedApply()
 		return err
+	}
+	for path := range writers {
+		s.logged[path] = true
 	}
 	started := s.startClusters(previous, next)
 	if s.current.Load() == nil {
@@ -78,6 +82,17 @@ func (s *Supervisor) Apply(next *snapshot.Snapshot) error {
 
 // Refused notes that a configuration was refused before it came to Apply.
 func (s *Supervisor) Refused() { s.failedReload() }
+
+// failedApply closes the logs that were opened for nothing. Those of earlier
+// snapshots stay open: streams that began with them may still write a line.
+func (s *Supervisor) failedApply() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := s.logs.Retain(ctx, func(path string) bool { return s.logged[path] }); err != nil {
+		s.log.Warn("access logs", "error", err)
+	}
+	s.failedReload()
+}
 
 func (s *Supervisor) failedReload() { s.registry.Reloads.Failed(time.Now()) }
 

@@ -53,7 +53,8 @@ type Supervisor struct {
 	stop     chan struct{} // ends the watchdog
 	failed   chan error    // a loop that ended by itself
 
-	mu       sync.Mutex // held while a snapshot is applied
+	logged   map[string]bool // paths of access logs that snapshots were applied with
+	mu       sync.Mutex      // held while a snapshot is applied
 	gates    map[string]*listener.Gate
 	bound    map[string]map[bind]bool // by listener name: the sockets that its workers have
 	retired  sync.WaitGroup           // clusters that are being closed
@@ -83,6 +84,7 @@ func New(o Options) (*Supervisor, error) {
 		stop:     make(chan struct{}),
 		failed:   make(chan error, o.Workers),
 		gates:    map[string]*listener.Gate{},
+		logged:   map[string]bool{},
 		bound:    map[string]map[bind]bool{},
 		drained:  make(chan struct{}),
 	}

@@ -252,18 +252,6 @@ func (w *edgeWorker) drain() {
 	}
 }
 
-// connections is how many client connections are open.
-func (w *edgeWorker) connections() int {
-	n := 0
-	for _, p := range w.ports {
-		n += p.server.Connections()
-	}
-	for _, p := range w.leaving {
-		n += p.server.Connections()
-	}
-	return n
-}
-
 // cut ends every connection at once.
 func (w *edgeWorker) cut() {
 	for _, p := range w.ports {

@@ -41,7 +41,6 @@ type Client struct {
 }
 
 var (
-	errSurplus       = errors.New("bytes behind the response")
 	errNoResponse    = errors.New("the endpoint closed the connection without a response")
 	errResponseHead  = &Malformed{502, "response head is too large"}
 	errInformational = &Malformed{502, "too many informational responses"}

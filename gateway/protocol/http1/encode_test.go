@@ -2,7 +2,6 @@ package http1
 
 import (
 	"bytes"
-	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -141,7 +140,7 @@ func TestAppendChunks(t *testing.T) {
 			t.Errorf("%d: %q", n, got)
 		}
 	}
-	if got := fmt.Sprintf("%s", appendLastChunk(nil, nil)); got != "0\r\n\r\n" {
+	if got := string(appendLastChunk(nil, nil)); got != "0\r\n\r\n" {
 		t.Errorf("%q", got)
 	}
 }
