@@ -44,6 +44,10 @@ func (f *Format) Append(dst []byte, s *Stream, resp *Response) []byte {
 	}
 	for i := range f.pieces {
 		p := &f.pieces[i]
+		if p.op == opText {
+			dst = append(dst, p.text...)
+			continue
+		}
 		start := len(dst)
 		var ok bool
 		if dst, ok = p.append(dst, s, resp); !ok {

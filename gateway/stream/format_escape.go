@@ -1,6 +1,9 @@
 package stream
 
-import "unicode/utf8"
+import (
+	"encoding/binary"
+	"unicode/utf8"
+)
 
 const lowerHex = "0123456789abcdef"
 
@@ -18,10 +21,20 @@ func blankControls(p []byte) {
 
 func breaksText(c byte) bool { return c < ' ' || c > '~' || c == '"' || c == '\\' }
 
+// plain reports whether none of eight bytes breaks text.
+func plain(x uint64) bool {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	quote, backslash, del := x^ones*'"', x^ones*'\\', x^ones*0x7f
+	return (x|(x-ones*' ')&^x|(quote-ones)&^quote|(backslash-ones)&^backslash|(del-ones)&^del)&highs == 0
+}
+
 // escapeText writes each byte of dst[start:] that would break a line of a text
 // log as \xNN. The longer form is built behind the text and moved over it, so
 // dst is all the memory it takes.
 func escapeText(dst []byte, start int) []byte {
+	for len(dst)-start >= 8 && plain(binary.LittleEndian.Uint64(dst[start:])) {
+		start += 8
+	}
 	for start < len(dst) && !breaksText(dst[start]) {
 		start++
 	}

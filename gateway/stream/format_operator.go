@@ -112,6 +112,15 @@ var operators = [operatorCount]struct {
 type source struct {
 	op   operator
 	name string // lower case
+	id   Known  // of name
+}
+
+// value finds the first field of that name.
+func (x *source) value(h *Header) []byte {
+	if x.id != Other {
+		return h.GetKnown(x.id)
+	}
+	return h.Get(x.name)
 }
 
 // append appends the piece's value as it is; ok is false when there is none.
@@ -149,12 +158,12 @@ func (p *piece) appendHeader(dst []byte, s *Stream, resp *Response) (_ []byte, o
 func (x *source) append(dst []byte, s *Stream, resp *Response) (_ []byte, ok bool) {
 	switch x.op {
 	case opRequestHeader:
-		return appendPresent(dst, s.Request.Header.Get(x.name))
+		return appendPresent(dst, x.value(&s.Request.Header))
 	case opResponseHeader:
 		if resp == nil {
 			return dst, false
 		}
-		return appendPresent(dst, resp.Header.Get(x.name))
+		return appendPresent(dst, x.value(&resp.Header))
 	}
 	return appendOperator(dst, x.op, s, resp)
 }

@@ -160,7 +160,7 @@ func parseSource(op operator, name string) (source, error) {
 	if op == opRequestHeader && name == "host" {
 		return source{op: opAuthority}, nil
 	}
-	return source{op: op, name: name}, nil
+	return source{op: op, name: name, id: KnownName(name)}, nil
 }
 
 // IsToken reports whether name is a token (RFC 9110 section 5.6.2), which field
