@@ -45,6 +45,24 @@ func (l *Loop) Go(r Runner) *Coroutine {
 	return co
 }
 
+// GoSoon runs r in this turn, on the coroutine that first has nothing left to
+// do: one that ends a stream goes on with the next at once, which spares two
+// switches and finds its stack in the cache.
+func (l *Loop) GoSoon(r Runner) { l.soon = append(l.soon, r) }
+
+// nextSoon takes the first Runner of GoSoon.
+func (l *Loop) nextSoon() Runner {
+	if l.soonDone == len(l.soon) {
+		return nil
+	}
+	r := l.soon[l.soonDone]
+	l.soon[l.soonDone] = nil
+	if l.soonDone++; l.soonDone == len(l.soon) {
+		l.soon, l.soonDone = l.soon[:0], 0
+	}
+	return r
+}
+
 // GoLater runs r on a pooled coroutine, in this turn but not at once: what a
 // coroutine uses to start another one.
 func (l *Loop) GoLater(r Runner) *Coroutine {
@@ -74,7 +92,9 @@ func (co *Coroutine) main(yield func(struct{}) bool) {
 	co.yield = yield
 	for {
 		co.call()
-		co.run = nil
+		if co.run = co.loop.nextSoon(); co.run != nil {
+			continue
+		}
 		if !yield(struct{}{}) {
 			return
 		}

@@ -75,10 +75,12 @@ type Loop struct {
 	wallAt       int64
 	stamp        stamp
 
-	ready   []*Coroutine
-	spare   []*Coroutine
-	dirty   []Flusher
-	current *Coroutine
+	ready    []*Coroutine
+	soon     []Runner // of GoSoon, from soonDone on
+	soonDone int
+	spare    []*Coroutine
+	dirty    []Flusher
+	current  *Coroutine
 
 	all                []*Coroutine
 	idle               *Coroutine
@@ -285,7 +287,7 @@ func (l *Loop) Run() error {
 func (l *Loop) sleep() (int, error) {
 	timeout := -1
 	switch {
-	case len(l.ready) > 0 || len(l.dirty) > 0 || l.notified.Load():
+	case len(l.ready) > 0 || len(l.soon) > 0 || len(l.dirty) > 0 || l.notified.Load():
 		timeout = 0
 	default:
 		if d := l.timers.wait(l.now); d >= 0 {
@@ -368,10 +370,11 @@ func (l *Loop) runTask(f func()) {
 	f()
 }
 
-// runReady resumes the coroutines that were woken, and those that they wake in
-// turn, up to a bound that keeps the turn finite.
+// runReady resumes the coroutines that were woken, starts what is to run soon,
+// and goes on with those that these wake in turn, up to a bound that keeps the
+// turn finite.
 func (l *Loop) runReady() {
-	for round := 0; len(l.ready) > 0 && round < 16; round++ {
+	for round := 0; round < 16 && (len(l.ready) > 0 || len(l.soon) > 0); round++ {
 		l.ready, l.spare = l.spare[:0], l.ready
 		for i, co := range l.spare {
 			l.spare[i] = nil
@@ -379,6 +382,9 @@ func (l *Loop) runReady() {
 			if co.run != nil {
 				l.resume(co)
 			}
+		}
+		for r := l.nextSoon(); r != nil; r = l.nextSoon() {
+			l.Go(r)
 		}
 	}
 }
@@ -433,6 +439,7 @@ func (l *Loop) Close() {
 	if closed {
 		return
 	}
+	l.soon, l.soonDone = nil, 0 // a coroutine that unwinds begins nothing new
 	for len(l.all) > 0 {
 		l.forget(l.all[len(l.all)-1])
 	}

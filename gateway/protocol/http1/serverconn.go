@@ -81,7 +81,7 @@ func (c *serverConn) ConnReady(ev worker.Events) {
 	switch c.phase {
 	case phaseIdle, phaseHead:
 		if c.parse() {
-			c.srv.loop.Go(c)
+			c.srv.loop.GoSoon(c)
 		}
 	case phaseStream:
 		c.st.connReady(ev)
