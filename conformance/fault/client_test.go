@@ -71,7 +71,7 @@ func (g *group) fill(name string, k int, request string) string {
 // abandoned are clients that go while a response is due or under way: the
 // origin must see it end.
 func (g *group) abandoned() {
-	const large = 16 << 20
+	const large = 256 << 20 // more than sockets hold, whose receive buffers may grow to tens of MB
 	for _, v := range []struct {
 		name   string
 		read   int  // bytes of the response that the client takes
