@@ -90,12 +90,12 @@ func (b *builder) host(t *Table, h *host, vh *VirtualHost) {
 func (b *builder) domain(t *Table, h *host, i int, domain string) {
 	field := fmt.Sprintf("hosts[%d]", i)
 	name := lowerString(domain)
+	if !strings.HasSuffix(name, "*") {
+		name = strings.TrimSuffix(name, ".") // the root, which a full name may end in
+	}
 	if why, hint := badDomain(name); why != "" {
 		b.fail(field, hint, "%q: %s", domain, why)
 		return
-	}
-	if !strings.HasSuffix(name, "*") {
-		name = strings.TrimSuffix(name, ".")
 	}
 	if before, found := b.domains[name]; found {
 		if before == b.at {

@@ -14,6 +14,9 @@ const isoTime = "%Y-%m-%dT%H:%M:%S.%3fZ"
 // %T %s %z %Z %%, and %f (nanoseconds) or %1f to %9f, its first digits.
 func checkTime(layout string) error {
 	for i := 0; i < len(layout); i++ {
+		if control(layout[i]) {
+			return fmt.Errorf("time layout %q holds a control character", layout)
+		}
 		if layout[i] != '%' {
 			continue
 		}
