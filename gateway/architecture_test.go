@@ -46,6 +46,20 @@ admin:               worker cluster telemetry telemetry/* resource snapshot
 supervisor:          worker connection stream protocol/* filter router cluster upstream proxy listener telemetry telemetry/* resource snapshot admin
 command:             *
 main:                command
+tls/record:
+tls/hello:
+tls/handshake:       tls/record
+tls/std:             tls/record tls/handshake
+tls/tlcp:            tls/record tls/handshake
+tls/rfc8998:         tls/record tls/handshake
+tls/openssl:
+tls/sign:            tls/openssl
+tls/certificate:     tls/openssl tls/sign
+tls/ticket:
+tls/verify:
+tls/ocsp:            tls/certificate
+tls/server:          tls/record tls/hello tls/handshake tls/std tls/tlcp tls/rfc8998 tls/sign tls/certificate tls/ticket tls/verify tls/ocsp
+tls/client:          tls/record tls/hello tls/handshake tls/std tls/tlcp tls/rfc8998 tls/sign tls/certificate tls/ticket tls/verify tls/ocsp
 plugins:             filter plugins/*
 plugins/*:           filter stream
 bench:               bench/*
