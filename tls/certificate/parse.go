@@ -1,0 +1,173 @@
+package certificate
+
+import (
+	"crypto"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/emmansun/gmsm/smx509"
+)
+
+// Bounds of what is read.
+const (
+	maxPEM   = 1 << 20 // bytes of one certificate or key input
+	maxChain = 16      // certificates of one chain
+	maxNames = 5000    // names of one certificate
+)
+
+// A Pair is a certificate and its private key as they were read.
+type Pair struct {
+	Cert []byte // PEM: the leaf and the authorities that lead to its root; other blocks are passed over
+	Key  []byte // PEM (PKCS#8, PKCS#1 or SEC 1, not encrypted), or a PKCS#11 URI (RFC 7512)
+	// CertFrom and KeyFrom say where Cert and Key were read, as file names or in words; messages
+	// begin with them. Where they are empty, messages name the secret.
+	CertFrom, KeyFrom string
+}
+
+// A Source is what one certificate is made from.
+type Source struct {
+	Name string // of the secret
+	Pair
+	Encrypt *Pair // of an SM2 certificate for TLCP: the encryption certificate
+}
+
+// A KeyLoader makes signers of private keys.
+type KeyLoader interface {
+	// LoadPKCS8 makes a signer of an RSA, ECDSA or Ed25519 key. The bytes are wiped afterwards.
+	LoadPKCS8(der []byte) (crypto.Signer, error)
+	// LoadURI finds a key by its PKCS#11 URI.
+	LoadURI(uri string) (crypto.Signer, error)
+}
+
+// A Parser reads certificates. Those that one Parser has read share the memory of the
+// authorities in their chains, so one Parser should read all certificates of a configuration.
+// It is not for concurrent use; its zero value loads keys with Go's crypto and no URIs.
+type Parser struct {
+	Keys KeyLoader
+
+	authorities map[[32]byte]*link
+}
+
+// Parse reads one certificate of PEM. Its private key is only compared with the certificate;
+// expiry is not judged (Problems does). Errors name the file, and what to do.
+func (p *Parser) Parse(source Source) (*Certificate, error) {
+	certificate, err := p.parsePair(source.Name, source.Pair, "")
+	if source.Encrypt == nil {
+		return certificate, err
+	}
+	encryption, second := p.parsePair(source.Name, *source.Encrypt, "encryption ")
+	if err := errors.Join(err, second); err != nil {
+		return nil, err
+	}
+	if err := joinPair(certificate, encryption); err != nil {
+		return nil, err
+	}
+	return certificate, nil
+}
+
+func (p *Parser) parsePair(name string, pair Pair, role string) (*Certificate, error) {
+	pair.CertFrom = place(pair.CertFrom, role+"certificate", name)
+	pair.KeyFrom = place(pair.KeyFrom, role+"key", name)
+	links, certErr := p.readChain(pair)
+	found, keyErr := readKey(pair)
+	if err := errors.Join(certErr, keyErr); err != nil {
+		return nil, err
+	}
+	leaf, err := found.owner(links, pair)
+	if err != nil {
+		return nil, err
+	}
+	chain, warnings := order(leaf, links, pair.CertFrom)
+	c, err := p.make(name, pair.CertFrom, chain)
+	if err != nil {
+		return nil, err
+	}
+	c.Warnings = append(warnings, c.Warnings...)
+	c.key.pkcs8, c.key.uri, c.key.from, c.key.loader = found.pkcs8, found.uri, pair.KeyFrom, p.Keys
+	return c, nil
+}
+
+// place says where something was read when the caller does not.
+func place(from, what, secret string) string {
+	if from == "" {
+		return fmt.Sprintf("the %s of secret %q", what, secret)
+	}
+	return from
+}
+
+// make fills in a certificate from its ordered chain.
+func (p *Parser) make(name, from string, chain []*link) (*Certificate, error) {
+	leaf, err := smx509.ParseCertificate(chain[0].der)
+	if err != nil {
+		return nil, fmt.Errorf("%s: the certificate cannot be read (%w)", from, err)
+	}
+	kind, bits, err := kindOf(leaf.PublicKey)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", from, err)
+	}
+	c := &Certificate{
+		Name: name, From: from, Kind: kind, KeyBits: bits,
+		NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter,
+		Fingerprint: sha256.Sum256(leaf.Raw),
+		Serial:      leaf.SerialNumber.Text(16),
+		Subject:     leaf.Subject.String(), Issuer: leaf.Issuer.String(),
+		OCSPServers: slices.Clone(leaf.OCSPServer),
+		MustStaple:  mustStaple(leaf),
+		weak:        weakness(leaf, chain),
+	}
+	c.ForServer, c.ForClient = purposes(leaf)
+	for _, l := range chain {
+		c.Chain = append(c.Chain, l.der)
+	}
+	if err := c.readNames(leaf); err != nil {
+		return nil, err
+	}
+	if len(chain) == 1 && len(leaf.IssuingCertificateURL) > 0 {
+		c.warn("only the certificate itself is there, not the authority that issued it (%s): many clients will refuse it; append the authority's certificate", c.Issuer)
+	}
+	return c, nil
+}
+
+func (c *Certificate) warn(format string, args ...any) {
+	c.Warnings = append(c.Warnings, c.From+": "+fmt.Sprintf(format, args...))
+}
+
+// joinPair makes an SM2 pair of two certificates.
+func joinPair(sign, encrypt *Certificate) error {
+	for _, c := range []*Certificate{sign, encrypt} {
+		if c.Kind != SM2 {
+			return fmt.Errorf("%s: an %s certificate in an SM2 pair: both certificates of a pair must have SM2 keys", c.From, strings.ToUpper(c.Kind.String()))
+		}
+	}
+	signUsage, err := usages(sign)
+	if err != nil {
+		return err
+	}
+	encryptUsage, err := usages(encrypt)
+	if err != nil {
+		return err
+	}
+	const encipher = smx509.KeyUsageKeyEncipherment | smx509.KeyUsageDataEncipherment | smx509.KeyUsageKeyAgreement
+	switch {
+	case signUsage != 0 && signUsage&smx509.KeyUsageDigitalSignature == 0 && encryptUsage&smx509.KeyUsageDigitalSignature != 0:
+		return fmt.Errorf("%s and %s: the two are swapped: by their key usage the first encrypts and the second signs", sign.From, encrypt.From)
+	case signUsage != 0 && signUsage&smx509.KeyUsageDigitalSignature == 0:
+		return fmt.Errorf("%s: its key usage does not allow signatures: it cannot be the signing certificate of a pair", sign.From)
+	case encryptUsage != 0 && encryptUsage&encipher == 0:
+		return fmt.Errorf("%s: its key usage does not allow encryption: it cannot be the encryption certificate of a pair", encrypt.From)
+	}
+	sign.Encryption = encrypt
+	sign.Warnings = append(sign.Warnings, encrypt.Warnings...)
+	return nil
+}
+
+func usages(c *Certificate) (smx509.KeyUsage, error) {
+	leaf, err := smx509.ParseCertificate(c.Chain[0])
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", c.From, err)
+	}
+	return leaf.KeyUsage, nil
+}
