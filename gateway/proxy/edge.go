@@ -34,8 +34,14 @@ var (
 	errUnknownName = errors.New("the request names a cluster that does not exist")
 )
 
-// Handle answers one stream.
-func (e *Edge) Handle(s *stream.Stream) (*stream.Response, error) {
+// Inline is the handler.
+func (e *Edge) Inline() *stream.Inline {
+	return &stream.Inline{Begin: e.Begin, Poll: e.Poll, Resume: e.Resume}
+}
+
+// Begin does what needs no waiting: all up to the request being on its way, or
+// the answer itself. See stream.Inline for its errors.
+func (e *Edge) Begin(s *stream.Stream) (*stream.Response, error) {
 	rec := &s.Record
 	rec.Listener = e.listener.Name
 	e.requestID(&s.Request.Header)
@@ -52,23 +58,50 @@ func (e *Edge) Handle(s *stream.Stream) (*stream.Response, error) {
 	var resp *stream.Response
 	switch {
 	case route.Forward != nil:
-		var err error
-		if resp, err = e.forward(s, route, rnd); err != nil {
-			return nil, err
-		}
+		return nil, e.forward(s, route, rnd)
 	case route.Redirect != nil:
 		location := route.Redirect.Location(s.Room(len(s.Request.Path)+len(s.Request.Query)+512), &s.Request, route)
 		resp = s.Respond(route.Redirect.Status, "", nil)
 		resp.Header.Add("location", location)
-		e.ours(resp)
 	default:
 		r := route.Respond
 		resp = s.Respond(r.Status, r.ContentType, r.Body)
-		e.ours(resp)
 	}
+	e.ours(resp)
 	route.Response.Apply(&resp.Header, s, resp)
 	e.finish(s, resp)
 	return resp, nil
+}
+
+// Poll looks for the answer to a request that Begin sent.
+func (e *Edge) Poll(s *stream.Stream) (*stream.Response, error) {
+	x := s.End.(*exchange)
+	resp, err := x.poll()
+	if err != nil {
+		return nil, err
+	}
+	e.answered(s, x, resp)
+	return resp, nil
+}
+
+// Resume waits for the answer, on a coroutine, wherever Begin and Poll stopped.
+func (e *Edge) Resume(s *stream.Stream) (*stream.Response, error) {
+	x := s.End.(*exchange)
+	resp, err := x.finish(s.Co)
+	if err != nil {
+		return nil, err
+	}
+	e.answered(s, x, resp)
+	return resp, nil
+}
+
+// answered does to an endpoint's response what route and listener ask for.
+func (e *Edge) answered(s *stream.Stream, x *exchange, resp *stream.Response) {
+	if x.target != nil {
+		x.target.Response.Apply(&resp.Header, s, resp)
+	}
+	x.route.Response.Apply(&resp.Header, s, resp)
+	e.finish(s, resp)
 }
 
 // canonical makes the one path that router, filters and upstream use.
@@ -92,11 +125,12 @@ func (e *Edge) unrouted(s *stream.Stream) error {
 	return local(stream.PhaseRoute, stream.NoRoute, 404, errNoRoute)
 }
 
-// forward sends the stream to the route's cluster.
-func (e *Edge) forward(s *stream.Stream, route *router.Route, rnd uint32) (*stream.Response, error) {
+// forward sends the stream to the route's cluster, as far as that needs no
+// waiting: its error is ErrParked or ErrCoroutine then.
+func (e *Edge) forward(s *stream.Stream, route *router.Route, rnd uint32) error {
 	f, r := route.Forward, &s.Request
 	if string(r.Method) == "CONNECT" && !f.Connect {
-		return nil, e.unrouted(s)
+		return e.unrouted(s)
 	}
 	limit := e.http.MaxBody
 	if f.MaxBody > 0 {
@@ -104,7 +138,7 @@ func (e *Edge) forward(s *stream.Stream, route *router.Route, rnd uint32) (*stre
 	}
 	if limit > 0 && r.Body != nil {
 		if r.Length > limit {
-			return nil, tooLarge()
+			return tooLarge()
 		}
 		if r.Length < 0 {
 			r.Body = &boundedBody{Body: r.Body, left: limit}
@@ -112,7 +146,7 @@ func (e *Edge) forward(s *stream.Stream, route *router.Route, rnd uint32) (*stre
 	}
 	target, c, err := e.target(s, f, rnd)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.Record.Cluster = c.Config().Name
 	out := http1.Outgoing{Authority: r.Authority, Expect: r.ExpectContinue}
@@ -127,14 +161,14 @@ func (e *Edge) forward(s *stream.Stream, route *router.Route, rnd uint32) (*stre
 		target.Request.Apply(&r.Header, s, nil)
 	}
 	route.Request.Apply(&r.Header, s, nil)
-	resp, err := e.proxy.Forward(s, f, c, out)
+	x, err := e.proxy.prepare(s, route, target, c, out)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if target != nil {
-		target.Response.Apply(&resp.Header, s, resp)
+	if x.begin() {
+		return stream.ErrParked
 	}
-	return resp, nil
+	return stream.ErrCoroutine
 }
 
 // target chooses the cluster.

@@ -23,6 +23,12 @@ type exchange struct {
 	shared  *cluster.Cluster // whose limit of requests the stream counts against
 	conn    *upstream.Conn
 	out     http1.Outgoing
+	route   *router.Route
+	target  *router.WeightedCluster // nil when the request named the cluster
+
+	progress progress
+	early    error           // of polled
+	choice   upstream.Choice // of the first try, made before it had a coroutine
 
 	tried    []*cluster.Endpoint
 	retries  int    // tries after the first that count against the route's attempts
@@ -41,6 +47,15 @@ type exchange struct {
 	goOn     bool // the request body may be sent
 }
 
+// progress is how far the try under way came without a coroutine.
+type progress uint8
+
+const (
+	notBegun progress = iota
+	sent              // the request is on its way
+	polled            // the response's head was read, or the try failed: early
+)
+
 var (
 	errNoClusterNamed = errors.New("no such cluster")
 	errRequests       = errors.New("the cluster's limit of requests is reached")
@@ -56,6 +71,8 @@ const maxReplay = 64 << 10
 
 func (x *exchange) reset() {
 	x.s, x.forward, x.cluster, x.shared, x.conn, x.informer = nil, nil, nil, nil, nil, nil
+	x.route, x.target, x.early = nil, nil, nil
+	x.progress, x.choice = notBegun, upstream.Choice{}
 	x.out = http1.Outgoing{}
 	clear(x.tried)
 	x.tried, x.copied = x.tried[:0], x.copied[:0]
@@ -63,29 +80,90 @@ func (x *exchange) reset() {
 	x.fresh, x.hasCopy, x.spent, x.retrying, x.answered, x.paused, x.goOn = false, false, false, false, false, false, false
 }
 
-// Forward sends the stream to the cluster in that slot and returns the answer.
-// path and authority are how the request goes upstream, upgrade what it may ask
-// to switch to.
-func (p *Proxy) Forward(s *stream.Stream, f *router.Forward, c *upstream.Cluster, out http1.Outgoing) (*stream.Response, error) {
+// prepare makes the exchange that will send the stream to the cluster. out is
+// how the request goes upstream.
+func (p *Proxy) prepare(s *stream.Stream, route *router.Route, target *router.WeightedCluster, c *upstream.Cluster, out http1.Outgoing) (*exchange, error) {
 	shared := c.Shared()
 	if !shared.TryRequest() {
 		c.Stats.Overflows[metrics.LimitRequests].Inc()
 		return nil, &stream.Error{Side: stream.Upstream, Phase: stream.PhasePick, Flag: stream.UpstreamOverflow, Status: 503, Cause: errRequests}
 	}
 	x := p.get()
-	x.s, x.forward, x.cluster, x.shared, x.out = s, f, c, shared, out
+	x.s, x.route, x.target, x.forward, x.cluster, x.shared, x.out = s, route, target, route.Forward, c, shared, out
 	x.fresh = x.connect() // a tunnel does not begin where requests went before
 	s.End = x
 	if out.Expect && s.Informational != nil {
 		x.informer, s.Informational = s.Informational, x
 	}
-	if f.IdleTimeout > 0 {
-		s.SetIdle(f.IdleTimeout)
+	if d := x.forward.IdleTimeout; d > 0 {
+		s.SetIdle(d)
 	}
 	if s.Request.Body == nil {
 		x.requestDone()
 	}
-	resp, err := x.run(s.Co)
+	return x, nil
+}
+
+// begin sends the request without waiting, when all of it is at hand and a
+// connection is idle, and reports whether it did: s.Parked is woken then.
+func (x *exchange) begin() bool {
+	s := x.s
+	if s.Parked == nil || x.fresh || x.out.Expect || x.out.Upgrade != nil {
+		return false
+	}
+	if body := s.Request.Body; body != nil {
+		if _, last := body.Buffered(); !last {
+			return false
+		}
+	}
+	conn, choice := x.cluster.AcquireIdle(s, &x.tried)
+	x.choice = choice
+	if conn == nil {
+		return false
+	}
+	x.conn = conn
+	s.Record.Endpoint = conn.Endpoint().Address()
+	s.Record.Tries++
+	s.Record.UpstreamBegin, s.Record.UpstreamHead = s.Loop.Now(), 0
+	x.progress = sent
+	if x.sendRequest(nil) != nil {
+		return false
+	}
+	x.awaitHead()
+	conn.WakeOn(s.Parked)
+	return true
+}
+
+// poll looks for the answer to what begin sent. Its errors are those of
+// stream.Inline: what is not plain goes on on a coroutine.
+func (x *exchange) poll() (*stream.Response, error) {
+	s, conn := x.s, x.conn
+	if s.Aborted() != nil || conn.Cancelled() != nil {
+		conn.WakeOn(nil)
+		return nil, stream.ErrCoroutine
+	}
+	resp := &s.Response
+	done, err := conn.PollHead(resp, false)
+	if !done && err == nil {
+		return nil, stream.ErrParked
+	}
+	conn.WakeOn(nil)
+	conn.HeadCame()
+	x.progress, x.early = polled, err
+	if err != nil || x.forward.Retry != nil && x.wanted(x.forward.Retry, resp, nil) {
+		return nil, stream.ErrCoroutine
+	}
+	x.answered = true
+	return resp, nil
+}
+
+// finish waits for the answer, on a coroutine.
+func (x *exchange) finish(co *worker.Coroutine) (*stream.Response, error) {
+	s := x.s
+	if x.conn != nil {
+		x.conn.WakeOn(nil)
+	}
+	resp, err := x.run(co)
 	if err != nil {
 		s.End = nil
 		x.count(stream.AsError(err))
@@ -115,34 +193,42 @@ func (x *exchange) run(co *worker.Coroutine) (*stream.Response, error) {
 
 // try gives the request to one endpoint and waits for the response's head.
 func (x *exchange) try(co *worker.Coroutine) (*stream.Response, error) {
-	s := x.s
-	before := len(x.tried)
-	conn, err := x.cluster.Acquire(s, co, &x.tried, x.fresh)
-	rec := &s.Record
-	if len(x.tried) > before {
-		rec.Endpoint = x.tried[before].Address()
-		rec.Tries++
-	}
-	if err != nil {
-		return nil, err
-	}
-	x.conn = conn
-	rec.UpstreamBegin, rec.UpstreamHead = s.Loop.Now(), 0
-
-	if x.connect() {
-		resp := s.Respond(200, "", nil)
-		resp.Upgraded = conn.Tunnel()
+	s, resp := x.s, &x.s.Response
+	begun := x.progress
+	x.progress = notBegun
+	switch begun {
+	case polled:
+		if x.early != nil {
+			return nil, x.early
+		}
 		return resp, nil
+	case notBegun:
+		before, choice := len(x.tried), x.choice
+		x.choice = upstream.Choice{}
+		conn, err := x.cluster.Acquire(s, co, &x.tried, x.fresh, choice)
+		if len(x.tried) > before {
+			s.Record.Endpoint = x.tried[before].Address()
+			s.Record.Tries++
+		}
+		if err != nil {
+			return nil, err
+		}
+		x.conn = conn
+		s.Record.UpstreamBegin, s.Record.UpstreamHead = s.Loop.Now(), 0
+		if x.connect() {
+			resp := s.Respond(200, "", nil)
+			resp.Upgraded = conn.Tunnel()
+			return resp, nil
+		}
+		if err := x.sendRequest(co); err != nil {
+			return nil, err
+		}
+		if !x.upload.running {
+			x.awaitHead()
+		}
 	}
-	if err := x.sendRequest(co); err != nil {
-		return nil, err
-	}
-	if !x.upload.running {
-		x.awaitHead()
-	}
-	resp := &s.Response
-	err = conn.ReadHead(co, resp, x.out.Upgrade != nil)
-	conn.HeadCame()
+	err := x.conn.ReadHead(co, resp, x.out.Upgrade != nil)
+	x.conn.HeadCame()
 	if err != nil {
 		return nil, err
 	}

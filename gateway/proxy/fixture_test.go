@@ -110,7 +110,7 @@ func newStage(t testing.TB, set settings) *stage {
 		Scheme:        "http",
 		Limits:        http1.Limits{Line: 8 << 10, Head: 60 << 10, Fields: 100},
 		HeaderTimeout: patience, BodyTimeout: patience, WriteTimeout: patience, IdleTimeout: time.Minute,
-		Handle: edge.Handle,
+		Inline: edge.Inline(),
 		Reply:  edge.Reply,
 		Finish: func(st *stream.Stream, resp *stream.Response) {
 			r := record{Record: st.Record, Client: st.Client}

@@ -76,8 +76,11 @@ type Stream struct {
 	// handler fills it and returns its address.
 	Response Response
 
-	Co   *worker.Coroutine // the coroutine that serves the stream
+	Co   *worker.Coroutine // the coroutine that serves the stream; nil while none does
 	Loop *worker.Loop
+	// Parked goes on with a stream that has no coroutine (see Inline). It is nil
+	// when the stream has one from its beginning.
+	Parked Waker
 
 	Remote netip.AddrPort // the client's connection
 	Local  netip.AddrPort // the listener's side of it
@@ -153,15 +156,18 @@ type Ender interface {
 	EndStream(s *Stream)
 }
 
-// Abort marks the stream as failed from outside its coroutine (its client is
-// gone, its time is up) and wakes it; whatever it waits for returns e. The
+// Abort marks the stream as failed from outside (its client is gone, its time
+// is up) and wakes it; whatever it waits for returns e. The
 // first call wins.
 func (s *Stream) Abort(e *Error) {
 	if s.failed == nil {
 		s.failed = e
 	}
-	if s.Co != nil {
+	switch {
+	case s.Co != nil:
 		s.Co.Wake()
+	case s.Parked != nil:
+		s.Parked.Wake()
 	}
 }
 
@@ -194,7 +200,7 @@ func (s *Stream) Reset() {
 	h.Reset()
 	*r = Request{Header: h}
 	s.Response.Reset()
-	s.Co, s.Informational, s.End, s.failed = nil, nil, nil, nil
+	s.Co, s.Parked, s.Informational, s.End, s.failed = nil, nil, nil, nil, nil
 	s.IdleTimeout = 0
 	s.reply = Bytes{}
 	s.arena = s.arena[:0]

@@ -188,16 +188,8 @@ func (w *edgeWorker) config(a *adoption, l *snapshot.Listener) *http1.Config {
 		MaxRequests:      h.MaxRequests,
 		AbortOnHalfClose: h.AbortOnHalfClose,
 		Stats:            stats,
-		Handle: func(s *stream.Stream) (*stream.Response, error) {
-			stats.RequestsActive.Inc()
-			resp, err := edge.Handle(s)
-			if err == nil && resp.Upgraded != nil {
-				stats.Tunnels.Inc()
-				stats.TunnelsActive.Inc()
-			}
-			return resp, err
-		},
-		Reply: edge.Reply,
+		Inline:           inline(edge, stats),
+		Reply:            edge.Reply,
 		Finish: func(s *stream.Stream, resp *stream.Response) {
 			rec := &s.Record
 			if rec.Listener != "" {
@@ -211,6 +203,25 @@ func (w *edgeWorker) config(a *adoption, l *snapshot.Listener) *http1.Config {
 			}
 		},
 	}
+}
+
+// inline is the listener's handler, with its streams counted.
+func inline(edge *proxy.Edge, stats *metrics.ListenerStats) *stream.Inline {
+	in := edge.Inline()
+	begin, resume := in.Begin, in.Resume
+	in.Begin = func(s *stream.Stream) (*stream.Response, error) {
+		stats.RequestsActive.Inc()
+		return begin(s)
+	}
+	in.Resume = func(s *stream.Stream) (*stream.Response, error) {
+		resp, err := resume(s)
+		if err == nil && resp.Upgraded != nil {
+			stats.Tunnels.Inc()
+			stats.TunnelsActive.Inc()
+		}
+		return resp, err
+	}
+	return in
 }
 
 // output is one access log of a listener.

@@ -28,20 +28,48 @@ var (
 // another worker has freed one.
 const pollEvery = 20 * time.Millisecond
 
+// Choice is an endpoint that AcquireIdle picked and had no connection to; the
+// zero value is none.
+type Choice struct{ pool *pool }
+
+// AcquireIdle is Acquire as far as it goes without waiting: it gives the stream
+// an idle connection, or nil, and then the Choice that Acquire shall keep to.
+func (c *Cluster) AcquireIdle(s *stream.Stream, tried *[]*cluster.Endpoint) (*Conn, Choice) {
+	if c.closed {
+		return nil, Choice{}
+	}
+	c.refresh()
+	p, err := c.pick(*tried)
+	if err != nil {
+		return nil, Choice{}
+	}
+	conn := p.takeIdle()
+	if conn == nil {
+		return nil, Choice{p}
+	}
+	*tried = append(*tried, p.endpoint)
+	c.attach(conn, s)
+	return conn, Choice{}
+}
+
 // Acquire gives the stream a connection to an endpoint that is not among
 // tried: an idle one, or a new one, which it waits for. fresh asks for a new
 // one. The endpoint is added to tried, whether or not it can be reached. The
 // stream is attached to the connection; Release gives it back.
-func (c *Cluster) Acquire(s *stream.Stream, co *worker.Coroutine, tried *[]*cluster.Endpoint, fresh bool) (*Conn, error) {
+func (c *Cluster) Acquire(s *stream.Stream, co *worker.Coroutine, tried *[]*cluster.Endpoint, fresh bool, choice Choice) (*Conn, error) {
 	pended := false
 	for {
 		if c.closed {
 			return nil, c.unavailable(stream.NoCluster, errRemoved)
 		}
 		c.refresh()
-		p, err := c.pick(*tried)
-		if err != nil {
-			return nil, err
+		p := choice.pool
+		choice = Choice{}
+		if p == nil || p.endpoint.Gone() {
+			var err error
+			if p, err = c.pick(*tried); err != nil {
+				return nil, err
+			}
 		}
 		if !fresh {
 			if conn := p.takeIdle(); conn != nil {

@@ -139,7 +139,7 @@ type use struct {
 // Run acquires.
 func (u *use) Run(co *worker.Coroutine) {
 	u.Co = co
-	u.conn, u.err = u.place.up.Cluster(0).Acquire(&u.Stream, co, &u.tried, u.fresh)
+	u.conn, u.err = u.place.up.Cluster(0).Acquire(&u.Stream, co, &u.tried, u.fresh, Choice{})
 	if u.then != nil && u.err == nil {
 		u.then(u)
 	}

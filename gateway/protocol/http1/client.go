@@ -26,12 +26,13 @@ type Client struct {
 	s      *stream.Stream
 	limits *Limits
 
-	reader, writer *worker.Coroutine // who waits for bytes, and for room
-	cancelled      *stream.Error     // set by Fail
+	reader, writer stream.Waker  // who waits for bytes, and for room
+	cancelled      *stream.Error // set by Fail
 	f              framing
 	body           reader
 	trailer        stream.Header
 	served         int
+	scanned        int  // of the head under way, see headEnd
 	sent           bool // the request, or a part of it, went to the socket
 	bodySent       bool // all of the request did
 	gotBytes       bool // something of the response came
@@ -76,7 +77,7 @@ func (c *Client) ConnReady(ev worker.Events) {
 func (c *Client) Attach(s *stream.Stream) {
 	c.s = s
 	c.sent, c.bodySent, c.gotBytes, c.headDone = false, false, false, false
-	c.body.done, c.informed, c.cancelled = false, 0, nil
+	c.body.done, c.informed, c.scanned, c.cancelled = false, 0, 0, nil
 }
 
 // Detach takes the connection from its stream and reports whether another one
@@ -208,33 +209,44 @@ func (c *Client) drain(co *worker.Coroutine) error {
 func (c *Client) ReadHead(co *worker.Coroutine, resp *stream.Response, asked bool) error {
 	c.reader = co
 	defer func() { c.reader = nil }()
-	scanned := 0
+	for {
+		done, err := c.PollHead(resp, asked)
+		if done || err != nil {
+			return err
+		}
+		if err := c.wait(co); err != nil {
+			return err
+		}
+	}
+}
+
+// PollHead is ReadHead as far as it goes without waiting. It reports whether
+// the final head is there; after an error it must not be called again.
+func (c *Client) PollHead(resp *stream.Response, asked bool) (done bool, err error) {
 	for {
 		if buf := c.Bytes(); len(buf) > 0 {
 			c.gotBytes = true
-			end, s := headEnd(buf, scanned)
+			end, scanned := headEnd(buf, c.scanned)
 			if end > c.limits.Head || end == 0 && len(buf) > c.limits.Head {
-				return c.protocolError(errResponseHead)
+				return false, c.protocolError(errResponseHead)
 			}
 			if end > 0 {
 				final, err := c.head(resp, buf[:end], asked)
 				if err != nil || final {
-					return err
+					return final, err
 				}
-				scanned = 0
+				c.scanned = 0
 				continue
 			}
-			scanned = s
+			c.scanned = scanned
 			if buf[0] != 'H' {
-				return c.protocolError(errStatusLine)
+				return false, c.protocolError(errStatusLine)
 			}
 		}
 		switch err := c.Fill(headRead); err {
 		case nil:
 		case connection.ErrWait:
-			if err := c.wait(co); err != nil {
-				return err
-			}
+			return false, nil
 		default:
 			if err == io.EOF {
 				err = errNoResponse
@@ -242,10 +254,17 @@ func (c *Client) ReadHead(co *worker.Coroutine, resp *stream.Response, asked boo
 					err = errCut
 				}
 			}
-			return c.failed(stream.PhaseResponseHead, err)
+			return false, c.failed(stream.PhaseResponseHead, err)
 		}
 	}
 }
+
+// WakeOn lets w be woken, on the loop's own stack, when PollHead may have more
+// to tell or the try is cancelled; nil ends that.
+func (c *Client) WakeOn(w stream.Waker) { c.reader = w }
+
+// Cancelled is the error given to Fail, or nil.
+func (c *Client) Cancelled() *stream.Error { return c.cancelled }
 
 // head parses one head, which is final unless it is informational.
 func (c *Client) head(resp *stream.Response, raw []byte, asked bool) (final bool, err error) {

@@ -29,9 +29,11 @@ type Config struct {
 	MaxRequests      int // on one connection; 0: no limit
 	AbortOnHalfClose bool
 
-	// Handle answers a stream; it must not be nil. The status of an error that
-	// it returns is answered by Reply.
+	// Handle answers a stream, on a coroutine; the status of an error that it
+	// returns is answered by Reply. It is not used when there is Inline.
 	Handle stream.Handler
+	// Inline does what Handle does, without a coroutine as far as that goes.
+	Inline *stream.Inline
 	// Reply makes a local reply out of an error, in s.Response.
 	Reply func(s *stream.Stream, e *stream.Error) *stream.Response
 	// Finish is called when a stream is over: its log line, its counts. resp is

@@ -81,7 +81,7 @@ func (c *serverConn) ConnReady(ev worker.Events) {
 	switch c.phase {
 	case phaseIdle, phaseHead:
 		if c.parse() {
-			c.srv.loop.GoSoon(c)
+			c.start()
 		}
 	case phaseStream:
 		c.st.connReady(ev)
@@ -244,7 +244,7 @@ func (c *serverConn) retire() {
 		return
 	}
 	if c.MayRead() && c.parse() {
-		c.srv.loop.Go(c)
+		c.start()
 		return
 	}
 	if c.srv != nil && c.phase == phaseIdle {

@@ -23,13 +23,18 @@ type serverStream struct {
 	writeWaiter *worker.Coroutine // waits for the client to take bytes
 	bodySince   int64             // since when; 0: it does not
 	writeSince  int64
-	bodyBegan   int64 // when the body was first asked for
-	sendBegan   int64 // when the response head went out
-	active      int64 // when bytes last moved
+	bodyBegan   int64   // when the body was first asked for
+	sendBegan   int64   // when the response head went out
+	active      int64   // when bytes last moved
+	early       outcome // of an Inline, when only a coroutine can send it
 	headSent    bool
 	continued   bool // 100 Continue was sent
 	tunneling   bool
 	bodyStopped bool // nobody pulls the request body any more
+	begun       bool // Inline.Begin was called
+	handled     bool // early is set
+	inlined     bool // a part of Inline runs
+	handedOver  bool // a coroutine will go on
 }
 
 // What the output of a connection may hold before its writer waits, and down
@@ -58,7 +63,9 @@ func (p *Streams) put(st *serverStream) {
 	st.conn, st.cfg = nil, nil
 	st.bodyWaiter, st.writeWaiter = nil, nil
 	st.bodySince, st.writeSince, st.bodyBegan, st.sendBegan = 0, 0, 0, 0
+	st.early = outcome{}
 	st.headSent, st.continued, st.tunneling, st.bodyStopped = false, false, false, false
+	st.begun, st.handled, st.inlined, st.handedOver = false, false, false, false
 	if len(p.free) < keepStreams {
 		p.free = append(p.free, st)
 		st.Loop.Disarm(&st.timer)
@@ -140,25 +147,7 @@ func (c *serverConn) run(co *worker.Coroutine) {
 		st := c.st
 		st.Co = co
 		resp, whole := st.serve(co)
-		st.finish(resp)
-		again := whole && st.mayKeep(resp) && st.skipBody()
-		unread := !st.body.done || c.Buffered() > 0 || c.MayRead()
-		tunnel := resp != nil && resp.Upgraded != nil
-		st.release()
-		switch {
-		case !c.IsOpen():
-			c.srv.gone(c)
-			return
-		case !again && whole && !tunnel && unread:
-			c.lingerOn()
-			return
-		case !again:
-			c.closeAfterWrite()
-			return
-		}
-		c.began = 0
-		c.idle()
-		if c.Buffered() == 0 && !c.MayRead() || !c.parse() {
+		if !c.conclude(resp, whole) {
 			return
 		}
 		if served%64 == 0 {
@@ -167,10 +156,53 @@ func (c *serverConn) run(co *worker.Coroutine) {
 	}
 }
 
+// conclude ends the connection's stream. It reports whether the next one has
+// begun already; else the connection is idle, or at its end.
+func (c *serverConn) conclude(resp *stream.Response, whole bool) (next bool) {
+	st := c.st
+	st.finish(resp)
+	again := whole && st.mayKeep(resp) && st.skipBody()
+	unread := !st.body.done || c.Buffered() > 0 || c.MayRead()
+	tunnel := resp != nil && resp.Upgraded != nil
+	st.release()
+	switch {
+	case !c.IsOpen():
+		c.srv.gone(c)
+		return false
+	case !again && whole && !tunnel && unread:
+		c.lingerOn()
+		return false
+	case !again:
+		c.closeAfterWrite()
+		return false
+	}
+	c.began = 0
+	c.idle()
+	return (c.Buffered() > 0 || c.MayRead()) && c.parse()
+}
+
 // serve answers the stream. whole is false when the connection is in no state
 // to go on: a response was cut, or bytes could not be sent.
 func (st *serverStream) serve(co *worker.Coroutine) (resp *stream.Response, whole bool) {
-	resp, err := st.handle()
+	var err error
+	switch in := st.cfg.Inline; {
+	case st.handled:
+		resp, err = st.early.resp, st.early.err
+		st.early = outcome{}
+	case in == nil:
+		resp, err = st.call(st.cfg.Handle)
+	case st.begun:
+		resp, err = st.call(in.Resume)
+	default:
+		if resp, err = st.call(in.Begin); err == stream.ErrCoroutine {
+			resp, err = st.call(in.Resume)
+		}
+	}
+	return st.answer(co, resp, err)
+}
+
+// answer sends what the handler returned. co may be nil when atOnce is true.
+func (st *serverStream) answer(co *worker.Coroutine, resp *stream.Response, err error) (_ *stream.Response, whole bool) {
 	if err != nil {
 		e := stream.AsError(err)
 		st.Record.Err = e
@@ -195,10 +227,10 @@ func (st *serverStream) serve(co *worker.Coroutine) (resp *stream.Response, whol
 	return resp, true
 }
 
-// handle calls the handler; a panic in it ends this stream and no other.
-func (st *serverStream) handle() (resp *stream.Response, err error) {
+// call calls a handler; a panic in it ends this stream and no other.
+func (st *serverStream) call(h stream.Handler) (resp *stream.Response, err error) {
 	defer st.caught(&err)
-	return st.cfg.Handle(&st.Stream)
+	return h(&st.Stream)
 }
 
 // caught, when deferred, makes the stream's error of a panic.
