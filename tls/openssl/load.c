@@ -1,0 +1,134 @@
+//go:build cgo && !noopenssl
+
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+#include "internal.h"
+
+// What must be left free in the secure heap after a key is loaded: signatures
+// take their temporary numbers from it, and would fail when it is full.
+enum { secure_reserve = 64 << 10 };
+
+static int secure_room(void) {
+	if (!CRYPTO_secure_malloc_initialized())
+		return 1;
+	void *p = OPENSSL_secure_malloc(secure_reserve);
+	OPENSSL_secure_free(p);
+	return p != NULL;
+}
+
+static BIGNUM *number(EVP_PKEY *key, const char *name) {
+	BIGNUM *n = NULL;
+	return EVP_PKEY_get_bn_param(key, name, &n) ? n : NULL;
+}
+
+// prime_fits reports whether e*d = 1 modulo prime-1.
+static int prime_fits(const BIGNUM *e, const BIGNUM *d, const BIGNUM *prime, BN_CTX *scratch) {
+	BIGNUM *order = BN_secure_new(), *rest = BN_secure_new();
+	int fits = order != NULL && rest != NULL && BN_sub(order, prime, BN_value_one()) &&
+		BN_mod_mul(rest, e, d, order, scratch) && BN_is_one(rest);
+	BN_clear_free(order);
+	BN_clear_free(rest);
+	return fits;
+}
+
+// rsa_fits reports whether the numbers of an RSA key belong together. OpenSSL
+// would take any, and its signatures would be refused by every client. A key of more than two
+// primes, or without its primes, is taken as it is.
+static int rsa_fits(EVP_PKEY *key) {
+	BIGNUM *n = number(key, OSSL_PKEY_PARAM_RSA_N), *e = number(key, OSSL_PKEY_PARAM_RSA_E);
+	BIGNUM *d = number(key, OSSL_PKEY_PARAM_RSA_D);
+	BIGNUM *p = number(key, OSSL_PKEY_PARAM_RSA_FACTOR1), *q = number(key, OSSL_PKEY_PARAM_RSA_FACTOR2);
+	BIGNUM *third = number(key, OSSL_PKEY_PARAM_RSA_FACTOR3), *product = BN_secure_new();
+	BN_CTX *scratch = BN_CTX_secure_new();
+	int fits = n != NULL && e != NULL && d != NULL && product != NULL && scratch != NULL;
+	if (fits && p != NULL && q != NULL && third == NULL)
+		fits = BN_mul(product, p, q, scratch) && BN_cmp(product, n) == 0 &&
+			prime_fits(e, d, p, scratch) && prime_fits(e, d, q, scratch);
+	BN_free(n);
+	BN_free(e);
+	BN_clear_free(d);
+	BN_clear_free(p);
+	BN_clear_free(q);
+	BN_clear_free(third);
+	BN_clear_free(product);
+	BN_CTX_free(scratch);
+	return fits;
+}
+
+static int ec_fits(EVP_PKEY *key) {
+	EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(key, NULL);
+	int fits = context != NULL && EVP_PKEY_pairwise_check(context) > 0;
+	EVP_PKEY_CTX_free(context);
+	return fits;
+}
+
+// EVP_PKEY_get_base_id is negative for a key that only a provider knows.
+longmen_key longmen_describe(longmen_key out, int in_token) {
+	const char *fault = NULL;
+	switch (EVP_PKEY_get_base_id(out.key)) {
+	case EVP_PKEY_RSA:
+		out.kind = longmen_rsa;
+		if (!in_token && !rsa_fits(out.key))
+			fault = "the numbers of the RSA key do not belong together";
+		break;
+	case EVP_PKEY_EC:
+		out.kind = longmen_ec;
+		if (!in_token && !ec_fits(out.key))
+			fault = "the halves of the EC key do not belong together";
+		break;
+	case EVP_PKEY_ED25519:
+		out.kind = longmen_ed25519;
+		break;
+	default:
+		fault = "not a key for RSA, ECDSA or Ed25519";
+	}
+	if (fault == NULL) {
+		out.size = EVP_PKEY_get_size(out.key);
+		out.spki_len = i2d_PUBKEY(out.key, &out.spki);
+		if (out.size <= 0 || out.spki_len <= 0)
+			fault = "cannot write the public key";
+	}
+	if (fault == NULL)
+		return out;
+	longmen_key none = {.error = longmen_error(fault)};
+	OPENSSL_free(out.spki);
+	longmen_free(out.key, out.engine);
+	return none;
+}
+
+longmen_key longmen_load(const unsigned char *der, size_t len) {
+	longmen_key out = {0};
+	ERR_clear_error();
+	if (!secure_room()) {
+		out.secure_heap_full = 1;
+		return out;
+	}
+	const unsigned char *p = der;
+	out.key = d2i_AutoPrivateKey_ex(NULL, &p, (long)len, NULL, NULL);
+	if (out.key == NULL) {
+		out.error = longmen_error("no private key in PKCS #8, PKCS #1 or SEC 1 form");
+		return out;
+	}
+	if (p != der + len) {
+		longmen_free(out.key, NULL);
+		return (longmen_key){.error = longmen_error("there is something after the private key")};
+	}
+	return longmen_describe(out, 0);
+}
+
+void longmen_free_bytes(void *p) { OPENSSL_free(p); }
+
+int longmen_secure_init(size_t size) {
+	if (CRYPTO_secure_malloc_initialized())
+		return 0;
+	return CRYPTO_secure_malloc_init(size, 32);
+}
+
+// CRYPTO_secure_used reads through a null pointer before the heap is made.
+size_t longmen_secure_used(void) {
+	return CRYPTO_secure_malloc_initialized() ? CRYPTO_secure_used() : 0;
+}

@@ -1,0 +1,58 @@
+//go:build cgo && !noopenssl
+
+package openssl
+
+// #include <stdlib.h>
+// #include "evp.h"
+import "C"
+
+import (
+	"errors"
+	"strings"
+	"unsafe"
+)
+
+// maxURI bounds a key's URI, in bytes.
+const maxURI = 4096
+
+// LoadPKCS11 finds a private key in a PKCS#11 token by its URI (RFC 7512), as
+// "pkcs11:token=edge;object=www;type=private". It talks to the token and may
+// block; so may every Sign. Errors never cite the URI, which may hold a PIN.
+func LoadPKCS11(uri string, t Token) (*Key, error) {
+	if !strings.HasPrefix(uri, "pkcs11:") {
+		return nil, errors.New("openssl: a token's key has a URI that begins with pkcs11:")
+	}
+	if len(uri) > maxURI || strings.ContainsRune(uri+t.Module+t.PIN, 0) {
+		return nil, errors.New("openssl: the URI of a token's key is too long or holds a zero byte")
+	}
+	cURI, cModule := C.CString(withPIN(uri, t.PIN)), C.CString(t.Module)
+	defer C.free(unsafe.Pointer(cURI))
+	defer C.free(unsafe.Pointer(cModule))
+	return newKey(C.longmen_load_token(cURI, cModule))
+}
+
+// withPIN adds pin to a URI that says nothing of one (RFC 7512 section 2.4).
+func withPIN(uri, pin string) string {
+	path, query, _ := strings.Cut(uri, "?")
+	if pin == "" || strings.Contains(query, "pin-value=") || strings.Contains(query, "pin-source=") {
+		return uri
+	}
+	if query != "" {
+		query += "&"
+	}
+	return path + "?" + query + "pin-value=" + percent(pin)
+}
+
+// percent writes every byte but letters and digits as %XX.
+func percent(s string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		if c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' {
+			b.WriteByte(c)
+		} else {
+			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,134 @@
+package sign
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// thread is one thread of the pool. It never unlocks itself from its
+// goroutine, so Go ends the thread with it: no other goroutine gets its niceness.
+func (p *Pool) thread(nice int, started chan<- error) {
+	defer p.threads.Done()
+	runtime.LockOSThread()
+	err := setNice(nice)
+	started <- err
+	if err != nil {
+		return
+	}
+	for t := p.next(); t != nil; t = p.next() {
+		p.serve(t)
+	}
+}
+
+// setNice makes the calling thread at least that nice.
+func setNice(nice int) error {
+	const self = 0
+	raw, err := unix.Getpriority(unix.PRIO_PROCESS, self) // 20 - niceness
+	if err != nil {
+		return fmt.Errorf("sign: the niceness of a thread: %w", err)
+	}
+	if 20-raw >= nice {
+		return nil
+	}
+	if err := unix.Setpriority(unix.PRIO_PROCESS, self, nice); err != nil {
+		return fmt.Errorf("sign: niceness %d: %w", nice, err)
+	}
+	return nil
+}
+
+// next waits for a task; nil when the pool is closed and empty.
+func (p *Pool) next() *Task {
+	for {
+		if t := p.take(); t != nil {
+			return t
+		}
+		if p.closed.Load() {
+			return nil
+		}
+		// The order matters: whoever submits after the look at queued sees
+		// idle, and changes turn, which sleep then finds changed.
+		turn := p.turn.Load()
+		p.idle.Add(1)
+		if p.queued.Load() == 0 && !p.closed.Load() {
+			sleep(&p.turn, turn)
+		}
+		p.idle.Add(-1)
+	}
+}
+
+func (p *Pool) take() *Task {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for head := p.inbox.Load(); head != nil && head != &p.end; head = p.inbox.Load() {
+		if p.inbox.CompareAndSwap(head, nil) {
+			p.collect(head)
+		}
+	}
+	t := p.ring.take()
+	if t != nil {
+		p.leave(t)
+		p.counters.running.Add(1)
+	}
+	return t
+}
+
+// collect moves what was in the inbox to the flows, first submitted first.
+func (p *Pool) collect(head *Task) {
+	var first *Task
+	for head != nil && head != &p.end {
+		head, head.next, first = head.next, first, head
+	}
+	for first != nil {
+		t := first
+		first = t.next
+		p.ring.add(t)
+	}
+}
+
+// serve runs a task, unless it is too late for it.
+func (p *Pool) serve(t *Task) {
+	begin := p.now()
+	c := &p.counters
+	waited := begin.Sub(t.submitted)
+	c.waited(waited)
+	var err error
+	switch {
+	case p.closed.Load():
+		err = ErrClosed
+	case t.canceled.Load():
+		err = ErrCanceled
+		c.canceled.Add(1)
+	case p.late(t, begin, waited):
+		err = ErrExpired
+		c.expired.Add(1)
+	default:
+		err = c.protect(t.Run)
+		c.busy.Add(int64(p.now().Sub(begin)))
+		c.done.Add(1)
+	}
+	c.running.Add(-1)
+	done := t.Done
+	c.protect(func() error { done(err); return nil })
+}
+
+func (p *Pool) late(t *Task, now time.Time, waited time.Duration) bool {
+	if t.Deadline.IsZero() {
+		return waited > p.wait
+	}
+	return now.After(t.Deadline)
+}
+
+// protect makes an error of a panic.
+func (c *counters) protect(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.panics.Add(1)
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	return f()
+}
