@@ -3,6 +3,8 @@ package handshake
 import (
 	"errors"
 	"io"
+
+	"longmen/tls/record"
 )
 
 // readRecord reads one record that is not to be ignored and removes its protection. The
@@ -69,8 +71,8 @@ func (c *Conn) nextRecord() (typ byte, payload []byte, err error) {
 	c.protected = true
 	typ, payload, err = c.read.Open(c.record)
 	if err != nil {
-		if _, ok := errors.AsType[*Error](err); !ok {
-			err = &Error{Alert: BadRecordMAC, Cause: err}
+		if e, ok := errors.AsType[*record.AlertError](err); ok {
+			err = &Error{Alert: Alert(e.Alert), Cause: err}
 		}
 		return 0, nil, err
 	}

@@ -1,0 +1,25 @@
+package handshake
+
+import "longmen/tls/record"
+
+// Result is a completed handshake: all that outlives it.
+type Result struct {
+	// Session protects the connection from here on. The first byte that the handshake did
+	// not read is the first of its input.
+	Session *record.Session
+
+	Version uint16 // 0x0303 TLS 1.2, 0x0304 TLS 1.3, 0x0101 TLCP
+	Suite   uint16 // as on the wire
+	Group   uint16 // the key exchange's named group (RFC 8446 §4.2.7); 0 if it had none
+
+	ServerName string // as the client asked for it; "" if it did not
+	Protocol   string // chosen by ALPN; "" if none was
+	Resumed    bool   // the session of an earlier connection was taken up
+
+	// PeerChain is the peer's certificate chain in DER, leaf first; of TLCP's two leaves
+	// the signing one is first and the encryption one second. Nil if the peer showed none.
+	PeerChain [][]byte
+	// PeerVerified reports whether PeerChain was verified against trusted roots, in this
+	// handshake or in the one that it resumed.
+	PeerVerified bool
+}
