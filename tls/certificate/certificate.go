@@ -117,8 +117,9 @@ func (c *Certificate) Valid(now time.Time) bool {
 // Before, it may take milliseconds, or a round trip to a token, and belongs off the loop.
 func (c *Certificate) Loaded() bool { return c.key.loaded.Load() }
 
-// Signer returns the private key. The first call parses it (or finds it in its token) and
-// proves that it is the certificate's; its result, error or not, is kept.
+// Signer returns the private key: a *sign.Key, or for SM2 an *sm2.PrivateKey. The first call
+// loads it (or finds it in its token) and proves that it is the certificate's; its result,
+// error or not, is kept.
 func (c *Certificate) Signer() (crypto.Signer, error) { return c.key.get(c) }
 
 // SM2Key returns the private key of an SM2 certificate, which also decrypts (TLCP's

@@ -1,7 +1,6 @@
 package certificate
 
 import (
-	"crypto"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -9,6 +8,9 @@ import (
 	"strings"
 
 	"github.com/emmansun/gmsm/smx509"
+
+	"longmen/tls/openssl"
+	"longmen/tls/sign"
 )
 
 // Bounds of what is read.
@@ -34,19 +36,12 @@ type Source struct {
 	Encrypt *Pair // of an SM2 certificate for TLCP: the encryption certificate
 }
 
-// A KeyLoader makes signers of private keys.
-type KeyLoader interface {
-	// LoadPKCS8 makes a signer of an RSA, ECDSA or Ed25519 key. The bytes are wiped afterwards.
-	LoadPKCS8(der []byte) (crypto.Signer, error)
-	// LoadURI finds a key by its PKCS#11 URI.
-	LoadURI(uri string) (crypto.Signer, error)
-}
-
 // A Parser reads certificates. Those that one Parser has read share the memory of the
 // authorities in their chains, so one Parser should read all certificates of a configuration.
-// It is not for concurrent use; its zero value loads keys with Go's crypto and no URIs.
+// It is not for concurrent use.
 type Parser struct {
-	Keys KeyLoader
+	Policy sign.Policy   // where keys are held; SM2 keys are held in Go in any case
+	Token  openssl.Token // for keys that are given as PKCS#11 URIs
 
 	authorities map[[32]byte]*link
 }
@@ -86,7 +81,10 @@ func (p *Parser) parsePair(name string, pair Pair, role string) (*Certificate, e
 		return nil, err
 	}
 	c.Warnings = append(warnings, c.Warnings...)
-	c.key.pkcs8, c.key.uri, c.key.from, c.key.loader = found.pkcs8, found.uri, pair.KeyFrom, p.Keys
+	c.key.pkcs8, c.key.from, c.key.policy = found.pkcs8, pair.KeyFrom, p.Policy
+	if found.uri != "" {
+		c.key.token = &tokenKey{found.uri, p.Token}
+	}
 	return c, nil
 }
 

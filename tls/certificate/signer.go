@@ -2,21 +2,30 @@ package certificate
 
 import (
 	"crypto"
-	"crypto/x509"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 
 	"github.com/emmansun/gmsm/sm2"
 	"github.com/emmansun/gmsm/smx509"
+
+	"longmen/tls/openssl"
+	"longmen/tls/sign"
 )
+
+// A tokenKey says where a key is that never leaves its device.
+type tokenKey struct {
+	uri   string // RFC 7512; it may hold the PIN
+	token openssl.Token
+}
 
 // A key is a private key that is loaded when it is first asked for.
 type key struct {
-	pkcs8  []byte // until it is loaded
-	uri    string
+	pkcs8  []byte    // until it is loaded
+	token  *tokenKey // instead of pkcs8
 	from   string
-	loader KeyLoader // nil: Go's crypto
+	policy sign.Policy
 
 	once   sync.Once
 	loaded atomic.Bool
@@ -48,24 +57,22 @@ func (k *key) load(c *Certificate) (crypto.Signer, error) {
 	if !ok || !public.Equal(signer.Public()) {
 		return nil, fmt.Errorf("%s: the key is not that of the certificate in %s", k.from, c.From)
 	}
+	if err := prove(signer, leaf.PublicKey); err != nil {
+		return nil, fmt.Errorf("%s: the key does not sign: %w", k.from, err)
+	}
 	return signer, nil
 }
 
 func (k *key) open(kind Kind) (crypto.Signer, error) {
-	if kind == SM2 {
-		if k.uri != "" {
-			return nil, fmt.Errorf("SM2 keys in tokens cannot be used")
-		}
+	switch {
+	case kind == SM2 && k.token != nil:
+		return nil, errors.New("SM2 keys in tokens cannot be used")
+	case kind == SM2:
 		return parseSM2(k.pkcs8)
+	case k.token != nil:
+		return sign.LoadPKCS11(k.token.uri, k.token.token)
 	}
-	loader := k.loader
-	if loader == nil {
-		loader = goKeys{}
-	}
-	if k.uri != "" {
-		return loader.LoadURI(k.uri)
-	}
-	return loader.LoadPKCS8(k.pkcs8)
+	return sign.Load(k.pkcs8, k.policy)
 }
 
 func parseSM2(pkcs8 []byte) (crypto.Signer, error) {
@@ -78,23 +85,4 @@ func parseSM2(pkcs8 []byte) (crypto.Signer, error) {
 		return nil, errUnknownKey
 	}
 	return private, nil
-}
-
-// goKeys loads keys with Go's crypto.
-type goKeys struct{}
-
-func (goKeys) LoadPKCS8(der []byte) (crypto.Signer, error) {
-	parsed, err := x509.ParsePKCS8PrivateKey(der)
-	if err != nil {
-		return nil, errBrokenKey
-	}
-	signer, ok := parsed.(crypto.Signer)
-	if !ok {
-		return nil, errUnknownKey
-	}
-	return signer, nil
-}
-
-func (goKeys) LoadURI(string) (crypto.Signer, error) {
-	return nil, fmt.Errorf("keys in tokens (pkcs11: URIs) need OpenSSL, which this build does not use")
 }
