@@ -23,7 +23,7 @@ import (
 // decision about the design, so it is made here, in sight.
 const allowedImports = `
 worker:
-connection:          worker telemetry/metrics
+connection:          worker telemetry/metrics tls/record
 stream:              worker
 protocol/http1:      worker connection stream telemetry/metrics
 filter:              worker stream

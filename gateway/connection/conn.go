@@ -35,6 +35,7 @@ type Conn struct {
 	outOff  uint32
 	in      []byte           // in[inOff:] was read and not consumed: in Scratch, or owned
 	traffic *metrics.Traffic // what is read and written counts here; may be nil
+	tls     *secure          // nil: bytes pass as they are
 	out     []byte           // out[outOff:] waits to be written; nil when all is
 }
 
@@ -149,6 +150,8 @@ func (c *Conn) Err() error {
 	switch {
 	case c.errno != 0:
 		return unix.Errno(c.errno)
+	case c.tls != nil && c.tls.err != nil:
+		return c.tls.err
 	case c.state&opened == 0:
 		return ErrClosed
 	}
@@ -206,9 +209,10 @@ func (c *Conn) own(n int) {
 // MayRead reports whether a Fill has a chance to give bytes or the end.
 func (c *Conn) MayRead() bool { return c.state&readable != 0 }
 
-// Fill reads once, at most limit bytes, and adds them to Bytes. It returns
+// Fill reads once, about limit bytes at most, and adds them to Bytes. It returns
 // ErrWait when nothing is there yet (ConnReady follows), io.EOF when the peer
-// has finished sending, or the socket's error.
+// has finished sending, or the connection's error: io.ErrUnexpectedEOF when a
+// peer over TLS closed without saying so.
 func (c *Conn) Fill(limit int) error {
 	if c.state&opened == 0 {
 		return c.Err()
@@ -217,10 +221,13 @@ func (c *Conn) Fill(limit int) error {
 		return c.end()
 	}
 	if c.state&readable == 0 {
-		if c.errno != 0 {
-			return unix.Errno(c.errno)
+		if err := c.Err(); err != nil {
+			return err
 		}
 		return ErrWait
+	}
+	if c.tls != nil {
+		return c.fillSecure(limit)
 	}
 	var room []byte
 	if c.Buffered() == 0 {
@@ -234,28 +241,9 @@ func (c *Conn) Fill(limit int) error {
 		}
 		room = c.in[len(c.in):min(cap(c.in), len(c.in)+limit)]
 	}
-	n, e := worker.Recv(int(c.fd), room)
-	switch {
-	case e == unix.EAGAIN:
-		c.state &^= readable
-		return ErrWait
-	case e == unix.EINTR:
-		return c.Fill(limit)
-	case e != 0:
-		c.state &^= readable
-		c.errno = uint16(e)
-		return e
-	case n == 0:
-		c.state |= ended
-		c.state &^= readable
-		return c.end()
-	}
-	if c.traffic != nil {
-		c.traffic.BytesReceived.Add(uint64(n))
-	}
-	if n < len(room) && c.state&peerClosed == 0 {
-		// A short read emptied the socket; epoll tells when more comes.
-		c.state &^= readable
+	n, err := c.receive(room)
+	if err != nil {
+		return err
 	}
 	if c.state&ownsIn != 0 {
 		c.in = c.in[:len(c.in)+n]
@@ -265,11 +253,44 @@ func (c *Conn) Fill(limit int) error {
 	return nil
 }
 
+// receive reads once from the socket. Its errors are those of Fill.
+func (c *Conn) receive(room []byte) (int, error) {
+	for {
+		n, e := worker.Recv(int(c.fd), room)
+		switch {
+		case e == unix.EAGAIN:
+			c.state &^= readable
+			return 0, ErrWait
+		case e == unix.EINTR:
+			continue
+		case e != 0:
+			c.state &^= readable
+			c.errno = uint16(e)
+			return 0, e
+		case n == 0:
+			c.state |= ended
+			c.state &^= readable
+			return 0, c.end()
+		}
+		if c.traffic != nil {
+			c.traffic.BytesReceived.Add(uint64(n))
+		}
+		if n < len(room) && c.state&peerClosed == 0 {
+			// A short read emptied the socket; epoll tells when more comes.
+			c.state &^= readable
+		}
+		return n, nil
+	}
+}
+
 // end is what Fill says when nothing more comes. After a reset whose error was
 // taken already, a read finds an end, which is not the peer's.
 func (c *Conn) end() error {
-	if c.errno != 0 {
+	switch {
+	case c.errno != 0:
 		return unix.Errno(c.errno)
+	case c.tls != nil:
+		return c.tls.end()
 	}
 	return io.EOF
 }
@@ -292,9 +313,9 @@ func (c *Conn) Close() {
 	c.loop.Remove(c.slot)
 	unix.Close(int(c.fd))
 	c.dropIn()
-	if c.out != nil {
-		c.loop.Buffers.Put(c.out)
-		c.out, c.outOff = nil, 0
+	c.releaseOut()
+	if c.tls != nil {
+		c.tls.release(c.loop)
 	}
 	if c.loop.ScratchOwner == c {
 		c.loop.ScratchOwner = nil

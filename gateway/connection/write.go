@@ -18,6 +18,10 @@ func (c *Conn) Write(p []byte) {
 	if !c.mayWrite() {
 		return
 	}
+	if c.tls != nil {
+		c.writeSecure(p)
+		return
+	}
 	n := c.send(p)
 	if n < len(p) && c.errno == 0 {
 		c.Commit(append(c.Reserve(len(p)-n), p[n:]...))
@@ -31,6 +35,14 @@ func (c *Conn) mayWrite() bool {
 // Reserve returns the pending output with room for n more bytes, to be appended
 // to and given back by Commit at once.
 func (c *Conn) Reserve(n int) []byte {
+	if c.tls != nil {
+		return c.tls.reserve(c.loop, n)
+	}
+	return c.reserve(n)
+}
+
+// reserve is Reserve for what goes out as it is.
+func (c *Conn) reserve(n int) []byte {
 	if c.out == nil {
 		return c.loop.Buffers.Get(n)
 	}
@@ -44,6 +56,10 @@ func (c *Conn) Reserve(n int) []byte {
 // Commit takes the output that Reserve lent, with what was appended to it. The
 // append must have stayed within the room asked for.
 func (c *Conn) Commit(out []byte) {
+	if c.tls != nil {
+		c.commitSecure(out)
+		return
+	}
 	if !c.mayWrite() {
 		if c.out == nil {
 			c.loop.Buffers.Put(out)
@@ -64,7 +80,13 @@ func (c *Conn) flushLater() {
 }
 
 // Pending is the number of bytes that wait to be written.
-func (c *Conn) Pending() int { return len(c.out) - int(c.outOff) }
+func (c *Conn) Pending() int {
+	n := len(c.out) - int(c.outOff)
+	if c.tls != nil {
+		n += len(c.tls.plain)
+	}
+	return n
+}
 
 // Flush writes what is pending, as far as the socket takes it.
 func (c *Conn) Flush() {
@@ -81,6 +103,9 @@ func (c *Conn) Flush() {
 
 // write sends pending output and does what Finish or CloseAfterWrite asked for.
 func (c *Conn) write() {
+	if c.tls != nil {
+		c.seal()
+	}
 	if c.out != nil && c.errno == 0 {
 		c.send(nil)
 	}

@@ -63,6 +63,13 @@ func (l *Loop) Add(fd int, h Handler) (Slot, error) {
 	return Slot{index, p.age}, nil
 }
 
+// Move gives a registration to another handler.
+func (l *Loop) Move(s Slot, h Handler) {
+	if p := &l.slots.pages[s.index/pageSize][s.index%pageSize]; p.age == s.age && p.handler != nil {
+		p.handler = h
+	}
+}
+
 // Remove forgets a registration. The caller closes the descriptor, which takes
 // it out of the epoll set.
 func (l *Loop) Remove(s Slot) {
