@@ -1,0 +1,56 @@
+package tlcp
+
+import (
+	"crypto/subtle"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Session is what a later connection can take up of one that completed its handshake. It
+// holds the master secret, so nothing of it is printed.
+type Session struct {
+	id         []byte
+	suite      uint16
+	master     []byte
+	serverName string
+	context    string   // the server's: a session of another context is not taken up
+	chain      [][]byte // the peer's
+	verified   bool
+	created    time.Time
+}
+
+// Format prints none of it.
+func (s *Session) Format(f fmt.State, _ rune) { io.WriteString(f, "TLCP session") }
+
+// Created is when the full handshake was.
+func (s *Session) Created() time.Time { return s.created }
+
+// SessionCache keeps sessions: a server's by their id, a client's by the server's name. It
+// is asked by many handshakes at once.
+type SessionCache interface {
+	// Load gives the session of that key, nil if there is none or it is too old.
+	Load(key string, now time.Time) *Session
+	// Store keeps s, perhaps in the place of another.
+	Store(key string, s *Session)
+	// Remove forgets the session of that key: its connection failed.
+	Remove(key string)
+}
+
+// fits reports whether the session may go on under what a new ClientHello says.
+func (s *Session) fits(h *clientHello, context string, suites []uint16) bool {
+	return s.context == context && s.serverName == h.serverName &&
+		contains(h.suites, s.suite) && contains(suites, s.suite)
+}
+
+func contains(list []uint16, v uint16) bool {
+	for _, x := range list {
+		if x == v {
+			return true
+		}
+	}
+	return false
+}
+
+// equal compares secrets.
+func equal(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }
