@@ -6,12 +6,17 @@ package server
 import (
 	"crypto/tls"
 	"time"
+
+	"longmen/tls/certificate"
+	"longmen/tls/ticket"
 )
 
 // Config is how a listener speaks TLS. Nothing in it changes once it is made:
 // other files or settings make another Config, which the handshakes that begin
 // after that use.
 type Config struct {
+	// Certificates by server name; at least one.
+	Certificates *certificate.Table
 	// Default are the settings of every name that Domains has none for.
 	Default *Settings
 	// Domains are settings of their own for some server names.
@@ -62,11 +67,17 @@ type Settings struct {
 
 	ClientAuth ClientAuth
 
+	// Tickets are the keys of session tickets; nil turns resumption off. What
+	// must not share sessions (another client CA) has keys of another context.
+	Tickets *ticket.Keys
+
 	OCSP OCSPPolicy
 
 	// TLCP accepts GB/T 38636, RFC8998 the suite TLS_SM4_GCM_SM3, both only when a
 	// certificate for them covers the name.
 	TLCP, RFC8998 bool
+
+	standard standard
 }
 
 // ClientAuth says whether a client must show a certificate. One that it shows

@@ -1,0 +1,117 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"longmen/tls/certificate"
+	"longmen/tls/handshake"
+	"longmen/tls/hello"
+	"longmen/tls/sign"
+)
+
+// A Handshake is one connection's, from its ClientHello on.
+type Handshake struct {
+	Conn  net.Conn // its next byte is the ClientHello's first; deadlines are its own
+	Hello *hello.ClientHello
+	Now   time.Time
+	// Offload runs what burns CPU away from the caller's loop, in the key's turn,
+	// and returns its error.
+	Offload func(*sign.Flow, func() error) error
+	// Loading is the turn of keys that are used for the first time.
+	Loading *sign.Flow
+	KeyLog  io.Writer // nil for none; see Config.KeyLog
+}
+
+var (
+	errNoCertificate = errors.New("no certificate covers the name")
+	errNoName        = errors.New("the client names no server")
+	errNoMatch       = errors.New("the client can take no certificate for the name")
+	errTLCP          = errors.New("TLCP is not served for the name")
+	errVersion       = errors.New("the client offers no version that is served")
+)
+
+// Run runs the handshake that the ClientHello begins: TLS, TLCP or TLS 1.3 with
+// SM, whichever the client offers and the name's settings and certificates
+// allow, SM before the others. Its error is a *handshake.Error, or that of the
+// connection.
+func (c *Config) Run(h *Handshake) (*handshake.Result, error) {
+	name := h.Hello.ServerName
+	candidates := c.Certificates.Find(name)
+	if len(candidates) == 0 {
+		if c.StrictSNI {
+			return nil, h.refuse(handshake.UnrecognizedName, unknown(name))
+		}
+		candidates = c.Certificates.Default()
+	}
+	settings := c.SettingsFor(name)
+	if h.Hello.TLCP() {
+		return nil, h.refuse(handshake.ProtocolVersion, errTLCP)
+	}
+	offer, err := settings.offer(h.Hello)
+	if err != nil {
+		return nil, h.refuse(handshake.ProtocolVersion, err)
+	}
+	chosen := certificate.Choose(candidates, offer, h.Now)
+	if chosen == nil {
+		return nil, h.refuse(handshake.HandshakeFailure, errNoMatch)
+	}
+	if !chosen.Loaded() {
+		if err := h.Offload(h.Loading, func() error { _, err := chosen.Signer(); return err }); err != nil {
+			return nil, h.refuse(handshake.InternalError, err)
+		}
+	}
+	return settings.serveTLS(h, chosen)
+}
+
+func unknown(name string) error {
+	if name == "" {
+		return errNoName
+	}
+	return errNoCertificate
+}
+
+// offer is what of the client's offer the settings take, for the choice of a
+// certificate.
+func (s *Settings) offer(h *hello.ClientHello) (*certificate.Offer, error) {
+	o := &certificate.Offer{}
+	for v := s.MaxVersion; v >= s.MinVersion; v-- {
+		if h.Offers(v) {
+			o.Version = v
+			break
+		}
+	}
+	if o.Version == 0 {
+		return nil, errVersion
+	}
+	o.Suites, o.Schemes, o.Groups = list(h.Suites), list(h.Signatures), list(h.Groups)
+	return o, nil
+}
+
+func list(l hello.Uint16s) []uint16 {
+	values := make([]uint16, 0, l.Len())
+	for v := range l.All() {
+		values = append(values, v)
+	}
+	return values
+}
+
+// refuse tells the client why there will be no handshake.
+func (h *Handshake) refuse(a handshake.Alert, cause error) error {
+	e := &handshake.Error{Alert: a, Cause: cause}
+	_, err := h.Conn.Write(Alert(a, h.Hello.TLCP()))
+	e.Sent = err == nil
+	return e
+}
+
+// Alert is the record of a fatal alert before there are keys (RFC 8446 section
+// 6; for TLCP GB/T 38636 section 6.3).
+func Alert(a handshake.Alert, tlcp bool) []byte {
+	const typeAlert, fatal = 21, 2
+	if tlcp {
+		return []byte{typeAlert, 1, 1, 0, 2, fatal, byte(a)}
+	}
+	return []byte{typeAlert, 3, 3, 0, 2, fatal, byte(a)}
+}

@@ -1,0 +1,89 @@
+package server
+
+import (
+	"crypto"
+	"crypto/tls"
+	"io"
+	"sync"
+	"time"
+
+	"longmen/tls/certificate"
+	"longmen/tls/handshake"
+	"longmen/tls/sign"
+	"longmen/tls/std"
+)
+
+// standard is the configuration of crypto/tls that settings stand for. It is
+// made at the first handshake; only its ticket keys change after that.
+type standard struct {
+	mu     sync.Mutex
+	config *tls.Config
+	until  time.Time // when the ticket keys change; zero: never
+}
+
+// config returns the configuration with the ticket keys of now.
+func (s *Settings) config(now time.Time) *tls.Config {
+	st := &s.standard
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.config == nil {
+		st.config = &tls.Config{
+			MinVersion:             s.MinVersion,
+			MaxVersion:             s.MaxVersion,
+			CipherSuites:           s.Suites,
+			CurvePreferences:       s.Groups,
+			NextProtos:             s.ALPN,
+			SessionTicketsDisabled: s.Tickets == nil,
+		}
+		if s.Tickets != nil {
+			st.renew(s, now)
+		}
+	} else if !st.until.IsZero() && !now.Before(st.until) {
+		st.renew(s, now)
+	}
+	return st.config
+}
+
+func (st *standard) renew(s *Settings, now time.Time) {
+	keys, until := s.Tickets.Standard(now)
+	st.config.SetSessionTicketKeys(keys)
+	st.until = until
+}
+
+// serveTLS runs the handshake in crypto/tls.
+func (s *Settings) serveTLS(h *Handshake, c *certificate.Certificate) (*handshake.Result, error) {
+	stored, err := c.Standard(h.Now)
+	if err != nil {
+		return nil, h.refuse(handshake.InternalError, err)
+	}
+	own := *stored
+	if key, ok := own.PrivateKey.(*sign.Key); ok && !key.Inline() {
+		own.PrivateKey = &awaited{key, h}
+	}
+	return std.Server(h.Conn, s.config(h.Now), std.Options{
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &own, nil },
+		KeyLog:         h.KeyLog,
+	})
+}
+
+// awaited is a key whose signatures are made away from the loop.
+type awaited struct {
+	key *sign.Key
+	h   *Handshake
+}
+
+func (a *awaited) Public() crypto.PublicKey { return a.key.Public() }
+
+// Sign waits for a signature. One that comes after the wait was given up is
+// nobody's.
+func (a *awaited) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	var signature []byte
+	err := a.h.Offload(a.key.Flow(), func() (err error) {
+		signature, err = a.key.Sign(rand, digest, opts)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return signature, nil
+}
