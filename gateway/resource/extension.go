@@ -48,6 +48,42 @@ const (
 	ClusterExtension = "type.googleapis.com/longmen.v1.Cluster"
 )
 
+// What xDS has no field for about TLS travels as common_tls_context.custom_handshaker
+// of the DownstreamTlsContext or UpstreamTlsContext, under the name Extension; the
+// second certificate of an SM2 pair as private_key_provider of the TlsCertificate,
+// with the provider name Extension. A "names" value is a Struct of strings, a
+// "messages" value a Struct of messages in their JSON form, a "source" value a
+// DataSource in its JSON form.
+const (
+	// DownstreamTLSExtension is in a DownstreamTlsContext. The first seven keys are of
+	// the listener as a whole:
+	//   strict_sni            bool: a server name that no certificate covers is refused (require_sni refuses none at all)
+	//   plain                 bool: plain HTTP is served on the same port
+	//   passthrough           names: server name to the cluster that its connections are spliced to
+	//   domains               messages: server name to a DownstreamTlsContext with settings of its own and no certificates; what is
+	//                         not set in it is as in the one that it stands in
+	//   crypto                "auto" | "openssl" | "go": what holds and uses private keys
+	//   handshake_timeout     duration
+	//   max_handshakes        number: handshakes at once over all workers
+	//   ocsp                  "staple" | "off": an OCSP response is stapled when there is one, or none is fetched or
+	//                         stapled; without this key ocsp_staple_policy says
+	//   tlcp                  bool: TLCP (GB/T 38636) is accepted where an SM2 pair covers the name (default true)
+	//   rfc8998               bool: TLS 1.3 with SM is accepted where an SM2 certificate covers the name (default true)
+	DownstreamTLSExtension = "type.googleapis.com/longmen.v1.DownstreamTls"
+
+	// UpstreamTLSExtension is in an UpstreamTlsContext:
+	//   protocol              "tls" | "tlcp" | "rfc8998"
+	UpstreamTLSExtension = "type.googleapis.com/longmen.v1.UpstreamTls"
+
+	// SM2Extension is in a TlsCertificate whose certificate_chain and private_key are
+	// those for signatures:
+	//   encrypt_certificate, encrypt_private_key   source: those for encryption
+	SM2Extension = "type.googleapis.com/longmen.v1.Sm2Certificate"
+)
+
+// Redacted stands in the place of a private key in every dump.
+const Redacted = "[redacted]"
+
 // How gateway.yaml writes what xDS can say in more than one way. A compiler
 // must understand at least these forms:
 //
@@ -68,5 +104,11 @@ const (
 //   - "lb" is load_balancing_policy with one policy (RoundRobin, Random or LeastRequest);
 //   - "pool.idle_timeout" and "pool.max_requests" are common_http_protocol_options of
 //     typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"];
+//   - TLS is the filter chain's transport_socket envoy.transport_sockets.tls; secrets are
+//     named by tls_certificate_sds_secret_configs with the config source ads. Several pairs
+//     "shop: [{cert, key}, ...]" are Secrets of their own with the names "shop[0]", "shop[1]";
+//   - a cluster's default SNI is auto_host_sni with auto_sni_san_validation, "sni: request" is auto_sni
+//     with auto_san_validation of HttpProtocolOptions.upstream_http_protocol_options;
+//   - "insecure: true" is trust_chain_verification: ACCEPT_UNTRUSTED;
 //   - an access log is envoy.access_loggers.file; without log_format the text format, with
 //     an empty json_format the JSON format, that the process has by default.

@@ -88,7 +88,7 @@ func (e problemsError) Error() string {
 
 // Render writes the problems for a person. sources has the text of the files by
 // the name in Origin.File; a problem with a Width or a Hint is followed by its
-// source line and carets when the text is there.
+// source line and carets when the text is there and holds no private key.
 func (p Problems) Render(w io.Writer, sources map[string][]byte) error {
 	var out bytes.Buffer
 	lines := p.sourceLines(sources)
@@ -98,7 +98,7 @@ func (p Problems) Render(w io.Writer, sources map[string][]byte) error {
 		line, found := lines[place{problem.Origin.File, problem.Origin.Line}]
 		switch {
 		case problem.Width == 0 && problem.Hint == "":
-		case found && problem.Origin.Column <= maxColumn:
+		case found && problem.Origin.Column <= maxColumn && !holdsSecret(line):
 			problem.underline(&out, line)
 		case problem.Hint != "":
 			fmt.Fprintf(&out, "      | %s\n", problem.Hint)
@@ -116,6 +116,12 @@ const (
 	contextBefore = 80
 	maxColumn     = 1 << 16
 )
+
+// holdsSecret tells a line that must not get into logs: one with a private key, or
+// with the PIN of a token.
+func holdsSecret(line string) bool {
+	return strings.Contains(line, "PRIVATE KEY-----") || strings.Contains(line, "pin-value")
+}
 
 // underline writes the source line and, below it, the carets and the hint. Tabs
 // before the carets stay tabs, so that both lines are indented alike.

@@ -166,3 +166,19 @@ func TestOriginsFind(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
+
+// A private key in a line of the file does not get to where problems are written.
+func TestRenderHidesKeys(t *testing.T) {
+	text := []byte("a: {key: \"-----BEGIN PRIVATE KEY-----\\nMC4CAQ\", ocps: x}\nb: {key: \"pkcs11:object=a?pin-value=1234\", ocps: y}\n")
+	problems := Problems{
+		{Origin: Origin{File: "f", Line: 1, Column: 5}, Width: 3, Text: "one", Hint: "a hint"},
+		{Origin: Origin{File: "f", Line: 2, Column: 5}, Width: 3, Text: "two"},
+	}
+	var out bytes.Buffer
+	if err := problems.Render(&out, map[string][]byte{"f": text}); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); strings.Contains(got, "MC4CAQ") || strings.Contains(got, "1234") || !strings.Contains(got, "a hint") {
+		t.Error(got)
+	}
+}

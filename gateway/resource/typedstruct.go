@@ -11,6 +11,7 @@ import (
 
 	xds "github.com/cncf/xds/go/xds/type/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -50,8 +51,27 @@ func (v Values) Strings(key string) []string {
 	return list
 }
 
+// Names gives a map of strings; nil if the key is absent.
+func (v Values) Names(key string) map[string]string {
+	names, _ := v[key].(map[string]string)
+	return names
+}
+
+// Messages gives a map of messages in their JSON form; nil if the key is absent.
+func (v Values) Messages(key string) map[string]*structpb.Struct {
+	messages, _ := v[key].(map[string]*structpb.Struct)
+	return messages
+}
+
+// Source gives a DataSource; nil if the key is absent.
+func (v Values) Source(key string) *core.DataSource {
+	source, _ := v[key].(*core.DataSource)
+	return source
+}
+
 // extensionKeys says what may stand in each extension: "number", "duration",
-// "bool", "string", "cidrs", or the words of a choice separated by "|".
+// "bool", "string", "cidrs", "names", "messages", "source", or the words of a
+// choice separated by "|".
 var extensionKeys = map[string]map[string]string{
 	ListenerExtension: {
 		"max_connections": "number", "accept_rate": "number",
@@ -70,6 +90,13 @@ var extensionKeys = map[string]map[string]string{
 	ClusterExtension: {
 		"idle_per_worker": "number", "max_age": "duration", "response_timeout": "duration",
 	},
+	DownstreamTLSExtension: {
+		"strict_sni": "bool", "plain": "bool", "passthrough": "names", "domains": "messages",
+		"crypto": "auto|openssl|go", "handshake_timeout": "duration", "max_handshakes": "number",
+		"ocsp": "staple|off", "tlcp": "bool", "rfc8998": "bool",
+	},
+	UpstreamTLSExtension: {"protocol": "tls|tlcp|rfc8998"},
+	SM2Extension:         {"encrypt_certificate": "source", "encrypt_private_key": "source"},
 }
 
 // maxNumber is the largest whole number that a Struct's double holds exactly.
@@ -78,39 +105,87 @@ const maxNumber = 1 << 53
 // Extend returns metadata that carries values under Extension, or nil when there
 // are none. It refuses what Extended would refuse.
 func Extend(typeURL string, values Values) (*core.Metadata, error) {
+	packed, err := ExtendAny(typeURL, values)
+	if packed == nil {
+		return nil, err
+	}
+	return &core.Metadata{TypedFilterMetadata: map[string]*anypb.Any{Extension: packed}}, nil
+}
+
+// ExtendAny packs values as an xds.type.v3.TypedStruct, nil when there are none. It
+// refuses what ExtendedAny would refuse.
+func ExtendAny(typeURL string, values Values) (*anypb.Any, error) {
 	if len(values) == 0 {
 		return nil, nil
 	}
 	fields := make(map[string]*structpb.Value, len(values))
 	for _, key := range slices.Sorted(maps.Keys(values)) {
-		switch value := values[key].(type) {
-		case time.Duration:
-			fields[key] = structpb.NewStringValue(value.String())
-		case int64:
-			fields[key] = structpb.NewNumberValue(float64(value))
-		case bool:
-			fields[key] = structpb.NewBoolValue(value)
-		case string:
-			fields[key] = structpb.NewStringValue(value)
-		case []string:
-			list := &structpb.ListValue{}
-			for _, item := range value {
-				list.Values = append(list.Values, structpb.NewStringValue(item))
-			}
-			fields[key] = structpb.NewListValue(list)
-		default:
-			return nil, fmt.Errorf("%s.%s: a value of type %T", typeURL, key, value)
+		field, err := extensionField(values[key])
+		if err != nil {
+			return nil, fmt.Errorf("%s.%s: %w", typeURL, key, err)
 		}
+		fields[key] = field
 	}
 	typed := &xds.TypedStruct{TypeUrl: typeURL, Value: &structpb.Struct{Fields: fields}}
 	if _, err := checkExtension(typed, typeURL); err != nil {
 		return nil, err
 	}
-	packed, err := Pack(typed)
+	return Pack(typed)
+}
+
+func extensionField(value any) (*structpb.Value, error) {
+	switch value := value.(type) {
+	case time.Duration:
+		return structpb.NewStringValue(value.String()), nil
+	case int64:
+		return structpb.NewNumberValue(float64(value)), nil
+	case bool:
+		return structpb.NewBoolValue(value), nil
+	case string:
+		return structpb.NewStringValue(value), nil
+	case []string:
+		list := &structpb.ListValue{}
+		for _, item := range value {
+			list.Values = append(list.Values, structpb.NewStringValue(item))
+		}
+		return structpb.NewListValue(list), nil
+	case map[string]string:
+		names := &structpb.Struct{Fields: map[string]*structpb.Value{}}
+		for name, text := range value {
+			names.Fields[name] = structpb.NewStringValue(text)
+		}
+		return structpb.NewStructValue(names), nil
+	case map[string]*structpb.Struct:
+		messages := &structpb.Struct{Fields: map[string]*structpb.Value{}}
+		for name, message := range value {
+			messages.Fields[name] = structpb.NewStructValue(message)
+		}
+		return structpb.NewStructValue(messages), nil
+	case *core.DataSource:
+		message, err := ToStruct(value)
+		return structpb.NewStructValue(message), err
+	}
+	return nil, fmt.Errorf("a value of type %T", value)
+}
+
+// ToStruct gives a message in its JSON form, with the names of its fields as they
+// are in the .proto file.
+func ToStruct(m proto.Message) (*structpb.Struct, error) {
+	text, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(m)
 	if err != nil {
 		return nil, err
 	}
-	return &core.Metadata{TypedFilterMetadata: map[string]*anypb.Any{Extension: packed}}, nil
+	out := &structpb.Struct{}
+	return out, protojson.Unmarshal(text, out)
+}
+
+// FromStruct reads a message's JSON form. An unknown field is an error.
+func FromStruct(in *structpb.Struct, m proto.Message) error {
+	text, err := protojson.Marshal(in)
+	if err != nil {
+		return err
+	}
+	return protojson.Unmarshal(text, m)
 }
 
 // Pack marshals deterministically, so that equal values are equal messages.
@@ -128,16 +203,25 @@ func Extended(metadata *core.Metadata, typeURL string) (Values, error) {
 	if !ok {
 		return Values{}, nil
 	}
+	values, err := ExtendedAny(packed, typeURL)
+	if err != nil {
+		return nil, fmt.Errorf("metadata %q: %w", Extension, err)
+	}
+	return values, nil
+}
+
+// ExtendedAny is Extended for a packed TypedStruct.
+func ExtendedAny(packed *anypb.Any, typeURL string) (Values, error) {
 	typed := &xds.TypedStruct{}
 	if err := packed.UnmarshalTo(typed); err != nil {
-		return nil, fmt.Errorf("metadata %q: want an xds.type.v3.TypedStruct: %w", Extension, err)
+		return nil, fmt.Errorf("want an xds.type.v3.TypedStruct: %w", err)
 	}
 	return checkExtension(typed, typeURL)
 }
 
 func checkExtension(typed *xds.TypedStruct, typeURL string) (Values, error) {
 	if typed.GetTypeUrl() != typeURL {
-		return nil, fmt.Errorf("metadata %q: type %q stands where %q belongs", Extension, typed.GetTypeUrl(), typeURL)
+		return nil, fmt.Errorf("type %q stands where %q belongs", typed.GetTypeUrl(), typeURL)
 	}
 	known := extensionKeys[typeURL]
 	values := Values{}
@@ -188,11 +272,49 @@ func extensionValue(v *structpb.Value, kind string) (any, error) {
 		return nil, fmt.Errorf("want a string")
 	case "cidrs":
 		return cidrs(v)
+	case "names":
+		return names(v)
+	case "messages":
+		return messages(v)
+	case "source":
+		source := &core.DataSource{}
+		if v.GetStructValue() == nil || FromStruct(v.GetStructValue(), source) != nil {
+			return nil, fmt.Errorf("want a DataSource") // the cause may hold a key's text
+		}
+		return source, nil
 	}
 	if isString && slices.Contains(strings.Split(kind, "|"), text.StringValue) {
 		return text.StringValue, nil
 	}
 	return nil, fmt.Errorf("want one of %s", strings.ReplaceAll(kind, "|", ", "))
+}
+
+func names(v *structpb.Value) (any, error) {
+	out := map[string]string{}
+	for name, value := range v.GetStructValue().GetFields() {
+		text, ok := value.GetKind().(*structpb.Value_StringValue)
+		if !ok {
+			return nil, fmt.Errorf("%q: want a string", name)
+		}
+		out[name] = text.StringValue
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("want a map of strings")
+	}
+	return out, nil
+}
+
+func messages(v *structpb.Value) (any, error) {
+	out := map[string]*structpb.Struct{}
+	for name, value := range v.GetStructValue().GetFields() {
+		if out[name] = value.GetStructValue(); out[name] == nil {
+			return nil, fmt.Errorf("%q: want a map", name)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("want a map of messages")
+	}
+	return out, nil
 }
 
 func cidrs(v *structpb.Value) (any, error) {

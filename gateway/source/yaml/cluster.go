@@ -44,7 +44,7 @@ func (d *decoder) cluster(v value) *cluster.Cluster {
 	if v, ok := f.get("limits"); ok {
 		out.CircuitBreakers = d.breakers(v)
 	}
-	d.pool(f, out, extra)
+	d.pool(f, out, extra, d.clusterTLS(f, out))
 	if v, ok := f.get("panic_threshold"); ok {
 		if share, ok := d.threshold(v); ok {
 			out.CommonLbConfig = &cluster.Cluster_CommonLbConfig{HealthyPanicThreshold: &types.Percent{Value: share}}
@@ -123,8 +123,9 @@ func (d *decoder) breakers(v value) *cluster.CircuitBreakers {
 	}}}
 }
 
-// pool reads "pool" and "protocol", which share a message.
-func (d *decoder) pool(f fields, out *cluster.Cluster, extra resource.Values) {
+// pool reads "pool" and "protocol", which share a message with what "tls" says
+// about names.
+func (d *decoder) pool(f fields, out *cluster.Cluster, extra resource.Values, names *core.UpstreamHttpProtocolOptions) {
 	common := &core.HttpProtocolOptions{}
 	if v, ok := f.get("pool"); ok {
 		p := d.object(v, poolTable)
@@ -145,10 +146,11 @@ func (d *decoder) pool(f fields, out *cluster.Cluster, extra resource.Values) {
 			d.failHint(spoken, nearest(s, []string{"http/1.1"}), "%q is no protocol", clip(s))
 		}
 	}
-	if !written && proto.Size(common) == 0 {
+	if !written && proto.Size(common) == 0 && names == nil {
 		return
 	}
 	options := &upstream.HttpProtocolOptions{
+		UpstreamHttpProtocolOptions: names,
 		UpstreamProtocolOptions: &upstream.HttpProtocolOptions_ExplicitHttpConfig_{
 			ExplicitHttpConfig: &upstream.HttpProtocolOptions_ExplicitHttpConfig{
 				ProtocolConfig: &upstream.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{

@@ -38,6 +38,9 @@ func Decode(file string, data []byte) (*Result, resource.Problems) {
 	result := &Result{Set: set, Process: map[string]any{}, Refused: d.refused}
 	if root, ok := d.parse(data); ok {
 		top := d.object(root, topTable)
+		for _, v := range d.resources(top, "secrets") { // first, as others refer to them
+			set.Secrets = append(set.Secrets, d.secrets(v)...)
+		}
 		for _, v := range d.resources(top, "listeners") {
 			set.Listeners = append(set.Listeners, d.listener(v))
 		}
@@ -65,7 +68,7 @@ func Process(file string, data []byte) (map[string]any, resource.Problems) {
 }
 
 func newDecoder(file string) *decoder {
-	return &decoder{file: file, origins: &resource.Origins{}, aliased: maxAliased, refused: map[resource.Path]bool{}}
+	return &decoder{file: file, origins: &resource.Origins{}, aliased: maxAliased, refused: map[resource.Path]bool{}, pairs: map[string]int{}}
 }
 
 func (d *decoder) finish() resource.Problems {

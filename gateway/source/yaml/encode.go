@@ -16,12 +16,13 @@ import (
 )
 
 // Encode writes resources in the vocabulary of gateway.yaml. What it writes is
-// read back and compared, so the text says exactly what the resources say; a
+// read back and compared, so the text says exactly what the resources say (with
+// files named as the process opens them, not relative to the text's folder); a
 // resource with a part that the vocabulary has no key for is an error that names
 // it.
 func Encode(set *resource.Set) ([]byte, error) {
-	if len(set.Endpoints) > 0 || len(set.Secrets) > 0 {
-		return nil, fmt.Errorf("separate endpoints and secrets cannot be written as YAML by this version yet")
+	if len(set.Endpoints) > 0 {
+		return nil, fmt.Errorf("separate endpoints cannot be written as YAML by this version yet")
 	}
 	e := &encoder{}
 	root := &mapping{}
@@ -38,6 +39,7 @@ func Encode(set *resource.Set) ([]byte, error) {
 	root.sub("listeners", listeners)
 	root.sub("routes", routes)
 	root.sub("clusters", clusters)
+	root.sub("secrets", e.secrets(set.Secrets))
 	if e.err != nil {
 		return nil, e.err
 	}
@@ -58,6 +60,9 @@ func verify(set *resource.Set, text []byte) error {
 		return err
 	}
 	if err := compareAll("cluster", set.Clusters, again.Set.Clusters); err != nil {
+		return err
+	}
+	if err := compareAll("secret", set.Secrets, again.Set.Secrets); err != nil {
 		return err
 	}
 	if err := problems.Err(); err != nil {

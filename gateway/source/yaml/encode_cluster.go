@@ -10,6 +10,7 @@ import (
 	least "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/least_request/v3"
 	upstream "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	yaml "go.yaml.in/yaml/v4"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"longmen/gateway/resource"
@@ -92,8 +93,11 @@ func (e *encoder) pool(out *mapping, c *cluster.Cluster, values resource.Values)
 		if err := packed.UnmarshalTo(options); err != nil {
 			e.fail("cluster %q: %w", c.GetName(), err)
 		}
+	}
+	if names := options.GetUpstreamHttpProtocolOptions(); ok && (names == nil || proto.Size(options.GetCommonHttpProtocolOptions()) > 0) {
 		out.word("protocol", "http/1.1")
 	}
+	e.clusterTLS(out, c, options)
 	common := options.GetCommonHttpProtocolOptions()
 	pool := &mapping{}
 	pool.value("idle", values, "idle_per_worker")

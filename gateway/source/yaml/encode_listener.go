@@ -30,6 +30,9 @@ func (e *encoder) listener(l *listener.Listener) *mapping {
 	values, err := resource.Extended(l.GetMetadata(), resource.ListenerExtension)
 	values = e.extended("listener", l.GetName(), values, err)
 	m := &hcm.HttpConnectionManager{}
+	if len(l.GetFilterChains()) == 1 {
+		e.listenerTLS(out, l.GetName(), l.GetFilterChains()[0].GetTransportSocket())
+	}
 	if len(l.GetFilterChains()) == 1 && len(l.GetFilterChains()[0].GetFilters()) == 1 {
 		if err := l.GetFilterChains()[0].GetFilters()[0].GetTypedConfig().UnmarshalTo(m); err != nil {
 			e.fail("listener %q: %w", l.GetName(), err)
@@ -164,7 +167,33 @@ func (e *encoder) forwarded(out *mapping, m *hcm.HttpConnectionManager, values r
 	if m.GetAlwaysSetRequestIdInResponse() {
 		f.put("request_id_in_response", truth(true))
 	}
+	clientCert(f, m)
 	out.sub("forwarded", f)
+}
+
+func clientCert(f *mapping, m *hcm.HttpConnectionManager) {
+	for word, details := range clientCertWords {
+		if details == m.GetForwardClientCertDetails() && details != hcm.HttpConnectionManager_SANITIZE {
+			f.word("client_cert", word)
+		}
+	}
+	details := m.GetSetCurrentClientCertDetails()
+	if details == nil {
+		return
+	}
+	var words []string
+	for _, part := range []struct {
+		word string
+		on   bool
+	}{
+		{"subject", details.GetSubject().GetValue()}, {"issuer", details.GetIssuer()}, {"uri", details.GetUri()},
+		{"dns", details.GetDns()}, {"cert", details.GetCert()}, {"chain", details.GetChain()},
+	} {
+		if part.on {
+			words = append(words, part.word)
+		}
+	}
+	f.put("client_cert_details", texts(words))
 }
 
 func (e *encoder) listenerUpgrades(out *mapping, m *hcm.HttpConnectionManager) {

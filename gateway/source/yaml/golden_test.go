@@ -81,6 +81,9 @@ func messages(set *resource.Set) []proto.Message {
 	for _, m := range set.Clusters {
 		list = append(list, m)
 	}
+	for _, m := range set.Secrets {
+		list = append(list, m)
+	}
 	return list
 }
 

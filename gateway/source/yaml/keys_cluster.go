@@ -10,7 +10,8 @@ var clusterTable = object{"cluster", "A service that requests go to (`clusters.<
 	{"panic_threshold", kind{"whole percent", `{"anyOf":[{"type":"integer","minimum":0,"maximum":100},{"type":"string","pattern":"^[0-9]{1,3}%$"}]}`}, "0", "When less than this share of the endpoints is healthy, all are used; 0 is never.", "`common_lb_config.healthy_panic_threshold`", "50", false},
 	{"tcp", ref("cluster tcp"), "", "Socket options.", "see there", "{keepalive: {idle: 1m}}", false},
 	{"protocol", one("http/1.1"), "http/1.1", "What is spoken.", "`HttpProtocolOptions.explicit_http_config`", "http/1.1", false},
-}, notYet("tls", "outlier", "subset", "sticky", "slow_start", "filters")...)}
+	{"tls", either(onlyTrue, ref("cluster tls")), "", "TLS to the endpoints; plain without.", "`transport_socket` (`UpstreamTlsContext`)", "true", false},
+}, notYet("outlier", "subset", "sticky", "slow_start", "filters")...)}
 
 var endpointTable = object{"endpoint", "One address.", append([]key{
 	{"address", aString, "", "`host:port`; the host is an IP address. Required.", "`Endpoint.address`", `"10.0.0.1:8080"`, false},

@@ -3,7 +3,7 @@ package yaml
 var listenerTable = object{"listener", "A place where clients connect (`listeners.<name>`).", append([]key{
 	{"bind", oneOrMore(aString), "", "Address and port to listen on; without an address all of the host, IPv6 and IPv4. Required.", "`Listener.address`, `.additional_addresses`, `enable_reuse_port: true`", `":8080"`, false},
 	{"routes", either(aString, listOf(ref("host"))), "", "Name of a route table, or its hosts in place. Required.", "HCM `rds.route_config_name`; in place: `route_config` with the listener's name", "public", false},
-	{"protocols", listOf(one("http/1.1")), "[http/1.1]", "What is spoken.", "HCM `codec_type: HTTP1`", "[http/1.1]", false},
+	{"protocols", listOf(one("http/1.1")), "[http/1.1]", "What is spoken; with `tls` chosen by ALPN (RFC 7301).", "HCM `codec_type: HTTP1`, `alpn_protocols`", "[http/1.1]", false},
 	{"path", ref("path"), "", "How request paths are made canonical before routing.", "see there", "{dot_segments: reject}", false},
 	{"limits", ref("listener limits"), "", "Bounds of connections, heads and bodies.", "see there", "{connections: 10000}", false},
 	{"timeouts", ref("listener timeouts"), "", "Times after which a client is given up.", "see there", "{idle: 30s}", false},
@@ -16,7 +16,8 @@ var listenerTable = object{"listener", "A place where clients connect (`listener
 	{"fast_open", aWhole, "0", "TCP Fast Open queue (RFC 7413); 0 is off (at most 65535).", "`Listener.tcp_fast_open_queue_length`", "256", false},
 	{"tcp", ref("listener tcp"), "", "Options of accepted sockets.", "see there", "{nodelay: true}", false},
 	{"access_log", either(one("off"), oneOrMore(ref("access_log"))), "", "Replaces the process-wide `access_log` for this listener; `off` writes none.", "HCM `access_log` (`envoy.access_loggers.file`), extension `access_log`", "{path: /dev/stdout, format: json}", false},
-}, notYet("tls", "filters", "proxy_protocol", "transparent")...)}
+	{"tls", either(oneOrMore(aString), ref("listener tls")), "", "TLS: names of secrets, or a map with more; plain HTTP without.", "`filter_chains[0].transport_socket` (`DownstreamTlsContext`)", "[shop, api]", false},
+}, notYet("filters", "proxy_protocol", "transparent")...)}
 
 var pathTable = object{"path", "Path policy of a listener. What is not written is as the default says.", []key{
 	{"encoded_slash", one("reject", "decode", "keep"), "reject", "`%2F` and `%5C` in a path: answer 400, decode, or leave.", "HCM `path_with_escaped_slashes_action`", "keep", false},
@@ -55,6 +56,8 @@ var forwardedTable = object{"forwarded", "What a listener says to upstreams abou
 	{"via", aString, "", "Pseudonym for the `Via` field (RFC 9110 section 7.6.3), or `off`.", "HCM `via`; off: extension `via`", "edge", false},
 	{"rfc7239", aBool, "false", "Append to the `Forwarded` field too (RFC 7239).", "extension `forwarded`", "true", false},
 	{"request_id", one("generate", "preserve", "off"), "generate", "`X-Request-Id`: always a new one, the client's if it sent one, or untouched.", "HCM `generate_request_id`, `preserve_external_request_id`", "preserve", false},
+	{"client_cert", one("remove", "keep", "append", "set", "always_keep"), "remove", "`X-Forwarded-Client-Cert`: drop what the client sent; on connections with a client certificate pass it, append ours to it, or replace it by ours; or pass it always.", "HCM `forward_client_cert_details`: `SANITIZE`, `FORWARD_ONLY`, `APPEND_FORWARD`, `SANITIZE_SET`, `ALWAYS_FORWARD_ONLY`", "set", false},
+	{"client_cert_details", listOf(one("subject", "issuer", "uri", "dns", "cert", "chain")), "[]", "What our `X-Forwarded-Client-Cert` says beside `By` and `Hash`.", "HCM `set_current_client_cert_details`", "[subject, uri]", false},
 	{"request_id_in_response", aBool, "false", "Send the request id to the client too.", "HCM `always_set_request_id_in_response`", "true", false},
 }}
 

@@ -6,7 +6,7 @@ var topTable = object{"file", "The top level: the maps of resources, and the set
 	{"listeners", mapOf(ref("listener")), "", "Where clients connect.", "Listener (LDS)", "", false},
 	{"routes", mapOf(either(listOf(ref("host")), ref("route table"))), "", "Route tables.", "RouteConfiguration (RDS)", "", false},
 	{"clusters", mapOf(ref("cluster")), "", "Services that requests go to.", "Cluster, ClusterLoadAssignment (CDS, EDS)", "", false},
-	{"secrets", kind{"map", `false`}, "", "", "", "", true},
+	{"secrets", mapOf(oneOrMore(ref("secret"))), "", "Certificates, authorities and ticket keys.", "Secret (SDS)", "", false},
 }, processTable.keys...)}
 
 // processTable is a part of topTable: the settings that the command layers under
@@ -52,4 +52,5 @@ var objects = []object{
 	retryTable, backoffTable, headersTable, editsTable, rewriteTable, substitutionTable, redirectTable, respondTable,
 	clusterTable, endpointTable, dnsTable, lbTable, leastRequestTable, healthTable, tcpCheckTable,
 	clusterTimeoutsTable, clusterLimitsTable, poolTable, clusterTCPTable,
+	secretTable, sm2Table, listenerTLSTable, domainTLSTable, gmTable, sanTable, clusterTLSTable,
 }

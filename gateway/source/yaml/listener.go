@@ -31,10 +31,12 @@ func (d *decoder) listener(v value) *listener.Listener {
 	d.binds(f, out)
 	d.listenerTCP(f, out, extra)
 	manager := d.manager(f, extra)
-	out.FilterChains = []*listener.FilterChain{{Filters: []*listener.Filter{{
+	chain := &listener.FilterChain{Filters: []*listener.Filter{{
 		Name:       managerName,
 		ConfigType: &listener.Filter_TypedConfig{TypedConfig: d.pack(v, manager)},
-	}}}}
+	}}}
+	d.listenerTLS(f, chain)
+	out.FilterChains = []*listener.FilterChain{chain}
 	out.Metadata = d.extend(v, resource.ListenerExtension, extra)
 	return out
 }
@@ -212,18 +214,26 @@ func (d *decoder) protocols(f fields) {
 	}
 	entries := d.items(v)
 	for _, entry := range entries {
-		s, ok := d.text(entry)
-		switch {
-		case !ok, s == "http/1.1":
-		case s == "h2" || s == "h3" || s == "h2c":
-			d.fail(entry, "protocol %s is not supported by this version yet", s)
-		default:
-			d.failHint(entry, nearest(s, []string{"http/1.1"}), "%q is no protocol", clip(s))
-		}
+		d.protocol(entry)
 	}
 	if v.isList() && len(entries) == 0 {
 		d.fail(v, "must name at least one protocol")
 	}
+}
+
+// protocol reads the name of an application protocol.
+func (d *decoder) protocol(v value) (string, bool) {
+	s, ok := d.text(v)
+	switch {
+	case !ok:
+	case s == "http/1.1":
+		return s, true
+	case s == "h2" || s == "h3" || s == "h2c":
+		d.fail(v, "protocol %s is not supported by this version yet", s)
+	default:
+		d.failHint(v, nearest(s, []string{"http/1.1"}), "%q is no protocol", clip(s))
+	}
+	return "", false
 }
 
 var pathActions = map[string]hcm.HttpConnectionManager_PathWithEscapedSlashesAction{

@@ -205,6 +205,44 @@ func (d *decoder) forwarded(f fields, m *hcm.HttpConnectionManager, extra resour
 	if on, ok := w.flag("request_id_in_response"); ok {
 		m.AlwaysSetRequestIdInResponse = on
 	}
+	d.clientCert(w, m)
+}
+
+var clientCertWords = map[string]hcm.HttpConnectionManager_ForwardClientCertDetails{
+	"remove": hcm.HttpConnectionManager_SANITIZE, "keep": hcm.HttpConnectionManager_FORWARD_ONLY,
+	"append": hcm.HttpConnectionManager_APPEND_FORWARD, "set": hcm.HttpConnectionManager_SANITIZE_SET,
+	"always_keep": hcm.HttpConnectionManager_ALWAYS_FORWARD_ONLY,
+}
+
+// clientCert reads what becomes of X-Forwarded-Client-Cert.
+func (d *decoder) clientCert(f fields, m *hcm.HttpConnectionManager) {
+	word, _ := f.choice("client_cert", "remove", "keep", "append", "set", "always_keep")
+	m.ForwardClientCertDetails = clientCertWords[word]
+	v, ok := f.get("client_cert_details")
+	if !ok {
+		return
+	}
+	if word != "append" && word != "set" {
+		d.failHint(v, "write client_cert: set", "has an effect with client_cert: append or set only")
+	}
+	details := &hcm.HttpConnectionManager_SetCurrentClientCertDetails{}
+	for _, entry := range d.items(v) {
+		switch word, _ := d.choice(entry, "subject", "issuer", "uri", "dns", "cert", "chain"); word {
+		case "subject":
+			details.Subject = wrapperspb.Bool(true)
+		case "issuer":
+			details.Issuer = true
+		case "uri":
+			details.Uri = true
+		case "dns":
+			details.Dns = true
+		case "cert":
+			details.Cert = true
+		case "chain":
+			details.Chain = true
+		}
+	}
+	m.SetCurrentClientCertDetails = details
 }
 
 func (d *decoder) server(f fields, m *hcm.HttpConnectionManager, extra resource.Values) {

@@ -22,6 +22,7 @@ type decoder struct {
 	aliased  int // nodes still allowed to be read by way of aliases
 	dropped  bool
 	refused  map[resource.Path]bool // parts that are written, but wrongly, or missing
+	pairs    map[string]int         // by the name of each secret: how many certificates it lists; 0: it is no list
 }
 
 // The bounds of a file. They are far above what a person or a generator needs

@@ -1,0 +1,111 @@
+package yaml
+
+import "slices"
+
+// The vocabulary of TLS.
+
+var (
+	aSource  = kind{"file or PEM", `{"$ref":"#/$defs/text"}`}
+	aVersion = kind{"1.2 \\| 1.3", `{"enum":["1.2","1.3",1.2,1.3]}`}
+	aSuite   = one(sortedKeys(suiteNames)...)
+	aCurve   = one(curveNames...)
+	aPair    = kind{"[certificate, key]", `{"type":"array","minItems":2,"maxItems":2,"items":{"$ref":"#/$defs/text"}}`}
+)
+
+var secretTable = object{"secret", "Certificates, authorities or ticket keys (`secrets.<name>`): `cert` and `key`, or `sm2`, or `ca`, or `ticket_keys`. A list of\ncertificates under one name, such as RSA, ECDSA and SM2, is offered together; each client gets the first that it can use. Files are named\nrelative to the folder of gateway.yaml and read again when they change; PEM text may stand in place of a file's name.", append([]key{
+	{"cert", aSource, "", "The certificate, followed by the authorities that lead to its root.", "`Secret.tls_certificate.certificate_chain`", "certs/shop.crt", false},
+	{"key", aSource, "", "Its private key (PKCS#8, PKCS#1 or SEC 1, not encrypted), or a PKCS#11 URI.", "`Secret.tls_certificate.private_key`", "certs/shop.key", false},
+	{"ocsp", aSource, "fetched from the authority", "An OCSP response (DER) to staple; the file is read again when it changes.", "`Secret.tls_certificate.ocsp_staple`", "certs/shop.ocsp", false},
+	{"sm2", ref("sm2"), "", "The two SM2 certificates of TLCP (GB/T 38636); the first of them serves RFC 8998 too.", "see there", "{sign: [s.crt, s.key], encrypt: [e.crt, e.key]}", false},
+	{"ca", aSource, "", "Authorities that may certify a peer.", "`Secret.validation_context.trusted_ca`", "certs/clients.pem", false},
+	{"crl", aSource, "", "With `ca`: certificates that they have revoked (one list for each authority).", "`Secret.validation_context.crl`", "certs/clients.crl", false},
+	{"ticket_keys", oneOrMore(aString), "", "Files of keys for session tickets; the first seals, all open. The same files on several nodes let clients resume on any of them.", "`Secret.session_ticket_keys.keys`", "[tickets/now.key, tickets/before.key]", false},
+}, notYet("acme")...)}
+
+var sm2Table = object{"sm2", "A pair of SM2 certificates (GB/T 38636 section 6.4.5.3). Both are required.", []key{
+	{"sign", aPair, "", "For signatures. Required.", "`Secret.tls_certificate.certificate_chain`, `.private_key`", "[s.crt, s.key]", false},
+	{"encrypt", aPair, "", "For encryption. Required.", "extension `encrypt_certificate`, `encrypt_private_key`", "[e.crt, e.key]", false},
+}}
+
+// tlsKeys are the settings that a listener and each of its domains may have.
+var tlsKeys = []key{
+	{"min", aVersion, "1.2", "Least version.", "`tls_params.tls_minimum_protocol_version`", `"1.3"`, false},
+	{"max", aVersion, "1.3", "Greatest version.", "`tls_params.tls_maximum_protocol_version`", `"1.2"`, false},
+	{"suites", listOf(aSuite), "all of these", "Suites of TLS 1.2 (those of TLS 1.3 are always on), as OpenSSL or RFC 5246 name them; without AEAD and ECDHE none.", "`tls_params.cipher_suites`", "[ECDHE-ECDSA-AES128-GCM-SHA256, ECDHE-RSA-AES128-GCM-SHA256]", false},
+	{"curves", listOf(aCurve), "[X25519MLKEM768, X25519, P-256, P-384, P-521]", "Groups for the key exchange, in order of preference.", "`tls_params.ecdh_curves`", "[X25519, P-256]", false},
+	{"client_ca", aSource, "", "Authorities of client certificates: the name of a secret with `ca`, or a file (a name with a dot or slash). Clients are asked for a certificate.", "`validation_context.trusted_ca`, `validation_context_sds_secret_config`", "clients", false},
+	{"crl", aSource, "the secret's", "Client certificates that were revoked.", "`validation_context.crl`", "certs/clients.crl", false},
+	{"spiffe", mapOf(aSource), "", "In place of `client_ca`: authorities for each SPIFFE trust domain.", "`validation_context.custom_validator_config` (`SPIFFECertValidatorConfig`)", "{prod.example.com: certs/prod.pem}", false},
+	{"require", aBool, "false", "Refuse clients without a certificate.", "`require_client_certificate`", "true", false},
+	{"san", oneOrMore(ref("san")), "any", "Names, one of which a client's certificate must have.", "`validation_context.match_typed_subject_alt_names`", `{uri: {prefix: "spiffe://prod.example.com/ns/web/"}}`, false},
+	{"pins", oneOrMore(aString), "any", "SHA-256 of public keys (SPKI) in base64, one of which a client's certificate must have.", "`validation_context.verify_certificate_spki`", "[NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A=]", false},
+	{"depth", aWhole, "8", "Authorities between a client's certificate and its root, at most (0 to 16).", "`validation_context.max_verify_depth`", "2", false},
+	{"tickets", either(one("on", "off"), aString), "on", "Session resumption: `on` with keys that this process makes and changes, `off`, or the name of a secret with `ticket_keys`.", "`session_ticket_keys_sds_secret_config`; on, off: `disable_stateless_session_resumption`, `disable_stateful_session_resumption`", "tickets", false},
+	{"ocsp", one("staple", "require", "off"), "staple", "Staple an OCSP response when there is one, use no certificate without, or neither fetch nor staple.", "require: `ocsp_staple_policy: MUST_STAPLE`; others: extension `ocsp`", "require", false},
+	{"gm", ref("gm"), "", "SM protocols.", "see there", "{tlcp: false}", false},
+}
+
+var listenerTLSTable = object{"listener tls", "TLS of a listener (`tls`). `tls: [shop, api]` is short for `tls: {certs: [shop, api]}`.", slices.Concat([]key{
+	{"certs", oneOrMore(aString), "", "Names of secrets. The server name (SNI) picks the certificate; the first one serves names that none covers. Required.", "`tls_certificate_sds_secret_configs`", "[shop, api]", false},
+}, tlsKeys, []key{
+	{"domains", mapOf(ref("domain tls")), "", "Settings of their own for some server names; `*.example.com` stands for every name below, `*` for every name. What is not written there is as for the listener.", "extension `domains`", `{"*.bank.example.com": {min: "1.3"}}`, false},
+	{"strict_sni", aBool, "false", "Refuse server names that no certificate covers, and clients that send none.", "`require_sni`, extension `strict_sni`", "true", false},
+	{"plain", aBool, "false", "Serve plain HTTP on the same port too.", "extension `plain`", "true", false},
+	{"passthrough", mapOf(aString), "", "Server names (as in `domains`) whose connections go to a cluster as they are, without termination.", "extension `passthrough`", "{db.example.com: db}", false},
+	{"crypto", one("auto", "openssl", "go"), "auto", "What holds private keys and signs: `auto` takes for each kind of key what is faster.", "extension `crypto`", "openssl", false},
+	{"keylog", aString, "", "File that gets the secrets of all connections (NSS format). Who can read it can read all traffic.", "`key_log.path`", "debug/keys.log", false},
+	{"handshake_timeout", aDuration, "10s", "From the accepted connection until its handshake is done (100ms to 5m).", "extension `handshake_timeout`", "5s", false},
+	{"max_handshakes", aWhole, "1024", "Handshakes at once over all workers (1 to 1000000).", "extension `max_handshakes`", "256", false},
+})}
+
+var domainTLSTable = object{"domain tls", "TLS of some server names of a listener (`domains`).", tlsKeys}
+
+var gmTable = object{"gm", "SM protocols (国密). Both need an SM2 certificate that covers the name.", []key{
+	{"tlcp", aBool, "true", "Accept TLCP (GB/T 38636).", "extension `tlcp`", "false", false},
+	{"rfc8998", aBool, "true", "Accept TLS 1.3 with TLS_SM4_GCM_SM3 (RFC 8998).", "extension `rfc8998`", "false", false},
+}}
+
+var sanTable = object{"san", "A name in a certificate: exactly one of these.", []key{
+	{"dns", either(aString, ref("value match")), "", "DNS name.", "`SubjectAltNameMatcher.san_type: DNS`", "web.internal", false},
+	{"uri", either(aString, ref("value match")), "", "URI, such as a SPIFFE id.", "`SubjectAltNameMatcher.san_type: URI`", `"spiffe://prod.example.com/ns/web/sa/web"`, false},
+	{"email", either(aString, ref("value match")), "", "Mail address.", "`SubjectAltNameMatcher.san_type: EMAIL`", "ops@example.com", false},
+	{"ip", either(aString, ref("value match")), "", "IP address.", "`SubjectAltNameMatcher.san_type: IP_ADDRESS`", "10.0.0.1", false},
+}}
+
+var clusterTLSTable = object{"cluster tls", "TLS to a cluster's endpoints (`tls`); `tls: true` is TLS with the defaults: the system's authorities, and the name of the endpoint.", []key{
+	{"ca", aSource, "system", "Authorities that may certify an endpoint: `system`, the name of a secret with `ca`, or a file (a name with a dot or slash).", "`validation_context.system_root_certs`, `.trusted_ca`, `validation_context_sds_secret_config`", "certs/internal.pem", false},
+	{"crl", aSource, "the secret's", "Certificates that were revoked.", "`validation_context.crl`", "certs/internal.crl", false},
+	{"sni", either(one("endpoint", "request"), aString), "endpoint", "Server name that is sent and verified: the endpoint's `hostname`, else its DNS name, else its IP address (which is never sent); the host of the request; or this name.", "`sni`; endpoint: `auto_host_sni`, `auto_sni_san_validation`; request: `HttpProtocolOptions.upstream_http_protocol_options`", "api.internal", false},
+	{"san", oneOrMore(ref("san")), "the server name", "In place of the server name: names, one of which the certificate must have.", "`validation_context.match_typed_subject_alt_names`", `{uri: "spiffe://prod.example.com/ns/api/sa/api"}`, false},
+	{"pins", oneOrMore(aString), "any", "SHA-256 of public keys (SPKI) in base64, one of which the certificate must have.", "`validation_context.verify_certificate_spki`", "[NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A=]", false},
+	{"insecure", aBool, "false", "Verify nothing: whoever answers is believed.", "`validation_context.trust_chain_verification: ACCEPT_UNTRUSTED`", "true", false},
+	{"cert", aString, "", "Client certificate: the name of a secret.", "`tls_certificate_sds_secret_configs`", "client", false},
+	{"min", aVersion, "1.2", "Least version.", "`tls_params.tls_minimum_protocol_version`", `"1.3"`, false},
+	{"max", aVersion, "1.3", "Greatest version.", "`tls_params.tls_maximum_protocol_version`", `"1.2"`, false},
+	{"suites", listOf(aSuite), "all of these", "Suites of TLS 1.2.", "`tls_params.cipher_suites`", "[ECDHE-RSA-AES256-GCM-SHA384]", false},
+	{"curves", listOf(aCurve), "[X25519MLKEM768, X25519, P-256, P-384, P-521]", "Groups for the key exchange, in order of preference.", "`tls_params.ecdh_curves`", "[X25519, P-256]", false},
+	{"alpn", oneOrMore(one("http/1.1")), "none is sent", "Application protocol that is asked for (RFC 7301).", "`alpn_protocols`", "http/1.1", false},
+	{"sessions", aWhole, "64", "Sessions that each worker keeps for resumption, of all endpoints (at most 65536); 0 turns it off.", "`max_session_keys`", "0", false},
+	{"protocol", one("tls", "tlcp", "rfc8998"), "tls", "TLS 1.2 and 1.3; TLCP (GB/T 38636); or TLS 1.3 with TLS_SM4_GCM_SM3 alone (RFC 8998).", "extension `protocol`", "tlcp", false},
+}}
+
+// suiteNames are the suites of TLS 1.2 that are spoken, by both their names; the
+// value is the one that xDS uses.
+var suiteNames = map[string]string{
+	"ECDHE-ECDSA-AES128-GCM-SHA256": "ECDHE-ECDSA-AES128-GCM-SHA256",
+	"ECDHE-RSA-AES128-GCM-SHA256":   "ECDHE-RSA-AES128-GCM-SHA256",
+	"ECDHE-ECDSA-AES256-GCM-SHA384": "ECDHE-ECDSA-AES256-GCM-SHA384",
+	"ECDHE-RSA-AES256-GCM-SHA384":   "ECDHE-RSA-AES256-GCM-SHA384",
+	"ECDHE-ECDSA-CHACHA20-POLY1305": "ECDHE-ECDSA-CHACHA20-POLY1305",
+	"ECDHE-RSA-CHACHA20-POLY1305":   "ECDHE-RSA-CHACHA20-POLY1305",
+
+	"TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256":       "ECDHE-ECDSA-AES128-GCM-SHA256",
+	"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256":         "ECDHE-RSA-AES128-GCM-SHA256",
+	"TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384":       "ECDHE-ECDSA-AES256-GCM-SHA384",
+	"TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384":         "ECDHE-RSA-AES256-GCM-SHA384",
+	"TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256": "ECDHE-ECDSA-CHACHA20-POLY1305",
+	"TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256":   "ECDHE-RSA-CHACHA20-POLY1305",
+}
+
+// curveNames are the groups of the key exchange, in order of preference.
+var curveNames = []string{"X25519MLKEM768", "X25519", "P-256", "P-384", "P-521"}
