@@ -24,8 +24,8 @@ import (
 const allowedImports = `
 worker:
 connection:          worker telemetry/metrics tls/record
-stream:              worker
-protocol/http1:      worker connection stream telemetry/metrics
+stream:              worker tls/handshake
+protocol/http1:      worker connection stream telemetry/metrics tls/handshake
 filter:              worker stream
 cluster:             cluster/balance cluster/dns cluster/health
 cluster/balance:
@@ -34,14 +34,14 @@ cluster/health:
 router:              stream cluster
 upstream:            worker connection stream cluster cluster/balance protocol/* telemetry/metrics
 proxy:               worker stream filter router cluster upstream protocol/http1 snapshot telemetry/metrics
-listener:            worker connection stream protocol/* snapshot telemetry/metrics
+listener:            worker connection stream protocol/* snapshot telemetry/metrics tls/server tls/hello tls/handshake tls/sign tls/record
 telemetry:           worker stream
 telemetry/metrics:   worker stream
 telemetry/accesslog: worker stream telemetry/metrics
 telemetry/exposition: worker stream telemetry/metrics
 resource:
 source/yaml:         resource
-snapshot:            stream filter router cluster resource telemetry/accesslog
+snapshot:            stream filter router cluster resource telemetry/accesslog tls/server tls/client tls/certificate tls/ticket tls/verify
 admin:               worker cluster telemetry telemetry/* resource snapshot
 supervisor:          worker connection stream protocol/* filter router cluster upstream proxy listener telemetry telemetry/* resource snapshot admin
 command:             *

@@ -11,6 +11,7 @@ import (
 	"longmen/gateway/resource"
 	"longmen/gateway/router"
 	"longmen/gateway/stream"
+	"longmen/tls/server"
 )
 
 // Snapshot is one version of the configuration. Nothing in it changes once it
@@ -38,6 +39,7 @@ type Listener struct {
 	Binds  []netip.AddrPort
 	Socket Socket
 	HTTP   HTTP
+	TLS    *server.Config // nil: plain
 	Routes *router.Table
 	// RoutesHash is of what the routes say, wherever it is written.
 	RoutesHash uint64
