@@ -3,10 +3,7 @@ package std
 import (
 	"bytes"
 	"crypto/tls"
-	"fmt"
 	"testing"
-
-	"longmen/tls/handshake"
 )
 
 var messages = [][]byte{
@@ -86,5 +83,42 @@ func TestServer(t *testing.T) {
 	}
 }
 
-var _ = fmt.Sprint
-var _ handshake.Alert
+func TestClient(t *testing.T) {
+	ca := newAuthority(t)
+	certificates := map[bool]tls.Certificate{true: ca.issue(t, true), false: ca.issue(t, false)}
+	for _, v := range variants() {
+		t.Run(v.name, func(t *testing.T) {
+			t.Parallel()
+			server := v.limit(&tls.Config{
+				Certificates: []tls.Certificate{certificates[v.rsa]}, NextProtos: []string{"h2", "http/1.1"},
+			})
+			config := v.limit(&tls.Config{
+				RootCAs: ca.pool, ServerName: testName, NextProtos: []string{"http/1.1"},
+				ClientSessionCache: tls.NewLRUClientSessionCache(1),
+			})
+			for i, resumed := range []bool{false, true, true} {
+				near, far := pair(t)
+				peer := tls.Server(far, server)
+				done := make(chan error, 1)
+				go func() { done <- peer.Handshake() }()
+				result, err := Client(near, config, Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := <-done; err != nil {
+					t.Fatal(err)
+				}
+				state := peer.ConnectionState()
+				if result.Version != state.Version || result.Suite != state.CipherSuite || result.Protocol != "http/1.1" ||
+					result.ServerName != testName || result.Resumed != state.DidResume || result.Group != uint16(state.CurveID) ||
+					!result.PeerVerified || !bytes.Equal(result.PeerChain[0], certificates[v.rsa].Certificate[0]) {
+					t.Fatalf("result %+v", result)
+				}
+				if result.Resumed != resumed {
+					t.Fatalf("connection %d: resumed is %v", i, result.Resumed)
+				}
+				exchange(t, &secured{Conn: near, Result: result}, peer, messages...)
+			}
+		})
+	}
+}
