@@ -24,8 +24,9 @@ typedef struct {
 } longmen_key;
 
 longmen_key longmen_load(const unsigned char *der, size_t len);
-longmen_key longmen_load_token(const char *uri, const char *module); // module: "" for the configured one
+longmen_key longmen_load_engine(const char *uri, const char *module); // module: "" for the configured one
 longmen_key longmen_load_store(const char *uri);
+int longmen_has_provider(const char *name); // loads it if need be
 void longmen_free(EVP_PKEY *key, void *engine);
 void longmen_free_bytes(void *p);
 

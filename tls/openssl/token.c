@@ -1,8 +1,8 @@
 //go:build cgo && !noopenssl
 
-// Keys in PKCS #11 tokens. A provider named "pkcs11" is asked first, through
-// OSSL_STORE; where there is none, the ENGINE of that name, which OpenSSL 3.x
-// still has and 4.0 has not. Nobody is asked for a PIN on the terminal.
+// Keys that OpenSSL finds by a URI: through OSSL_STORE, where a provider knows
+// its scheme, or through the ENGINE named "pkcs11", which OpenSSL 3.x still
+// has and 4.0 has not. Nobody is asked for a PIN on the terminal.
 
 #define OPENSSL_SUPPRESS_DEPRECATED // ENGINE
 #include <openssl/crypto.h>
@@ -40,10 +40,10 @@ longmen_key longmen_load_store(const char *uri) {
 	return out.key != NULL ? longmen_describe(out, 1) : out;
 }
 
-#ifdef HAVE_ENGINE
-static longmen_key load_engine(const char *uri, const char *module) {
+longmen_key longmen_load_engine(const char *uri, const char *module) {
 	longmen_key out = {0};
 	ERR_clear_error();
+#ifdef HAVE_ENGINE
 	ENGINE *engine = ENGINE_by_id("pkcs11");
 	if (engine == NULL)
 		out.error = longmen_error("OpenSSL has neither a provider nor an engine for pkcs11");
@@ -61,19 +61,17 @@ static longmen_key load_engine(const char *uri, const char *module) {
 		}
 	}
 	ENGINE_free(engine); // the structural reference; out.engine is the functional one
+#else
+	out.error = longmen_error("OpenSSL has no provider for pkcs11, and no engines");
+#endif
 	return out.key != NULL ? longmen_describe(out, 1) : out;
 }
-#endif
 
-longmen_key longmen_load_token(const char *uri, const char *module) {
+int longmen_has_provider(const char *name) {
 	ERR_clear_error();
-	if (OSSL_PROVIDER_available(NULL, "pkcs11") || OSSL_PROVIDER_try_load(NULL, "pkcs11", 1) != NULL)
-		return longmen_load_store(uri);
-#ifdef HAVE_ENGINE
-	return load_engine(uri, module);
-#else
-	return (longmen_key){.error = longmen_error("OpenSSL has no provider for pkcs11")};
-#endif
+	int has = OSSL_PROVIDER_available(NULL, name) || OSSL_PROVIDER_try_load(NULL, name, 1) != NULL;
+	ERR_clear_error();
+	return has;
 }
 
 void longmen_free(EVP_PKEY *key, void *engine) {

@@ -25,10 +25,31 @@ func LoadPKCS11(uri string, t Token) (*Key, error) {
 	if len(uri) > maxURI || strings.ContainsRune(uri+t.Module+t.PIN, 0) {
 		return nil, errors.New("openssl: the URI of a token's key is too long or holds a zero byte")
 	}
-	cURI, cModule := C.CString(withPIN(uri, t.PIN)), C.CString(t.Module)
+	uri = withPIN(uri, t.PIN)
+	if hasProvider("pkcs11") {
+		return loadStore(uri)
+	}
+	return loadEngine(uri, t.Module)
+}
+
+func hasProvider(name string) bool {
+	cName := C.CString(name)
+	defer C.free(unsafe.Pointer(cName))
+	return C.longmen_has_provider(cName) != 0
+}
+
+// loadStore takes a private key from a URI whose scheme a provider knows.
+func loadStore(uri string) (*Key, error) {
+	cURI := C.CString(uri)
+	defer C.free(unsafe.Pointer(cURI))
+	return newKey(C.longmen_load_store(cURI))
+}
+
+func loadEngine(uri, module string) (*Key, error) {
+	cURI, cModule := C.CString(uri), C.CString(module)
 	defer C.free(unsafe.Pointer(cURI))
 	defer C.free(unsafe.Pointer(cModule))
-	return newKey(C.longmen_load_token(cURI, cModule))
+	return newKey(C.longmen_load_engine(cURI, cModule))
 }
 
 // withPIN adds pin to a URI that says nothing of one (RFC 7512 section 2.4).

@@ -12,8 +12,22 @@ import (
 // thread is one thread of the pool. It never unlocks itself from its
 // goroutine, so Go ends the thread with it: no other goroutine gets its niceness.
 func (p *Pool) thread(nice int, started chan<- error) {
-	defer p.threads.Done()
 	runtime.LockOSThread()
+	if unix.Gettid() == unix.Getpid() {
+		// The process's first thread cannot be ended, and its niceness is
+		// what tools show for the process: another one takes its place, which
+		// is sure to be another while this one is locked.
+		locked := make(chan struct{})
+		go func() {
+			runtime.LockOSThread()
+			close(locked)
+			p.thread(nice, started)
+		}()
+		<-locked
+		runtime.UnlockOSThread()
+		return
+	}
+	defer p.threads.Done()
 	err := setNice(nice)
 	started <- err
 	if err != nil {
