@@ -35,8 +35,8 @@ type Choice struct{ pool *pool }
 // AcquireIdle is Acquire as far as it goes without waiting: it gives the stream
 // an idle connection, or nil, and then the Choice that Acquire shall keep to.
 func (c *Cluster) AcquireIdle(s *stream.Stream, tried *[]*cluster.Endpoint) (*Conn, Choice) {
-	if c.closed {
-		return nil, Choice{}
+	if c.closed || len(c.waiting) > 0 {
+		return nil, Choice{} // those who wait come first
 	}
 	c.refresh()
 	p, err := c.pick(*tried)
@@ -58,6 +58,11 @@ func (c *Cluster) AcquireIdle(s *stream.Stream, tried *[]*cluster.Endpoint) (*Co
 // stream is attached to the connection; Release gives it back.
 func (c *Cluster) Acquire(s *stream.Stream, co *worker.Coroutine, tried *[]*cluster.Endpoint, fresh bool, choice Choice) (*Conn, error) {
 	pended := false
+	defer func() {
+		if pended {
+			c.unqueue(co)
+		}
+	}()
 	for {
 		if c.closed {
 			return nil, c.unavailable(stream.NoCluster, errRemoved)
@@ -71,16 +76,22 @@ func (c *Cluster) Acquire(s *stream.Stream, co *worker.Coroutine, tried *[]*clus
 				return nil, err
 			}
 		}
-		if !fresh {
-			if conn := p.takeIdle(); conn != nil {
-				*tried = append(*tried, p.endpoint)
-				c.attach(conn, s)
-				return conn, nil
+		if pended || len(c.waiting) == 0 { // else those who wait come first
+			if !fresh {
+				if conn := p.takeIdle(); conn != nil {
+					*tried = append(*tried, p.endpoint)
+					c.attach(conn, s)
+					return conn, nil
+				}
 			}
-		}
-		if c.shared.TryConnection() || c.closeOneIdle() && c.shared.TryConnection() {
-			*tried = append(*tried, p.endpoint)
-			return c.dial(s, co, p)
+			if c.shared.TryConnection() || c.closeOneIdle() && c.shared.TryConnection() {
+				*tried = append(*tried, p.endpoint)
+				if pended {
+					c.unqueue(co)
+					pended = false
+				}
+				return c.dial(s, co, p)
+			}
 		}
 		if !pended && !c.shared.TryPending() {
 			c.Stats.Overflows[metrics.LimitPending].Inc()
@@ -94,6 +105,7 @@ func (c *Cluster) Acquire(s *stream.Stream, co *worker.Coroutine, tried *[]*clus
 				shared.ReleasePending()
 				c.Stats.RequestsPending.Dec()
 			}()
+			c.waiting = append(c.waiting, co)
 		}
 		if err := c.await(s, co); err != nil {
 			return nil, err
@@ -187,16 +199,17 @@ func (c *Cluster) await(s *stream.Stream, co *worker.Coroutine) error {
 	if c.worker.Starved != nil && !c.poll.Armed() { // once in each pollEvery
 		c.worker.Starved(c.shared)
 	}
-	c.waiting = append(c.waiting, co)
 	c.worker.loop.ArmBy(&c.poll, pollEvery)
-	err := s.Wait(co)
-	for i, w := range c.waiting {
-		if w == co {
-			c.waiting = append(c.waiting[:i], c.waiting[i+1:]...)
-			break
-		}
+	return s.Wait(co)
+}
+
+// unqueue takes co out of those that wait, and lets the first of the others
+// look: what it was woken for may be there for more than one.
+func (c *Cluster) unqueue(co *worker.Coroutine) {
+	if i := slices.Index(c.waiting, co); i >= 0 {
+		c.waiting = slices.Delete(c.waiting, i, i+1)
 	}
-	return err
+	c.wakeFirst()
 }
 
 func (c *Cluster) unavailable(flag stream.Flag, cause error) *stream.Error {

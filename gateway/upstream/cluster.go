@@ -17,7 +17,7 @@ type Cluster struct {
 	pools    []*pool // by Endpoint.ID
 	usable   []*pool // by index in hosts.Usable
 	Stats    *metrics.ClusterStats
-	waiting  []*worker.Coroutine // for a connection, when a limit is reached
+	waiting  []*worker.Coroutine // for a connection, when a limit is reached; the first came first
 	poll     worker.Timer        // looks for connections that other workers freed
 	closed   bool
 }
@@ -106,6 +106,13 @@ func (c *Cluster) close() {
 	}
 	c.worker.loop.Drop(&c.poll)
 	c.wakeWaiting()
+}
+
+// wakeFirst tells who has waited longest that there may be a connection.
+func (c *Cluster) wakeFirst() {
+	if len(c.waiting) > 0 {
+		c.waiting[0].Wake()
+	}
 }
 
 func (c *Cluster) wakeWaiting() {

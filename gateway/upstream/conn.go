@@ -100,9 +100,7 @@ func (c *Conn) Release() {
 	p.count++
 	p.cluster.Stats.ConnectionsIdle.Inc()
 	c.loop().Arm(&c.timer, wait)
-	if len(p.cluster.waiting) > 0 {
-		p.cluster.waiting[0].Wake()
-	}
+	p.cluster.wakeFirst()
 }
 
 // take removes an idle connection from its pool's list.
@@ -133,9 +131,6 @@ func (c *Conn) destroy() {
 	c.loop().Drop(&c.timer)
 	c.Close()
 	c.shared.ReleaseConnection()
-	cl := c.pool.cluster
-	cl.Stats.ConnectionsActive.Dec()
-	if len(cl.waiting) > 0 {
-		cl.waiting[0].Wake()
-	}
+	c.pool.cluster.Stats.ConnectionsActive.Dec()
+	c.pool.cluster.wakeFirst()
 }

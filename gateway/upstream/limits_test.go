@@ -403,3 +403,57 @@ func TestManyStreams(t *testing.T) {
 		t.Errorf("%d requests were made", n)
 	}
 }
+
+// answered makes a request on the connection and keeps it.
+func (u *use) answered() {
+	u.place.Helper()
+	a := &asker{u, make(chan error, 1)}
+	u.place.loop.Do(func() { u.place.loop.Go(a) })
+	select {
+	case err := <-a.done:
+		if err != nil {
+			u.place.Fatal(err)
+		}
+	case <-time.After(patience):
+		u.place.Fatal("no answer")
+	}
+}
+
+// Connections that become free in one turn go to as many streams that wait, in
+// their order, and never to one that comes later.
+func TestWhoWaitsComesFirst(t *testing.T) {
+	o := newOrigin(t, "")
+	p := newPlace(t, limited(t, 2, 5, o.at))
+	a, b := p.acquire(), p.acquire()
+	a.answered()
+	b.answered()
+	first, second := p.begin(nil), p.begin(nil)
+	p.waits(2)
+	late := &use{place: p, got: make(chan bool)}
+	late.Loop = p.loop
+	late.Request.Method, late.Request.Minor = []byte("GET"), 1
+	p.loop.Do(func() {
+		a.conn.Release()
+		b.conn.Release()
+		if conn, choice := p.up.Cluster(0).AcquireIdle(&late.Stream, &late.tried); conn != nil || choice != (Choice{}) {
+			t.Error("one that waits for nothing took the connection of those that wait")
+		}
+		p.loop.Go(late)
+	})
+	var pending int64
+	p.loop.Do(func() { pending = p.up.Cluster(0).Stats.RequestsPending.Load() })
+	if pending != 1 {
+		t.Errorf("%d streams wait after two connections became free for three", pending)
+	}
+	for _, u := range []*use{first, second} {
+		if u.wait().err != nil || !u.conn.Pooled() {
+			t.Fatalf("%v, pooled %v", u.err, u.err == nil && u.conn.Pooled())
+		}
+	}
+	first.served()
+	if late.wait().err != nil {
+		t.Fatal(late.err)
+	}
+	late.served()
+	second.served()
+}

@@ -209,7 +209,7 @@ func (c *Client) drain(co *worker.Coroutine) error {
 func (c *Client) ReadHead(co *worker.Coroutine, resp *stream.Response, asked bool) error {
 	c.reader = co
 	defer func() { c.reader = nil }()
-	for {
+	for c.cancelled == nil {
 		done, err := c.PollHead(resp, asked)
 		if done || err != nil {
 			return err
@@ -218,6 +218,7 @@ func (c *Client) ReadHead(co *worker.Coroutine, resp *stream.Response, asked boo
 			return err
 		}
 	}
+	return c.cancelled
 }
 
 // PollHead is ReadHead as far as it goes without waiting. It reports whether

@@ -22,25 +22,19 @@ const (
 // start serves the stream that has begun on c, and those that follow it at
 // once. Nothing may be done with c afterwards.
 func (c *serverConn) start() {
-	ended := false
-	defer func() {
-		if !ended {
-			c.abandon()
-		}
-	}()
+	defer c.guard()
 	for n := 0; ; n++ {
 		st := c.st
 		in := st.cfg.Inline
 		if in == nil || n == inlineStreams {
 			st.handOver()
-			break
+			return
 		}
 		st.begun, st.Parked = true, st
 		if !c.advance(in.Begin) {
-			break
+			return
 		}
 	}
-	ended = true
 }
 
 // advance calls a part of the stream's Inline and does what its outcome asks
@@ -99,21 +93,13 @@ func (st *serverStream) Wake() {
 	if st.inlined || st.handedOver {
 		return
 	}
-	c := st.conn
-	ended := false
-	defer func() {
-		if !ended {
-			c.abandon()
-		}
-	}()
-	next := false
 	if st.Aborted() != nil {
 		st.handOver()
-	} else {
-		next = c.advance(st.cfg.Inline.Poll)
+		return
 	}
-	ended = true
-	if next {
+	c := st.conn
+	defer c.guard()
+	if c.advance(st.cfg.Inline.Poll) {
 		c.start()
 	}
 }

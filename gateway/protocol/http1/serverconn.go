@@ -244,7 +244,7 @@ func (c *serverConn) retire() {
 		return
 	}
 	if c.MayRead() && c.parse() {
-		c.start()
+		c.st.handOver() // who retires many connections is not kept by one
 		return
 	}
 	if c.srv != nil && c.phase == phaseIdle {

@@ -35,6 +35,7 @@ type serverStream struct {
 	handled     bool // early is set
 	inlined     bool // a part of Inline runs
 	handedOver  bool // a coroutine will go on
+	logged      bool // Config.Finish was called
 }
 
 // What the output of a connection may hold before its writer waits, and down
@@ -65,7 +66,7 @@ func (p *Streams) put(st *serverStream) {
 	st.bodySince, st.writeSince, st.bodyBegan, st.sendBegan = 0, 0, 0, 0
 	st.early = outcome{}
 	st.headSent, st.continued, st.tunneling, st.bodyStopped = false, false, false, false
-	st.begun, st.handled, st.inlined, st.handedOver = false, false, false, false
+	st.begun, st.handled, st.inlined, st.handedOver, st.logged = false, false, false, false, false
 	if len(p.free) < keepStreams {
 		p.free = append(p.free, st)
 		st.Loop.Disarm(&st.timer)
@@ -122,27 +123,7 @@ func (st *serverStream) prepare() {
 
 // Run serves the stream that begins on c, and those that follow it at once.
 func (c *serverConn) Run(co *worker.Coroutine) {
-	ended := false
-	defer func() {
-		if !ended {
-			c.abandon()
-		}
-	}()
-	c.run(co)
-	ended = true
-}
-
-// abandon closes the connection when its coroutine panics where nothing can
-// make an error of it. The worker logs the panic.
-func (c *serverConn) abandon() {
-	if st := c.st; st != nil {
-		c.srv.loop.Drop(&st.timer)
-		c.st = nil
-	}
-	c.closeNow()
-}
-
-func (c *serverConn) run(co *worker.Coroutine) {
+	defer c.guard()
 	for served := 1; ; served++ {
 		st := c.st
 		st.Co = co
@@ -402,11 +383,13 @@ func (st *serverStream) bound(co *worker.Coroutine) error {
 	return nil
 }
 
-// drain waits until the client has taken all but n bytes.
+// drain waits until the client has taken all but n bytes. Without a coroutine
+// it does not: what atOnce lets through is at most a head and a little more, and
+// the connection's next stream waits.
 func (st *serverStream) drain(co *worker.Coroutine, n int) error {
 	c := st.conn
 	c.Flush()
-	if c.Pending() <= n {
+	if c.Pending() <= n || co == nil {
 		return nil
 	}
 	st.writeWaiter, st.writeSince = co, st.Loop.Now()
@@ -445,12 +428,13 @@ func (st *serverStream) over(resp *stream.Response) {
 
 // finish gives back what the handler holds, and writes the log line.
 func (st *serverStream) finish(resp *stream.Response) {
-	if st.End != nil {
-		st.End.EndStream(&st.Stream)
+	if end := st.End; end != nil {
 		st.End = nil
+		end.EndStream(&st.Stream)
 	}
 	st.Record.RequestBytes = st.body.total
 	st.Record.End = st.Loop.Now()
+	st.logged = true
 	st.cfg.Finish(&st.Stream, resp)
 }
 
