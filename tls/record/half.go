@@ -9,7 +9,7 @@ import (
 // Half protects one direction of a connection: it seals what one side sends, or opens it at
 // the other. It is for one user at a time.
 type Half struct {
-	suite   *suite // nil: records are not protected
+	suite   *suite
 	version uint16 // in the headers
 
 	seq    uint64      // of the next record
@@ -22,10 +22,6 @@ type Half struct {
 	nonce  [12]byte // of the record under way; here, since arguments of an AEAD escape to the heap
 	header [13]byte // the additional data, likewise
 }
-
-// NewPlain is a half before any key: its records carry version in their headers and are not
-// protected.
-func NewPlain(version uint16) *Half { return &Half{version: version} }
 
 // NewTLS13 is a half with the keys of a traffic secret (RFC 8446 §7.3), of the handshake or of
 // the application data. It copies secret.
@@ -105,10 +101,7 @@ func (h *Half) Length(p []byte) (int, error) {
 		return 0, nil
 	}
 	limit := maxCiphertext
-	switch {
-	case h.suite == nil:
-		limit = MaxPayload
-	case h.suite.version == VersionTLS13:
+	if h.suite.version == VersionTLS13 {
 		limit = maxCiphertext13
 	}
 	n := int(binary.BigEndian.Uint16(p[3:]))
@@ -124,8 +117,6 @@ func (h *Half) Length(p []byte) (int, error) {
 // sealedSize is the size of the record that Seal makes of n bytes.
 func (h *Half) sealedSize(n int) int {
 	switch {
-	case h.suite == nil:
-		return HeaderSize + n
 	case h.suite.version == VersionTLS13:
 		return HeaderSize + n + 1 + tagSize
 	case h.suite.macSize > 0:
@@ -146,12 +137,9 @@ func (h *Half) Seal(dst []byte, typ byte, payload []byte) []byte {
 	start := len(dst)
 	n := h.sealedSize(len(payload)) - HeaderSize
 	dst = append(dst, typ, byte(h.version>>8), byte(h.version), byte(n>>8), byte(n))
-	switch {
-	case h.suite == nil:
-		return append(dst, payload...)
-	case h.suite.version == VersionTLS13:
+	if h.suite.version == VersionTLS13 {
 		dst = h.seal13(dst, typ, payload)
-	default:
+	} else {
 		dst = h.seal12(dst, start, typ, payload)
 	}
 	h.seq++
@@ -182,8 +170,8 @@ func (h *Half) seal12(dst []byte, start int, typ byte, payload []byte) []byte {
 }
 
 // Open takes one whole record with its header, of the size that Length says, and decrypts it
-// in place. The payload is part of rec. The error is an *AlertError; the half is then of no
-// more use.
+// in place. The payload is part of rec. The error is an *AlertError; rec is then spoilt, and the
+// record is not counted.
 func (h *Half) Open(rec []byte) (typ byte, payload []byte, err error) {
 	if n, err := h.Length(rec); err != nil {
 		return 0, nil, err
@@ -193,12 +181,9 @@ func (h *Half) Open(rec []byte) (typ byte, payload []byte, err error) {
 	if h.seq > lastSequence {
 		return 0, nil, errExhausted
 	}
-	switch {
-	case h.suite == nil:
-		return rec[0], rec[HeaderSize:], nil
-	case h.suite.version == VersionTLS13:
+	if h.suite.version == VersionTLS13 {
 		typ, payload, err = h.open13(rec)
-	default:
+	} else {
 		typ = rec[0]
 		payload, err = h.open12(rec)
 	}

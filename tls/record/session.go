@@ -31,8 +31,8 @@ type Session struct {
 // sends, out seals what this side does. client says which side this is. The halves are the
 // session's from here on.
 func NewSession(in, out *Half, client bool) (*Session, error) {
-	if in.suite == nil || in.suite != out.suite {
-		return nil, errors.New("a session needs two protected halves of one cipher suite")
+	if in.suite != out.suite {
+		return nil, errors.New("a session needs two halves of one cipher suite")
 	}
 	return &Session{in: in, out: out, client: client}, nil
 }

@@ -42,19 +42,21 @@ func (w *wire) sentAlert() (handshake.Alert, bool) {
 	if len(rec) < record.HeaderSize {
 		return 0, false
 	}
-	half := w.alertHalf(rec)
-	if half == nil {
-		return 0, false
+	typ, payload := rec[0], rec[record.HeaderSize:]
+	if half := w.alertHalf(rec); half != nil {
+		var err error
+		if typ, payload, err = half.Open(append([]byte(nil), rec...)); err != nil {
+			return 0, false
+		}
 	}
-	typ, payload, err := half.Open(append([]byte(nil), rec...))
-	if err != nil || typ != record.TypeAlert || len(payload) != 2 {
+	if typ != record.TypeAlert || len(payload) != 2 {
 		return 0, false
 	}
 	return handshake.Alert(payload[1]), true
 }
 
 // alertHalf opens the last record that was written: it stands at that record's number. It is
-// nil if nothing can.
+// nil if the record is in the clear, or if nothing opens it.
 func (w *wire) alertHalf(rec []byte) *record.Half {
 	var half *record.Half
 	var number uint64
@@ -68,10 +70,7 @@ func (w *wire) alertHalf(rec []byte) *record.Half {
 		}
 		half, _ = record.NewTLS13(w.suite(), secret)
 		number = w.out.protected - 1
-	case rec[0] != record.TypeAlert:
-	case !w.out.changed || len(rec) == record.HeaderSize+2:
-		return record.NewPlain(uint16(rec[1])<<8 | uint16(rec[2]))
-	case w.log.master != nil:
+	case rec[0] == record.TypeAlert && w.out.changed && w.log.master != nil: // TLS 1.2
 		_, out, err := w.keys12(w.suite())
 		if err != nil {
 			return nil
