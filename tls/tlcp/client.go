@@ -76,7 +76,7 @@ func (c *client) prepare() (err error) {
 		return nil
 	}
 	session := config.Sessions.Load(c.sessionKey(), now(config.Time))
-	if session != nil && session.fits(c.hello, "", c.hello.suites) && (session.verified || config.Insecure) {
+	if session != nil && session.fits(c.hello, c.name, c.hello.suites) && (session.verified || config.Insecure) {
 		c.offered, c.hello.sessionID = session, session.id
 	}
 	return nil
@@ -297,7 +297,7 @@ func (c *client) store() {
 	}
 	c.config.Sessions.Store(c.sessionKey(), &Session{
 		id: c.answer.sessionID, suite: c.suite, master: c.master, serverName: c.hello.serverName,
-		chain: c.peer.der(), verified: c.peer.verified, created: now(c.config.Time),
+		context: c.name, chain: c.peer.der(), verified: c.peer.verified, created: now(c.config.Time),
 	})
 }
 

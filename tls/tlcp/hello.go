@@ -116,7 +116,7 @@ func (h *serverHello) marshal() ([]byte, error) {
 
 func parseClientHello(body []byte) (*clientHello, error) {
 	malformed := decodeError("ClientHello")
-	s := cryptobyte.String(body)
+	s := cryptobyte.String(append([]byte(nil), body...)) // the hello outlives body
 	h := new(clientHello)
 	var sessionID, suites, compressions cryptobyte.String
 	if !s.ReadUint16(&h.version) || !s.ReadBytes(&h.random, randomLen) ||
@@ -125,8 +125,7 @@ func parseClientHello(body []byte) (*clientHello, error) {
 		!s.ReadUint8LengthPrefixed(&compressions) || len(compressions) == 0 {
 		return nil, malformed
 	}
-	h.sessionID = append(h.sessionID, sessionID...)
-	h.compressions = append(h.compressions, compressions...)
+	h.sessionID, h.compressions = sessionID, compressions
 	var ok bool
 	if h.suites, ok = uint16s(suites); !ok {
 		return nil, malformed
@@ -160,7 +159,7 @@ func parseClientHello(body []byte) (*clientHello, error) {
 }
 
 func parseServerHello(body []byte) (*serverHello, error) {
-	s := cryptobyte.String(body)
+	s := cryptobyte.String(append([]byte(nil), body...))
 	h := new(serverHello)
 	var sessionID cryptobyte.String
 	if !s.ReadUint16(&h.version) || !s.ReadBytes(&h.random, randomLen) ||
@@ -168,7 +167,7 @@ func parseServerHello(body []byte) (*serverHello, error) {
 		!s.ReadUint16(&h.suite) || !s.ReadUint8(&h.compression) {
 		return nil, decodeError("ServerHello")
 	}
-	h.sessionID = append(h.sessionID, sessionID...)
+	h.sessionID = sessionID
 	err := parseExtensions(s, "ServerHello", func(typ uint16, data cryptobyte.String) bool {
 		switch typ {
 		case extensionServerName:

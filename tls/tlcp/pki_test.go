@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/x509/pkix"
 	"math/big"
+	"net"
 	"sync"
 	"testing"
 	"time"
@@ -60,7 +61,7 @@ func template(name string, usage smx509.KeyUsage) *smx509.Certificate {
 	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 64))
 	return &smx509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: name},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour), KeyUsage: usage,
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(24 * time.Hour), KeyUsage: usage,
 	}
 }
 
@@ -119,4 +120,14 @@ func configs(t testing.TB) (*ServerConfig, *ClientConfig) {
 	p := pki(t)
 	return &ServerConfig{Certificate: p.server, ClientCAs: p.ca.pool()},
 		&ClientConfig{ServerName: "server.test", Roots: p.ca.pool()}
+}
+
+// addressPair is a pair for 127.0.0.1.
+func addressPair(t testing.TB) *Certificate {
+	t.Helper()
+	ca := pki(t).ca
+	edit := func(c *smx509.Certificate) { c.DNSNames, c.IPAddresses = nil, []net.IP{{127, 0, 0, 1}} }
+	sign, signKey := ca.issue(t, "address", signUsage, edit)
+	encrypt, encryptKey := ca.issue(t, "address", encryptUsage, edit)
+	return &Certificate{Chain: [][]byte{sign, encrypt}, Sign: signKey, Encrypt: encryptKey}
 }

@@ -14,7 +14,7 @@ type Session struct {
 	suite      uint16
 	master     []byte
 	serverName string
-	context    string   // the server's: a session of another context is not taken up
+	context    string   // ServerConfig.Context, or the name that a client verified
 	chain      [][]byte // the peer's
 	verified   bool
 	created    time.Time
