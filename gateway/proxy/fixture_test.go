@@ -107,7 +107,6 @@ func newStage(t testing.TB, set settings) *stage {
 	edge := NewEdge(s.proxy, &snapshot.Snapshot{Clusters: s.shared, ClusterSlots: slots},
 		&snapshot.Listener{Name: "test", HTTP: set.http, Routes: table})
 	config := &http1.Config{
-		Scheme:        "http",
 		Limits:        http1.Limits{Line: 8 << 10, Head: 60 << 10, Fields: 100},
 		HeaderTimeout: patience, BodyTimeout: patience, WriteTimeout: patience, IdleTimeout: time.Minute,
 		Inline: edge.Inline(),

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"longmen/gateway/worker"
+	"longmen/tls/handshake"
 )
 
 // Request is the head of a request and its body.
@@ -87,6 +88,8 @@ type Stream struct {
 	// Client is the client's address after trusted hops were taken from
 	// X-Forwarded-For; equal to Remote's address without them.
 	Client netip.Addr
+	// TLS is what the client's connection agreed on; nil when it is plain.
+	TLS *handshake.Result
 
 	// IdleTimeout ends the stream when no byte moves in either direction for so
 	// long; 0 is the listener's. Set it by SetIdle.
@@ -201,7 +204,7 @@ func (s *Stream) Reset() {
 	*r = Request{Header: h}
 	s.Response.Reset()
 	s.Co, s.Parked, s.Informational, s.End, s.failed = nil, nil, nil, nil, nil
-	s.IdleTimeout = 0
+	s.TLS, s.IdleTimeout = nil, 0
 	s.reply = Bytes{}
 	s.arena = s.arena[:0]
 	if cap(s.arena) > 16<<10 {

@@ -59,6 +59,10 @@ func (s *Supervisor) Apply(next *snapshot.Snapshot) error {
 		s.failedApply()
 		return err
 	}
+	if err := s.secure(next); err != nil {
+		s.failedApply()
+		return err
+	}
 	sockets, err := s.openSockets(next)
 	if err != nil {
 		s.failedApply()
@@ -245,7 +249,8 @@ func (s *Supervisor) adoptAll(next *snapshot.Snapshot, sockets []map[string]map[
 	errs := make([]error, len(s.workers))
 	var all sync.WaitGroup
 	for i, w := range s.workers {
-		a := &adoption{snapshot: next, sockets: sockets[i], writers: writers, gates: s.gates, global: &s.global}
+		a := &adoption{snapshot: next, sockets: sockets[i], writers: writers, gates: s.gates, global: &s.global,
+			security: s.security, workers: len(s.workers)}
 		all.Go(func() {
 			if !w.loop.Do(func() { errs[i] = w.adopt(a) }) {
 				errs[i] = errStopped

@@ -50,6 +50,8 @@ type Supervisor struct {
 	clusters *cluster.Runtime
 	admin    *admin.Server
 	global   listener.Gate
+	security *listener.Security // nil until a listener with TLS comes
+	keyLogs  keyLogs
 	stop     chan struct{} // ends the watchdog
 	failed   chan error    // a loop that ended by itself
 
@@ -147,6 +149,10 @@ func (s *Supervisor) close() {
 		w.loop.Do(w.flushLogs) // the lines of streams that end cut off too
 	}
 	s.stopLoops()
+	if s.security != nil {
+		s.security.Pool.Close()
+	}
+	s.keyLogs.close()
 	if err := s.logs.Close(ctx); err != nil {
 		s.log.Warn("access logs", "error", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"longmen/gateway/telemetry/metrics"
 	"longmen/gateway/upstream"
 	"longmen/gateway/worker"
+	"longmen/tls/server"
 )
 
 // edgeWorker is one worker with all that it serves with. Its methods must be
@@ -49,9 +50,36 @@ type port struct {
 	gate      *listener.Gate
 	global    *listener.Gate
 	server    *http1.Server
+	tls       *listener.Terminator // nil: never had TLS
+	secure    bool                 // what is accepted goes to tls
 	stats     *metrics.ListenerStats
 	acceptors map[bind]*listener.Acceptor
 	loop      *worker.Loop
+}
+
+// Serve takes an accepted socket.
+func (p *port) Serve(fd int, remote, local netip.AddrPort) error {
+	if p.secure {
+		return p.tls.Serve(fd, remote, local)
+	}
+	return p.server.Serve(fd, remote, local)
+}
+
+// connections is how many are open.
+func (p *port) connections() int {
+	n := p.server.Connections()
+	if p.tls != nil {
+		n += p.tls.Connections()
+	}
+	return n
+}
+
+// close ends every connection at once.
+func (p *port) close() {
+	if p.tls != nil {
+		p.tls.Close()
+	}
+	p.server.Close()
 }
 
 // ConnectionClosed is told of by the server.
@@ -69,6 +97,8 @@ type adoption struct {
 	writers  map[string]*accesslog.Writer
 	gates    map[string]*listener.Gate
 	global   *listener.Gate
+	security *listener.Security
+	workers  int
 }
 
 // adopt makes the snapshot the one that streams begin with from now on.
@@ -88,6 +118,7 @@ func (w *edgeWorker) adopt(a *adoption) error {
 		} else {
 			p.server.Configure(config)
 		}
+		w.secure(p, l.TLS, a)
 		problems = append(problems, p.bindTo(l, a.sockets[l.Name]))
 	}
 	for name, p := range w.ports {
@@ -101,12 +132,25 @@ func (w *edgeWorker) adopt(a *adoption) error {
 	return errors.Join(problems...)
 }
 
+// secure makes what the port accepts from now on begin with a TLS handshake, or
+// not.
+func (w *edgeWorker) secure(p *port, config *server.Config, a *adoption) {
+	p.secure = config != nil
+	switch {
+	case config == nil:
+	case p.tls == nil:
+		p.tls = listener.NewTerminator(w.loop, config, a.security, a.workers, p.server, p, p.stats)
+	default:
+		p.tls.Configure(config)
+	}
+}
+
 // bindTo accepts on the listener's addresses: those of before, but for the ones
 // that are gone, and the new sockets.
 func (p *port) bindTo(l *snapshot.Listener, sockets map[bind]int) error {
 	var problems []error
 	for b, fd := range sockets {
-		acceptor, err := listener.Accept(p.loop, fd, p.gate, p.global, p.server, p.stats)
+		acceptor, err := listener.Accept(p.loop, fd, p.gate, p.global, p, p.stats)
 		if err != nil {
 			problems = append(problems, err)
 			continue
@@ -158,7 +202,7 @@ func (p *port) leave() {
 func (w *edgeWorker) forget() {
 	kept := w.leaving[:0]
 	for _, p := range w.leaving {
-		if p.server.Connections() > 0 {
+		if p.connections() > 0 {
 			kept = append(kept, p)
 		}
 	}
@@ -174,7 +218,6 @@ func (w *edgeWorker) config(a *adoption, l *snapshot.Listener) *http1.Config {
 	outputs := w.outputs(a, l)
 	name := l.Name
 	return &http1.Config{
-		Scheme:           "http",
 		Limits:           http1.Limits{Line: h.MaxLine, Head: h.MaxHead, Fields: h.MaxHeaders},
 		HeaderTimeout:    h.HeaderTimeout,
 		BodyTimeout:      h.BodyTimeout,
@@ -267,10 +310,10 @@ func (w *edgeWorker) drain() {
 func (w *edgeWorker) cut() {
 	for _, p := range w.ports {
 		p.leave()
-		p.server.Close()
+		p.close()
 	}
 	for _, p := range w.leaving {
-		p.server.Close()
+		p.close()
 	}
 }
 

@@ -4,15 +4,16 @@ import (
 	"net/netip"
 	"time"
 
+	"longmen/gateway/connection"
 	"longmen/gateway/stream"
 	"longmen/gateway/telemetry/metrics"
 	"longmen/gateway/worker"
+	"longmen/tls/handshake"
 )
 
 // Config is how a listener's connections are served. It is immutable: a
 // connection takes the current one for each stream.
 type Config struct {
-	Scheme string // "http" or "https"
 	Limits Limits
 
 	HeaderTimeout  time.Duration // until a request head is complete (408)
@@ -111,14 +112,7 @@ func (srv *Server) Connections() int { return srv.count }
 // Serve takes an accepted, non-blocking socket. On an error the socket is still
 // the caller's.
 func (srv *Server) Serve(fd int, remote, local netip.AddrPort) error {
-	c := srv.free
-	if c != nil {
-		srv.free, c.next = c.next, nil
-		srv.freeCount--
-	} else {
-		c = &serverConn{}
-		c.timer.Init((*connTimer)(c))
-	}
+	c := srv.connection()
 	if err := c.Open(srv.loop, fd, c); err != nil {
 		srv.recycle(c)
 		return err
@@ -126,6 +120,38 @@ func (srv *Server) Serve(fd int, remote, local netip.AddrPort) error {
 	if stats := srv.config.Stats; stats != nil {
 		c.CountIn(&stats.Traffic)
 	}
+	srv.begin(c, remote, local)
+	return nil
+}
+
+// Take takes a connection whose TLS handshake is done, or a plain one, for which
+// tls is nil, with what was read of it.
+func (srv *Server) Take(from *connection.Conn, remote, local netip.AddrPort, tls *handshake.Result) error {
+	c := srv.connection()
+	c.Conn.Take(from, c)
+	c.tls = tls
+	srv.begin(c, remote, local)
+	if c.Buffered() > 0 || c.MayRead() {
+		c.ConnReady(worker.Readable)
+	}
+	return nil
+}
+
+// connection takes a connection from the pool.
+func (srv *Server) connection() *serverConn {
+	c := srv.free
+	if c != nil {
+		srv.free, c.next = c.next, nil
+		srv.freeCount--
+		return c
+	}
+	c = &serverConn{}
+	c.timer.Init((*connTimer)(c))
+	return c
+}
+
+// begin puts an open connection on the list.
+func (srv *Server) begin(c *serverConn, remote, local netip.AddrPort) {
 	c.srv, c.remote, c.local = srv, packAddr(remote), packAddr(local)
 	c.next = srv.connections
 	if c.next != nil {
@@ -134,7 +160,6 @@ func (srv *Server) Serve(fd int, remote, local netip.AddrPort) error {
 	srv.connections = c
 	srv.count++
 	c.idle()
-	return nil
 }
 
 // gone takes a closed connection off the list.

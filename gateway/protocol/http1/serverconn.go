@@ -9,6 +9,7 @@ import (
 	"longmen/gateway/stream"
 	"longmen/gateway/telemetry/metrics"
 	"longmen/gateway/worker"
+	"longmen/tls/handshake"
 )
 
 // serverConn is a client's connection. While it is idle this struct is all
@@ -16,7 +17,8 @@ import (
 type serverConn struct {
 	connection.Conn
 	srv        *Server
-	st         *serverStream // while phaseStream
+	st         *serverStream     // while phaseStream
+	tls        *handshake.Result // nil: plain
 	next, prev *serverConn
 	timer      worker.Timer
 	began      int64 // loop time when the head under way began, or lingering did
@@ -67,7 +69,7 @@ var (
 )
 
 func (c *serverConn) reset() {
-	c.srv, c.st = nil, nil
+	c.srv, c.st, c.tls = nil, nil, nil
 	c.began, c.served, c.scanned, c.phase, c.leaving = 0, 0, 0, phaseIdle, false
 }
 
@@ -230,7 +232,7 @@ func (c *serverConn) closeNow() {
 // end closes a connection on which no more requests are served, once the
 // answers to the earlier ones are sent.
 func (c *serverConn) end() {
-	if c.Pending() > 0 && c.Err() == nil {
+	if (c.Pending() > 0 || c.IsSecure()) && c.Err() == nil { // TLS says goodbye
 		c.closeAfterWrite()
 	} else {
 		c.closeNow()
@@ -317,7 +319,7 @@ func (t *connTimer) Expire(*worker.Timer) {
 	switch c.phase {
 	case phaseIdle:
 		cfg.timedOut(metrics.TimeoutIdle)
-		c.closeNow()
+		c.end()
 	case phaseOut:
 		cfg.timedOut(metrics.TimeoutWrite)
 		c.closeNow()

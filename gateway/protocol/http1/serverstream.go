@@ -91,7 +91,10 @@ func (st *serverStream) begin(c *serverConn) {
 	if c.began != 0 {
 		st.Record.Begin = c.began
 	}
-	st.Request.Scheme = st.cfg.Scheme
+	st.TLS, st.Request.Scheme = c.tls, "http"
+	if c.tls != nil {
+		st.Request.Scheme = "https"
+	}
 	st.body.start(&c.Conn, noBody, 0, &st.cfg.Limits, nil)
 }
 

@@ -29,6 +29,24 @@ var downstream = []spec[metrics.ListenerStats]{
 				r.count(&l.Timeouts[kind], kind.String())
 			}
 		}},
+	{"longmen_downstream_tls_handshakes_total", "TLS handshakes completed, by version.", CounterKind, "version",
+		func(l *metrics.ListenerStats, r *row) {
+			for version := range metrics.TLSVersionCount {
+				r.count(&l.TLS.Handshakes[version], version.String())
+			}
+		}},
+	{"longmen_downstream_tls_resumed_total", "Completed TLS handshakes that took up an earlier session.", CounterKind, "",
+		func(l *metrics.ListenerStats, r *row) { r.count(&l.TLS.Resumed) }},
+	{"longmen_downstream_tls_failures_total", "Connections that ended before their TLS handshake did, by reason.", CounterKind, "reason",
+		func(l *metrics.ListenerStats, r *row) {
+			for reason := range metrics.TLSFailureCount {
+				r.count(&l.TLS.Failures[reason], reason.String())
+			}
+		}},
+	{"longmen_downstream_tls_handshakes_active", "TLS handshakes under way now.", GaugeKind, "",
+		func(l *metrics.ListenerStats, r *row) { r.gauge(&l.TLS.Active) }},
+	{"longmen_downstream_tls_handshake_duration_seconds", "Time from the accepted connection to the end of its TLS handshake.", HistogramKind, "",
+		func(l *metrics.ListenerStats, r *row) { r.distribution(&l.TLS.Duration) }},
 	{"longmen_downstream_tunnels_total", "Streams that became tunnels (Upgrade, CONNECT).", CounterKind, "",
 		func(l *metrics.ListenerStats, r *row) { r.count(&l.Tunnels) }},
 	{"longmen_downstream_tunnels_active", "Tunnels open now.", GaugeKind, "",

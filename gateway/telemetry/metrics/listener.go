@@ -26,7 +26,8 @@ type ListenerStats struct {
 	RequestsActive Gauge
 	Requests       ByClass   // requests by what the client was told
 	Duration       Histogram // first byte of the request to last byte of the response
-	Tunnels        Counter   // streams that became tunnels (Upgrade, CONNECT)
+	TLS            TLSStats
+	Tunnels        Counter // streams that became tunnels (Upgrade, CONNECT)
 	TunnelsActive  Gauge
 
 	flags []Counter // by stream.Flag

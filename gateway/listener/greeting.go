@@ -1,0 +1,342 @@
+package listener
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+
+	"longmen/gateway/connection"
+	"longmen/gateway/telemetry/metrics"
+	"longmen/gateway/worker"
+	"longmen/tls/handshake"
+	"longmen/tls/hello"
+	"longmen/tls/server"
+	"longmen/tls/sign"
+)
+
+// A greeting is a connection until its handshake is done.
+type greeting struct {
+	connection.Conn
+	t             *Terminator
+	config        *server.Config
+	timer         worker.Timer
+	co            *worker.Coroutine // while the handshake runs
+	remote, local netip.AddrPort
+	began         int64
+	phase         greetingPhase
+	queued        bool  // stands in the terminator's queue
+	ended         error // why it is to end: time, or the gateway stops
+}
+
+type greetingPhase uint8
+
+const (
+	phaseHello     greetingPhase = iota // reads the ClientHello
+	phaseQueued                         // it is there
+	phaseHandshake                      // its coroutine runs
+	phaseLast                           // the alert goes out
+)
+
+// lastWords bounds how long a refused connection is kept for its alert.
+const lastWords = time.Second
+
+// Why a connection ended before its handshake did.
+var (
+	errStopping  = errors.New("the gateway is stopping")
+	errTime      = errors.New("the handshake was not complete in time")
+	errSSLv2     = errors.New("a hello in the form of SSL 2.0")
+	errPlain     = errors.New("no TLS: the first bytes are no ClientHello")
+	errPlainHTTP = errors.New("plain HTTP on a port for TLS")
+	errPanic     = errors.New("panic in a handshake")
+)
+
+func (g *greeting) reset() {
+	g.config, g.co, g.ended, g.phase, g.began = nil, nil, nil, phaseHello, 0
+}
+
+// ConnReady is told of events by the connection.
+func (g *greeting) ConnReady(worker.Events) {
+	switch g.phase {
+	case phaseHello:
+		g.read()
+	case phaseQueued:
+		if g.Err() != nil {
+			g.fail(g.Err())
+		}
+	case phaseHandshake:
+		if g.co != nil {
+			g.co.Wake()
+		}
+	case phaseLast:
+		g.drop()
+	}
+}
+
+// read looks for the whole ClientHello.
+func (g *greeting) read() {
+	for {
+		p := g.Bytes()
+		switch hello.Sniff(p) {
+		case hello.Plain:
+			g.plain()
+			return
+		case hello.SSLv2:
+			g.refuse(handshake.ProtocolVersion, errSSLv2)
+			return
+		case hello.TLS, hello.TLCP:
+			_, used, err := hello.Find(p, nil)
+			if err != nil {
+				g.refuseHello(err)
+				return
+			}
+			if used > 0 {
+				g.t.enqueue(g)
+				return
+			}
+		}
+		switch err := g.Fill(hello.MaxBytes); err {
+		case nil:
+		case connection.ErrWait:
+			return
+		default:
+			g.fail(err)
+			return
+		}
+	}
+}
+
+// plain passes a connection without TLS on, where it may come, or tells it off.
+func (g *greeting) plain() {
+	if g.config.Plain {
+		g.pass(nil)
+		return
+	}
+	if !looksHTTP(g.Bytes()) {
+		g.fail(errPlain)
+		return
+	}
+	g.Write([]byte("HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 46\r\nConnection: close\r\n\r\n" +
+		"This port speaks TLS: use https:// to reach it"))
+	g.last(errPlainHTTP)
+}
+
+// looksHTTP reports whether p begins as a request does.
+func looksHTTP(p []byte) bool {
+	for _, b := range p[:min(len(p), 3)] {
+		if b < 'A' || b > 'Z' {
+			return false
+		}
+	}
+	return len(p) >= 3
+}
+
+// Run runs the handshake.
+func (g *greeting) Run(co *worker.Coroutine) {
+	g.co = co
+	err := errPanic
+	var result *handshake.Result
+	defer func() {
+		g.co = nil
+		if err != nil {
+			g.fail(err)
+		}
+	}()
+	if err = g.ended; err == nil {
+		result, err = g.handshake()
+	}
+	if err == nil {
+		g.co = nil
+		g.done(result)
+	}
+}
+
+func (g *greeting) handshake() (*handshake.Result, error) {
+	msg, _, err := hello.Find(g.Bytes(), nil)
+	if err != nil {
+		return nil, err
+	}
+	var h hello.ClientHello
+	if err := h.Parse(append([]byte(nil), msg...)); err != nil { // Scratch is others' while it waits
+		alert := handshake.DecodeError
+		if e, ok := errors.AsType[*hello.Error](err); ok {
+			alert = handshake.Alert(e.Alert)
+		}
+		g.Write(server.Alert(alert, h.TLCP()))
+		return nil, &handshake.Error{Alert: alert, Sent: true, Cause: err}
+	}
+	run := &server.Handshake{Conn: &wire{g}, Hello: &h, Now: g.t.loop.Wall(), Offload: g.offload, Loading: &g.t.shared.Loading}
+	if g.config.KeyLog != "" {
+		run.KeyLog = g.t.shared.KeyLog(g.config.KeyLog)
+	}
+	return g.config.Run(run)
+}
+
+// offload runs f on the pool's threads and waits for it. When the connection
+// ends meanwhile it does not wait, and f's outcome is nobody's.
+func (g *greeting) offload(flow *sign.Flow, f func() error) error {
+	var err error
+	done, co, loop := false, g.co, g.t.loop
+	task := &sign.Task{Run: f, Flow: flow, Done: func(e error) {
+		loop.Post(func() { done, err = true, e; co.Wake() })
+	}}
+	if err := g.t.shared.Pool.Submit(task); err != nil {
+		return err
+	}
+	for !done {
+		if g.ended != nil {
+			task.Cancel()
+			return g.ended
+		}
+		co.Wait()
+	}
+	return err
+}
+
+// done passes the connection on.
+func (g *greeting) done(r *handshake.Result) {
+	stats := &g.t.stats.TLS
+	stats.Handshakes[version(r)].Inc()
+	if r.Resumed {
+		stats.Resumed.Inc()
+	}
+	stats.Duration.Observe(g.t.loop.Now() - g.began)
+	g.Secure(r.Session)
+	r.Session = nil // the connection's
+	g.pass(r)
+}
+
+func version(r *handshake.Result) metrics.TLSVersion {
+	switch {
+	case r.Version == 0x0101:
+		return metrics.TLCP
+	case r.Suite == 0x00c6:
+		return metrics.TLS13SM
+	case r.Version == 0x0304:
+		return metrics.TLS13
+	}
+	return metrics.TLS12
+}
+
+func (g *greeting) pass(r *handshake.Result) {
+	if err := g.t.next.Take(&g.Conn, g.remote, g.local, r); err != nil {
+		g.fail(err)
+		return
+	}
+	g.t.forget(g)
+}
+
+// refuse sends an alert, and ends.
+func (g *greeting) refuse(a handshake.Alert, cause error) {
+	g.Write(server.Alert(a, hello.Sniff(g.Bytes()) == hello.TLCP))
+	g.fail(&handshake.Error{Alert: a, Sent: true, Cause: cause})
+}
+
+func (g *greeting) refuseHello(err error) {
+	alert := handshake.DecodeError
+	if e, ok := errors.AsType[*hello.Error](err); ok {
+		alert = handshake.Alert(e.Alert)
+	}
+	g.refuse(alert, err)
+}
+
+// fail counts and ends a connection whose handshake failed with err.
+func (g *greeting) fail(err error) {
+	if g.Err() == nil && g.Pending() > 0 {
+		g.last(err)
+		return
+	}
+	g.failed(err)
+	g.Close()
+	g.t.gone(g)
+}
+
+func (g *greeting) failed(err error) {
+	if g.ended != nil {
+		err = g.ended
+	}
+	g.t.stats.TLS.Failures[reason(err)].Inc()
+	g.t.log(g, err)
+}
+
+// last sends what is written, then the end, and drops what still comes: closing
+// at once would reset the connection, and the alert with it.
+func (g *greeting) last(err error) {
+	g.failed(err)
+	g.phase = phaseLast
+	g.Finish()
+	g.t.loop.Arm(&g.timer, lastWords)
+	g.drop()
+}
+
+func (g *greeting) drop() {
+	for range 16 {
+		g.Consume(g.Buffered())
+		switch g.Fill(hello.MaxBytes) {
+		case nil:
+		case connection.ErrWait:
+			return
+		default:
+			if g.Finished() || g.Err() != nil {
+				g.Close()
+				g.t.gone(g)
+			}
+			return
+		}
+	}
+}
+
+// Expire ends a connection that took too long.
+func (g *greeting) Expire(*worker.Timer) {
+	if g.phase == phaseLast {
+		g.Close()
+		g.t.gone(g)
+		return
+	}
+	g.abort(errTime)
+}
+
+// abort ends the connection from outside its coroutine.
+func (g *greeting) abort(err error) {
+	if g.ended == nil {
+		g.ended = err
+	}
+	switch {
+	case g.phase == phaseLast:
+		g.Close()
+		g.t.gone(g)
+	case g.phase == phaseHandshake && g.co == nil: // it begins in this turn, and finds ended
+	case g.phase == phaseHandshake:
+		g.co.Wake()
+	default:
+		g.phase = phaseLast
+		g.failed(err)
+		g.Close()
+		g.t.gone(g)
+	}
+}
+
+// reason is what a failure counts as.
+func reason(err error) metrics.TLSFailure {
+	if e, ok := errors.AsType[*handshake.Error](err); ok {
+		switch {
+		case e.Received:
+			return metrics.TLSAlert
+		case e.Alert == handshake.UnrecognizedName:
+			return metrics.TLSName
+		case errors.Is(e.Cause, sign.ErrFull), errors.Is(e.Cause, sign.ErrExpired):
+			return metrics.TLSOverload
+		case e.Alert == handshake.InternalError:
+			return metrics.TLSInternal
+		}
+		return metrics.TLSProtocol
+	}
+	switch {
+	case errors.Is(err, errTime):
+		return metrics.TLSTimeout
+	case errors.Is(err, errPlain), errors.Is(err, errPlainHTTP):
+		return metrics.TLSNotTLS
+	case errors.Is(err, errPanic):
+		return metrics.TLSInternal
+	}
+	return metrics.TLSClosed
+}

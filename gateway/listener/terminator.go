@@ -1,0 +1,186 @@
+package listener
+
+import (
+	"errors"
+	"io"
+	"net/netip"
+	"slices"
+	"time"
+
+	"longmen/gateway/connection"
+	"longmen/gateway/telemetry/metrics"
+	"longmen/gateway/worker"
+	"longmen/tls/handshake"
+	"longmen/tls/server"
+	"longmen/tls/sign"
+)
+
+// Taker takes connections whose beginning is done: after a TLS handshake, or
+// plain ones with a nil result.
+type Taker interface {
+	// Take moves the connection, with what was read of it. On an error it is
+	// still the caller's.
+	Take(c *connection.Conn, remote, local netip.AddrPort, tls *handshake.Result) error
+}
+
+// Security is what the handshakes of all listeners and workers share.
+type Security struct {
+	Pool    *sign.Pool             // makes the dear signatures
+	Loading sign.Flow              // turns of keys that are used for the first time
+	KeyLog  func(string) io.Writer // by path; nil when it cannot be written
+}
+
+// Terminator takes the accepted sockets of one listener with TLS, on one
+// worker: it reads what a connection begins with, runs its handshake and passes
+// it on. Its methods must be called on the worker's loop.
+type Terminator struct {
+	loop     *worker.Loop
+	config   *server.Config
+	shared   *Security
+	share    int // the worker's part of Config.MaxHandshakes
+	workers  int
+	next     Taker
+	observer Observer
+	stats    *metrics.ListenerStats
+
+	open   map[*greeting]struct{}
+	free   []*greeting
+	queue  []*greeting // whose ClientHello is there and whose turn is not
+	posted bool        // pump will run in a later turn
+	logged int64       // when a failure was logged last
+	silent int         // failures since then that were not
+}
+
+// Observer hears of the connections that were taken from an Acceptor.
+type Observer interface {
+	// ConnectionClosed is called once for each connection that ended.
+	ConnectionClosed()
+}
+
+const (
+	// startsPerTurn bounds the handshakes that begin in one turn of the loop.
+	// Each costs it some hundred microseconds: a flood must leave room for the
+	// streams that are there.
+	startsPerTurn = 4
+	// keepGreetings bounds the pool of greetings.
+	keepGreetings = 256
+	// logEvery is how often failed handshakes are logged, at most.
+	logEvery = int64(time.Second)
+)
+
+// NewTerminator makes the terminator of a listener. workers is how many share
+// the listener's limits.
+func NewTerminator(l *worker.Loop, config *server.Config, shared *Security, workers int, next Taker, o Observer, stats *metrics.ListenerStats) *Terminator {
+	t := &Terminator{loop: l, shared: shared, workers: workers, next: next, observer: o, stats: stats, open: map[*greeting]struct{}{}}
+	t.Configure(config)
+	return t
+}
+
+// Configure sets the settings for handshakes that begin from now on.
+func (t *Terminator) Configure(config *server.Config) {
+	t.config = config
+	t.share = max(1, (config.MaxHandshakes+t.workers-1)/t.workers)
+}
+
+// Connections is how many connections have not been passed on yet.
+func (t *Terminator) Connections() int { return len(t.open) }
+
+var errTooMany = errors.New("too many handshakes are under way")
+
+// Serve takes an accepted, non-blocking socket. On an error the socket is still
+// the caller's.
+func (t *Terminator) Serve(fd int, remote, local netip.AddrPort) error {
+	if len(t.open) >= t.share {
+		t.stats.TLS.Failures[metrics.TLSOverload].Inc()
+		return errTooMany
+	}
+	var g *greeting
+	if n := len(t.free); n > 0 {
+		g, t.free = t.free[n-1], t.free[:n-1]
+	} else {
+		g = &greeting{t: t}
+		g.timer.Init(g)
+	}
+	if err := g.Open(t.loop, fd, g); err != nil {
+		t.recycle(g)
+		return err
+	}
+	g.CountIn(&t.stats.Traffic)
+	g.config, g.remote, g.local, g.began = t.config, remote, local, t.loop.Now()
+	t.open[g] = struct{}{}
+	t.stats.TLS.Active.Inc()
+	t.loop.Arm(&g.timer, g.config.HandshakeTimeout)
+	return nil
+}
+
+// enqueue lets a handshake begin when its turn comes.
+func (t *Terminator) enqueue(g *greeting) {
+	g.phase = phaseQueued
+	g.queued = true
+	t.queue = append(t.queue, g)
+	if !t.posted {
+		t.pump()
+	}
+}
+
+// pump begins some of the handshakes that wait; the others do in later turns.
+func (t *Terminator) pump() {
+	t.posted = false
+	n := 0
+	for n < len(t.queue) && n < startsPerTurn {
+		g := t.queue[n]
+		t.queue[n] = nil
+		n++
+		g.queued, g.phase = false, phaseHandshake
+		t.loop.GoSoon(g)
+	}
+	t.queue = append(t.queue[:0], t.queue[n:]...)
+	if len(t.queue) > 0 {
+		t.posted = true
+		t.loop.Post(t.pump)
+	}
+}
+
+// gone forgets a connection that ended here.
+func (t *Terminator) gone(g *greeting) {
+	t.forget(g)
+	t.observer.ConnectionClosed()
+}
+
+// forget gives up a greeting: its connection ended, or was passed on.
+func (t *Terminator) forget(g *greeting) {
+	t.loop.Drop(&g.timer)
+	delete(t.open, g)
+	if g.queued {
+		t.queue = slices.DeleteFunc(t.queue, func(o *greeting) bool { return o == g })
+		g.queued = false
+	}
+	t.stats.TLS.Active.Dec()
+	t.recycle(g)
+}
+
+func (t *Terminator) recycle(g *greeting) {
+	if g.co != nil || len(t.free) >= keepGreetings {
+		return // a coroutine still looks at it
+	}
+	g.reset()
+	t.free = append(t.free, g)
+}
+
+// Close ends every connection whose handshake is not done.
+func (t *Terminator) Close() {
+	for g := range t.open {
+		g.abort(errStopping)
+	}
+}
+
+// log tells of a failed handshake, of some of them in a flood.
+func (t *Terminator) log(g *greeting, err error) {
+	now := t.loop.Now()
+	if t.logged != 0 && now-t.logged < logEvery {
+		t.silent++
+		return
+	}
+	t.loop.Log.Info("TLS handshake failed", "client", g.remote, "listener", g.local, "error", err, "unlogged_before", t.silent)
+	t.logged, t.silent = now, 0
+}
