@@ -17,6 +17,8 @@ type link struct {
 	subject, issuer []byte // raw names
 	publicKey       []byte // SubjectPublicKeyInfo
 	weak            string // its signature's weakness, "" if none
+
+	parsed *smx509.Certificate // kept only of what is no authority, and so not shared
 }
 
 func (l *link) selfIssued() bool { return bytes.Equal(l.subject, l.issuer) }
@@ -81,9 +83,10 @@ func (p *Parser) readLink(der []byte) (*link, error) {
 	}
 	l := &link{
 		der: parsed.Raw, subject: parsed.RawSubject, issuer: parsed.RawIssuer,
-		publicKey: parsed.RawSubjectPublicKeyInfo, weak: weakSignature(parsed),
+		publicKey: parsed.RawSubjectPublicKeyInfo, weak: weakSignature(parsed), parsed: parsed,
 	}
 	if parsed.IsCA && parsed.BasicConstraintsValid {
+		l.parsed = nil
 		if p.authorities == nil {
 			p.authorities = map[[32]byte]*link{}
 		}
@@ -144,8 +147,16 @@ func indexOf(links []*link, l *link) int {
 	return -1
 }
 
+// read gives all of a certificate.
+func (l *link) read() (*smx509.Certificate, error) {
+	if l.parsed != nil {
+		return l.parsed, nil
+	}
+	return smx509.ParseCertificate(l.der)
+}
+
 func commonName(l *link) string {
-	parsed, err := smx509.ParseCertificate(l.der)
+	parsed, err := l.read()
 	if err != nil {
 		return "" // it was parsed before
 	}

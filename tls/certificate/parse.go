@@ -98,7 +98,7 @@ func place(from, what, secret string) string {
 
 // make fills in a certificate from its ordered chain.
 func (p *Parser) make(name, from string, chain []*link) (*Certificate, error) {
-	leaf, err := smx509.ParseCertificate(chain[0].der)
+	leaf, err := chain[0].read()
 	if err != nil {
 		return nil, fmt.Errorf("%s: the certificate cannot be read (%w)", from, err)
 	}
