@@ -56,9 +56,10 @@ func secureHeapSize(keys int) int {
 type Token struct {
 	// Module is the token's PKCS#11 library, as /usr/lib/softhsm/libsofthsm2.so.
 	// Empty: the one that OpenSSL's configuration names. An ENGINE has one module
-	// a process: that of the first key counts while there are keys. A provider
-	// takes its module from OpenSSL's configuration alone.
+	// a process: that of the first key counts. A provider takes its module from
+	// OpenSSL's configuration alone.
 	Module string
-	// PIN is used when the URI names neither pin-value nor pin-source.
+	// PIN is used when the URI names neither pin-value nor pin-source. The first
+	// key that comes opens its token for the process.
 	PIN string
 }

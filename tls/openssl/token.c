@@ -47,6 +47,8 @@ longmen_key longmen_load_engine(const char *uri, const char *module) {
 	ENGINE *engine = ENGINE_by_id("pkcs11");
 	if (engine == NULL)
 		out.error = longmen_error("OpenSSL has neither a provider nor an engine for pkcs11");
+	else if (!ENGINE_ctrl_cmd_string(engine, "QUIET", NULL, 0)) // it would write to stderr
+		out.error = longmen_error("the pkcs11 engine is not that of libp11");
 	else if (module[0] != 0 && !ENGINE_ctrl_cmd_string(engine, "MODULE_PATH", module, 0))
 		out.error = longmen_error("the pkcs11 engine refused the module's path");
 	else if (!ENGINE_init(engine))
