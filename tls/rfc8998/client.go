@@ -24,7 +24,7 @@ func dial(conn net.Conn, config *ClientConfig, p *profile) (*handshake.Result, e
 		config:     config,
 		profile:    p,
 		transcript: newTranscript(p.newHash),
-		random:     source(config.Random),
+		random:     source(config.Rand),
 		now:        clock(config.Time),
 	}
 	if err := c.run(); err != nil {

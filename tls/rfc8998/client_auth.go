@@ -57,19 +57,22 @@ func (c *client) receiveCertificateVerify(chain [][]byte) error {
 		return err
 	}
 	c.transcript.add(message)
-	c.result.PeerChain = chain
-	c.result.PeerVerified = !c.config.InsecureSkipVerify
+	c.result.PeerChain, c.result.PeerVerified = chain, !c.config.Insecure
 	return nil
 }
 
 func (c *client) verifyServer(chain [][]byte) error {
-	switch {
-	case c.config.InsecureSkipVerify:
-		return nil
-	case c.config.VerifyServer != nil:
-		return chainError(c.config.VerifyServer(chain))
+	certificates, err := parseChain(chain)
+	if err != nil {
+		return err
 	}
-	return verifyChain(chain, c.config.Roots, c.config.ServerName, smx509.ExtKeyUsageServerAuth, c.now)
+	if !c.config.Insecure {
+		err = verifyChain(certificates, c.config.Roots, c.config.verifyName(), smx509.ExtKeyUsageServerAuth, c.now)
+		if err != nil {
+			return err
+		}
+	}
+	return finalWord(c.config.VerifyPeer, certificates)
 }
 
 // willProve reports whether there is a certificate to answer the server's request with.

@@ -9,13 +9,12 @@ import (
 	"longmen/tls/handshake"
 )
 
+var errNoName = errors.New("a client needs the server's name, or to be told to verify nothing")
+
 // prepareHello makes the first ClientHello, with a ticket if there is one.
 func (c *client) prepareHello() error {
-	if c.config.ServerName == "" && c.config.VerifyServer == nil && !c.config.InsecureSkipVerify {
-		return errors.New("no server name to verify the server by")
-	}
-	if c.config.InsecureSkipVerify && c.config.VerifyServer != nil {
-		return errors.New("the server's certificate is to be verified and not to be verified")
+	if c.config.verifyName() == "" && !c.config.Insecure {
+		return errNoName
 	}
 	own, err := c.profile.newShare(c.random)
 	if err != nil {

@@ -41,6 +41,7 @@ type clientSession struct {
 	expires       time.Time
 	authenticated time.Time // of the full handshake that the session began with
 	serverName    string
+	verifyName    string
 	chain         [][]byte // of the server
 	verified      bool
 }
@@ -90,14 +91,14 @@ func (c *ClientConfig) sessionKey() string {
 }
 
 // offerSession puts a session's ticket into the hello, if there is one that this config would
-// come by itself: with this name, verified if servers have to be.
+// come by itself.
 func (c *client) offerSession() {
 	if c.config.Sessions == nil {
 		return
 	}
 	c.hello.pskModes = []byte{pskDHE} // which is also what tickets are given for
 	one := c.config.Sessions.take(c.config.sessionKey(), c.now)
-	if one == nil || one.serverName != c.config.ServerName || !one.verified && !c.config.InsecureSkipVerify {
+	if one == nil || !c.acceptSession(one) {
 		return
 	}
 	c.offered = one
@@ -106,6 +107,19 @@ func (c *client) offerSession() {
 		obfuscatedAge: uint32(c.now.Sub(one.received).Milliseconds()) + one.ageAdd,
 		binder:        make([]byte, c.profile.newHash().Size()),
 	}}
+}
+
+// acceptSession reports whether one is of a server that this config would accept.
+func (c *client) acceptSession(one *clientSession) bool {
+	if one.serverName != c.config.ServerName || one.verifyName != c.config.verifyName() ||
+		!one.verified && !c.config.Insecure {
+		return false
+	}
+	if c.config.VerifyPeer == nil {
+		return true
+	}
+	certificates, err := parseChain(one.chain)
+	return err == nil && c.config.VerifyPeer(certificates) == nil
 }
 
 // bind writes the PSK's binder into the marshalled hello, over all before it.
@@ -125,6 +139,7 @@ func (c *client) keepTickets(session *record.Session) {
 		key:           c.config.sessionKey(),
 		authenticated: c.now,
 		serverName:    c.config.ServerName,
+		verifyName:    c.config.verifyName(),
 		chain:         c.result.PeerChain,
 		verified:      c.result.PeerVerified,
 	}

@@ -9,8 +9,19 @@ import (
 	"github.com/emmansun/gmsm/smx509"
 )
 
-// A ServerConfig is what one handshake of a server goes by. It may be shared by handshakes
-// that run at once.
+// ClientAuth says whether a client must show a certificate. One that it shows is always
+// verified.
+type ClientAuth uint8
+
+// The modes.
+const (
+	ClientAuthNone    ClientAuth = iota // not asked for
+	ClientAuthOffered                   // asked for; a client without one is served too
+	ClientAuthRequire                   // asked for; without one the handshake fails
+)
+
+// A ServerConfig is what handshakes of a server go by. Many may use one at once; none changes
+// it.
 type ServerConfig struct {
 	// Certificate is the chain, leaf first, its key and, if there is one, its OCSP response.
 	// The leaf's key is of SM2; PrivateKey is a crypto.Signer that takes an
@@ -21,30 +32,24 @@ type ServerConfig struct {
 	// client that offers others only is refused; one that offers none is served.
 	Protocols []string
 
-	// ClientAuth says whether clients are asked for a certificate, and whether it has to be
-	// there and to be verified.
-	ClientAuth tls.ClientAuthType
-	// ClientRoots are what client certificates have to descend from; their names are told to
-	// clients. Nil stands for the system's.
-	ClientRoots *smx509.CertPool
-	// VerifyClient, if not nil, stands in for the verification against ClientRoots: it gets
-	// the chain in DER, leaf first, at least one. An error that is no *handshake.Error is told
-	// as bad_certificate.
-	VerifyClient func(chain [][]byte) error
+	ClientAuth ClientAuth
+	ClientCAs  *smx509.CertPool // what client certificates are verified up to; told to clients
+	// VerifyPeer, if not nil, has the last word on a client's chain, leaf first as it was
+	// received, after it was verified: in full handshakes and in resumed ones. An error that
+	// is no *handshake.Error is told as bad_certificate.
+	VerifyPeer func(chain []*smx509.Certificate) error
 
 	// Tickets seals the sessions that clients bring back; nil: there is no resumption.
+	// A ticket is good for the server name that it was given out for, and a client's
+	// certificate in it is verified again.
 	Tickets Tickets
-	// TicketLifetime is how long a ticket is good for, and is cut to 7 days, to which also a
+	// TicketLifetime is how long a ticket is good for. It is cut to 7 days, to which also a
 	// session is held that lives on from ticket to ticket. 0 stands for 24 hours.
 	TicketLifetime time.Duration
 
-	// Time is the clock for certificates and tickets; nil stands for time.Now.
-	Time func() time.Time
-	// Random is the source of secrets; nil stands for crypto/rand's.
-	Random io.Reader
-	// KeyLog, if not nil, gets the secrets of each connection in the format of NSS. Whoever
-	// reads it can read the traffic.
-	KeyLog io.Writer
+	Time   func() time.Time // nil: time.Now
+	Rand   io.Reader        // nil: the system's
+	KeyLog io.Writer        // gets the secrets (NSS key log format), one line a Write; nil: nobody does
 }
 
 // Tickets seals what clients are to bring back; *ticket.Keys does. Tickets have to be secret,
@@ -57,42 +62,44 @@ type Tickets interface {
 	Open(ticket []byte, now time.Time) (content []byte, renew bool, err error)
 }
 
-// A ClientConfig is what one handshake of a client goes by. It may be shared by handshakes
-// that run at once.
+// A ClientConfig is how a client goes about handshakes. Many may use one at once; none
+// changes it.
 type ClientConfig struct {
-	// ServerName is the name or the IP address that the server's certificate has to be for. A
-	// name is sent to the server.
+	// ServerName is sent, unless it is an IP address, and verified in the server's
+	// certificate unless VerifyName is.
 	ServerName string
+	VerifyName string
+	Roots      *smx509.CertPool // what the server's certificate is verified up to; nil: the system's
+	// Insecure verifies neither chain nor name: whoever is on the way can be the server. Its
+	// signature is checked still.
+	Insecure bool
+	// VerifyPeer, if not nil, has the last word on the server's chain, leaf first as it was
+	// received, after it was verified (or not, if Insecure): in full handshakes and before a
+	// session is resumed. An error that is no *handshake.Error is told as bad_certificate.
+	VerifyPeer func(chain []*smx509.Certificate) error
 
-	// Protocols are offered by ALPN, the preferred first; none: ALPN is not offered.
-	Protocols []string
+	Certificate *tls.Certificate // shown if the server asks, as in ServerConfig; nil: none
+	Protocols   []string         // ALPN, in order of preference; none: not offered
 
-	// Certificate is shown if the server asks for one; nil: there is none. It is as in
-	// ServerConfig.
-	Certificate *tls.Certificate
-
-	// Roots are what the server's certificate has to descend from; nil stands for the
-	// system's.
-	Roots *smx509.CertPool
-	// VerifyServer, if not nil, stands in for the verification against Roots and ServerName:
-	// it gets the chain in DER, leaf first, at least one. An error that is no
-	// *handshake.Error is told as bad_certificate.
-	VerifyServer func(chain [][]byte) error
-	// InsecureSkipVerify takes any certificate: whoever is on the way can be the server.
-	InsecureSkipVerify bool
-
-	// Sessions keeps sessions for resumption; nil: there is none.
-	Sessions *Sessions
-	// SessionKey is what sessions are kept under: all that is used with one key has to have
-	// the same peers and the same way of verifying them. "" stands for ServerName.
+	Sessions *Sessions // nil: none is resumed
+	// SessionKey is what sessions are kept under; "" stands for ServerName. What is used with
+	// one key has to have the same servers and the same roots: a resumed session's chain is
+	// not verified up to the roots again.
 	SessionKey string
 
-	// Time, Random and KeyLog are as in ServerConfig.
-	Time   func() time.Time
-	Random io.Reader
-	KeyLog io.Writer
+	Time   func() time.Time // nil: time.Now
+	Rand   io.Reader        // nil: the system's
+	KeyLog io.Writer        // as in ServerConfig
 
 	holdShare bool // no share in the first hello, which RFC 8446 §4.2.8 allows: tests of retries
+}
+
+// verifyName is the name that the server's certificate has to be for.
+func (c *ClientConfig) verifyName() string {
+	if c.VerifyName != "" {
+		return c.VerifyName
+	}
+	return c.ServerName
 }
 
 func clock(now func() time.Time) time.Time {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"longmen/tls/handshake"
+	"longmen/tls/record"
 
 	"github.com/emmansun/gmsm/sm2"
 	"github.com/emmansun/gmsm/smx509"
@@ -113,38 +114,69 @@ func newPair(t testing.TB) *pair {
 	}
 }
 
-// outcome is what a handshake came to on one side.
+// An outcome is what a handshake came to on one side, and that side's connection.
 type outcome struct {
 	result *handshake.Result
 	err    error
 	conn   net.Conn
+	in     []byte // came in and was not opened yet
 }
 
-// shake runs both sides, each with its end of a wire; an end whose side fails is closed.
-func (p *pair) shake(t testing.TB) (client, server outcome) {
+// ended takes what Server and Client return. A connection whose handshake failed is closed.
+func ended(conn net.Conn) func(*handshake.Result, error) *outcome {
+	return func(result *handshake.Result, err error) *outcome {
+		if err != nil {
+			conn.Close()
+		}
+		return &outcome{result: result, err: err, conn: conn}
+	}
+}
+
+// write sends text through the session that the handshake ended in.
+func (o *outcome) write(t testing.TB, text string) {
 	t.Helper()
-	near, far := newWire(t)
-	return p.shakeOver(near, far)
+	if _, err := o.conn.Write(o.result.Session.Seal(nil, []byte(text))); err != nil {
+		t.Fatal(err)
+	}
 }
 
-func (p *pair) shakeOver(near, far net.Conn) (client, server outcome) {
-	done := make(chan outcome, 1)
+// read gives what came through the session, n bytes or more.
+func (o *outcome) read(t testing.TB, n int) string {
+	t.Helper()
+	var got []byte
+	buffer := make([]byte, 4096)
+	for {
+		plain, used, err := o.result.Session.Open(o.in)
+		got = append(got, plain...)
+		o.in = o.in[used:]
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got) >= n {
+			return string(got)
+		}
+		k, err := o.conn.Read(buffer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.in = append(o.in, buffer[:k]...)
+	}
+}
+
+// shake runs both sides, each with its end of a wire.
+func (p *pair) shake(t testing.TB) (client, server *outcome) {
+	t.Helper()
+	return p.shakeOver(newWire(t))
+}
+
+func (p *pair) shakeOver(near, far net.Conn) (client, server *outcome) {
+	done := make(chan *outcome, 1)
 	go func() { done <- ended(far)(Server(far, p.server)) }()
 	client = ended(near)(Client(near, p.client))
 	return client, <-done
 }
 
-func ended(conn net.Conn) func(*handshake.Result, error) outcome {
-	return func(result *handshake.Result, err error) outcome {
-		if err != nil {
-			conn.Close()
-		}
-		return outcome{result, err, conn}
-	}
-}
-
-// mustShake is shake where both sides have to succeed. What the server sent after its
-// handshake, tickets, is taken by the client's session.
+// mustShake is shake where both sides have to succeed and then understand each other.
 func (p *pair) mustShake(t testing.TB) (client, server *handshake.Result) {
 	t.Helper()
 	c, s := p.shake(t)
@@ -155,35 +187,15 @@ func (p *pair) mustShake(t testing.TB) (client, server *handshake.Result) {
 	return c.result, s.result
 }
 
-// exchange sends something both ways through the sessions that a handshake ended in.
-func exchange(t testing.TB, a, b outcome) {
+// exchange says something both ways. The client's session takes the tickets on the way.
+func exchange(t testing.TB, client, server *outcome) {
 	t.Helper()
-	say := func(from, to outcome, text string) {
-		t.Helper()
-		if _, err := from.conn.Write(from.result.Session.Seal(nil, []byte(text))); err != nil {
-			t.Fatal(err)
-		}
-		var got, in []byte
-		buffer := make([]byte, 4096)
-		for len(got) < len(text) {
-			n, err := to.conn.Read(buffer)
-			if err != nil {
-				t.Fatal(err)
-			}
-			in = append(in, buffer[:n]...)
-			plain, used, err := to.result.Session.Open(in)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got = append(got, plain...)
-			in = in[used:]
-		}
-		if string(got) != text || len(in) != 0 {
-			t.Fatalf("%q arrived as %q", text, got)
+	for _, way := range []struct{ from, to *outcome }{{server, client}, {client, server}} {
+		way.from.write(t, "a word")
+		if got := way.to.read(t, len("a word")); got != "a word" || len(way.to.in) != 0 {
+			t.Fatalf("%q came, and %d bytes", got, len(way.to.in))
 		}
 	}
-	say(b, a, "from the second")
-	say(a, b, "from the first")
 }
 
 // wantAlert asserts that err is an Error with this alert, seen on the side that sends it or on
@@ -196,5 +208,24 @@ func wantAlert(t testing.TB, err error, alert handshake.Alert, received bool) {
 	}
 	if e.Alert != alert || e.Received != received {
 		t.Fatalf("%v (received: %v), want the alert %s (received: %v)", err, e.Received, alert, received)
+	}
+}
+
+// wantSessionAlert asserts that a client, whose handshake ended before the server saw the last
+// of it, is told alert as soon as it reads.
+func wantSessionAlert(t testing.TB, client *outcome, alert handshake.Alert) {
+	t.Helper()
+	if client.err != nil {
+		wantAlert(t, client.err, alert, true)
+		return
+	}
+	buffer := make([]byte, 4096)
+	n, err := client.conn.Read(buffer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = client.result.Session.Open(buffer[:n])
+	if e, ok := errors.AsType[*record.AlertError](err); !ok || !e.Received || e.Alert != uint8(alert) {
+		t.Fatalf("the client's session says %v, want the alert %s", err, alert)
 	}
 }

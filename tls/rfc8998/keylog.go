@@ -13,7 +13,6 @@ const (
 	logServerHandshake   = "SERVER_HANDSHAKE_TRAFFIC_SECRET"
 	logClientApplication = "CLIENT_TRAFFIC_SECRET_0"
 	logServerApplication = "SERVER_TRAFFIC_SECRET_0"
-	logExporter          = "EXPORTER_SECRET"
 )
 
 // logSecret writes one line, in one Write, if there is a log.

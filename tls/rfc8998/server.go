@@ -24,7 +24,7 @@ func serve(conn net.Conn, config *ServerConfig, p *profile) (*handshake.Result, 
 		config:     config,
 		profile:    p,
 		transcript: newTranscript(p.newHash),
-		random:     source(config.Random),
+		random:     source(config.Rand),
 		now:        clock(config.Time),
 	}
 	if err := s.run(); err != nil {

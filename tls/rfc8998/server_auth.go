@@ -2,7 +2,6 @@ package rfc8998
 
 import (
 	"bytes"
-	"crypto/tls"
 
 	"longmen/tls/handshake"
 
@@ -14,18 +13,18 @@ import (
 const maxAuthorities = 16 << 10
 
 func (s *server) sendCertificateRequest() error {
-	if !s.full() || s.config.ClientAuth == tls.NoClientCert {
+	if !s.full() || s.config.ClientAuth == ClientAuthNone {
 		return nil
 	}
 	request := &certificateRequest{schemes: []uint16{s.profile.scheme}}
-	if s.config.ClientRoots != nil {
-		request.authorities = authorities(s.config.ClientRoots)
+	if s.config.ClientCAs != nil {
+		request.authorities = authorities(s.config.ClientCAs)
 	}
 	return s.send(request.marshal())
 }
 
 func authorities(roots *smx509.CertPool) [][]byte {
-	names := roots.Subjects()
+	names := roots.Subjects() //lint:ignore SA1019 what it leaves out is the system's, which these are not
 	size := 0
 	for _, name := range names {
 		size += 2 + len(name)
@@ -39,7 +38,7 @@ func authorities(roots *smx509.CertPool) [][]byte {
 // receiveCertificate takes the client's answer to a CertificateRequest: its chain and the
 // proof that it has the key, or that it has none.
 func (s *server) receiveCertificate() error {
-	if !s.full() || s.config.ClientAuth == tls.NoClientCert {
+	if !s.full() || s.config.ClientAuth == ClientAuthNone {
 		return nil
 	}
 	message, err := s.conn.Expect(handshake.Certificate)
@@ -59,7 +58,7 @@ func (s *server) receiveCertificate() error {
 	}
 	s.transcript.add(message)
 	if len(shown.chain) == 0 {
-		if s.config.ClientAuth == tls.RequireAnyClientCert || s.config.ClientAuth == tls.RequireAndVerifyClientCert {
+		if s.config.ClientAuth == ClientAuthRequire {
 			return handshake.Errorf(handshake.CertificateRequired, "the client has no certificate")
 		}
 		return nil
@@ -79,22 +78,22 @@ func (s *server) receiveCertificateVerify(chain [][]byte) error {
 	return s.acceptClient(chain)
 }
 
-// acceptClient verifies a client's chain, if it has to be, and enters it into the result. It
-// does so in a resumption too: what the server trusts may have changed since.
+// acceptClient verifies a client's chain and enters it into the result. It does so in a
+// resumption too: what the server trusts may have changed since.
 func (s *server) acceptClient(chain [][]byte) error {
-	if len(chain) != 0 && s.config.ClientAuth >= tls.VerifyClientCertIfGiven {
-		if err := s.verifyClient(chain); err != nil {
-			return err
-		}
-		s.result.PeerVerified = true
+	certificates, err := parseChain(chain)
+	if err != nil {
+		return err
 	}
-	s.result.PeerChain = chain
+	if s.config.ClientCAs == nil { // where smx509 would take the system's roots
+		return handshake.Errorf(handshake.UnknownCA, "there are no roots to verify clients by")
+	}
+	if err := verifyChain(certificates, s.config.ClientCAs, "", smx509.ExtKeyUsageClientAuth, s.now); err != nil {
+		return err
+	}
+	if err := finalWord(s.config.VerifyPeer, certificates); err != nil {
+		return err
+	}
+	s.result.PeerChain, s.result.PeerVerified = chain, true
 	return nil
-}
-
-func (s *server) verifyClient(chain [][]byte) error {
-	if s.config.VerifyClient != nil {
-		return chainError(s.config.VerifyClient(chain))
-	}
-	return verifyChain(chain, s.config.ClientRoots, "", smx509.ExtKeyUsageClientAuth, s.now)
 }

@@ -173,8 +173,5 @@ func (s *server) toHandshakeKeys(shared []byte) error {
 		return err
 	}
 	s.conn.SetWrite(write)
-	if s.hello.earlyData {
-		return s.skipEarlyData(s.hello, read)
-	}
-	return s.conn.SetRead(read)
+	return s.skipEarlyData(s.hello, read)
 }

@@ -1,7 +1,6 @@
 package rfc8998
 
 import (
-	"crypto/tls"
 	"encoding/binary"
 	"slices"
 	"time"
@@ -68,17 +67,10 @@ func (s *server) openTicket(ticket []byte) (*session, bool) {
 		!old.fresh(s.now, s.config.ticketLifetime()) {
 		return nil, false
 	}
-	switch s.config.ClientAuth {
-	case tls.NoClientCert:
-		if len(old.chain) != 0 {
-			return nil, false
-		}
-	case tls.RequireAnyClientCert, tls.RequireAndVerifyClientCert:
-		if len(old.chain) == 0 {
-			return nil, false
-		}
-	}
-	if s.acceptClient(old.chain) != nil {
+	switch known := len(old.chain) != 0; {
+	case known && s.config.ClientAuth == ClientAuthNone, !known && s.config.ClientAuth == ClientAuthRequire:
+		return nil, false
+	case known && s.acceptClient(old.chain) != nil:
 		return nil, false // the full handshake says what is wrong
 	}
 	return old, true

@@ -25,12 +25,8 @@ func parseChain(chain [][]byte) ([]*smx509.Certificate, error) {
 	return certificates, nil
 }
 
-// verifyChain verifies a peer's chain against roots: name, if not "", usage and dates too.
-func verifyChain(chain [][]byte, roots *smx509.CertPool, name string, usage smx509.ExtKeyUsage, now time.Time) error {
-	certificates, err := parseChain(chain)
-	if err != nil {
-		return err
-	}
+// verifyChain verifies a peer's chain up to roots: name, if not "", usage and dates too.
+func verifyChain(chain []*smx509.Certificate, roots *smx509.CertPool, name string, usage smx509.ExtKeyUsage, now time.Time) error {
 	options := smx509.VerifyOptions{
 		Roots:         roots,
 		DNSName:       name,
@@ -38,11 +34,19 @@ func verifyChain(chain [][]byte, roots *smx509.CertPool, name string, usage smx5
 		CurrentTime:   now,
 		KeyUsages:     []smx509.ExtKeyUsage{usage},
 	}
-	for _, intermediate := range certificates[1:] {
+	for _, intermediate := range chain[1:] {
 		options.Intermediates.AddCert(intermediate)
 	}
-	_, err = certificates[0].Verify(options)
+	_, err := chain[0].Verify(options)
 	return chainError(err)
+}
+
+// finalWord asks the user of this package about a chain.
+func finalWord(ask func([]*smx509.Certificate) error, chain []*smx509.Certificate) error {
+	if ask == nil {
+		return nil
+	}
+	return chainError(ask(chain))
 }
 
 // chainError puts the alert to an error of a verification (RFC 8446 §4.4.2.4, §6.2).

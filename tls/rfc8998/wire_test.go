@@ -20,17 +20,17 @@ type wire struct {
 	rest    []byte        // of what came in
 	closed  chan struct{} // this end
 	gone    chan struct{} // the other
-	once    *sync.Once
+	once    sync.Once
 }
 
 var errPatience = errors.New("nothing came in time: the handshake hangs")
 
-func newWire(t testing.TB) (near, far *wire) {
+func newWire(t testing.TB) (near, far net.Conn) {
 	t.Helper()
 	a, b := make(chan []byte, 1024), make(chan []byte, 1024)
 	x, y := make(chan struct{}), make(chan struct{})
-	near = &wire{in: a, out: b, closed: x, gone: y, once: new(sync.Once)}
-	far = &wire{in: b, out: a, closed: y, gone: x, once: new(sync.Once)}
+	near = &wire{in: a, out: b, closed: x, gone: y}
+	far = &wire{in: b, out: a, closed: y, gone: x}
 	t.Cleanup(func() { near.Close(); far.Close() })
 	return near, far
 }
