@@ -1,6 +1,7 @@
 package handshake
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -54,7 +55,6 @@ type Conn struct {
 
 	record  []byte // the last record read
 	pending []byte // handshake bytes of it, and of records before, not yet handed out
-	taken   int    // bytes of pending handed out
 	flight  []byte // records to be written
 
 	messages, records, ignored int
@@ -78,7 +78,7 @@ func NewConn(conn net.Conn, version uint16) *Conn {
 // SetRead protects what is read from here on. It fails if the peer has put bytes after the
 // last message that the old keys protected (RFC 8446 §5.1).
 func (c *Conn) SetRead(h Half) error {
-	if c.taken != len(c.pending) {
+	if len(c.pending) != 0 {
 		return Errorf(UnexpectedMessage, "handshake bytes beyond a change of keys")
 	}
 	c.read = h
@@ -90,7 +90,7 @@ func (c *Conn) SetWrite(h Half) { c.write = h }
 
 // End reports whether the peer's last flight ended where the handshake did.
 func (c *Conn) End() error {
-	if c.taken != len(c.pending) {
+	if len(c.pending) != 0 {
 		return Errorf(UnexpectedMessage, "handshake bytes after Finished")
 	}
 	return nil
@@ -104,14 +104,13 @@ func (c *Conn) Read() (Message, error) {
 	if c.messages++; c.messages > maxMessages {
 		return nil, Errorf(UnexpectedMessage, "more than %d handshake messages", maxMessages)
 	}
-	c.pending = append(c.pending[:0], c.pending[c.taken:]...)
-	c.taken = 0
 	for {
 		if n, err := c.messageLength(); err != nil {
 			return nil, err
 		} else if n > 0 {
-			c.taken = n
-			return Message(c.pending[:n:n]), nil
+			m := Message(bytes.Clone(c.pending[:n]))
+			c.pending = append(c.pending[:0], c.pending[n:]...)
+			return m, nil
 		}
 		typ, payload, err := c.readRecord()
 		switch {
@@ -158,7 +157,7 @@ func (c *Conn) messageLength() (int, error) {
 
 // ReadChangeCipherSpec reads TLCP's change_cipher_spec (GB/T 38636 §6.4.3); SetRead follows.
 func (c *Conn) ReadChangeCipherSpec() error {
-	if c.taken != len(c.pending) {
+	if len(c.pending) != 0 {
 		return Errorf(UnexpectedMessage, "a handshake message in place of change_cipher_spec")
 	}
 	typ, payload, err := c.readRecord()

@@ -25,7 +25,7 @@ const (
 // messageHeader is the type and the 24-bit length before each message.
 const messageHeader = 4
 
-// Message is one whole handshake message. It stays valid until the next Read of its Conn.
+// Message is one whole handshake message. Who reads it may keep it.
 type Message []byte
 
 // Type is the message's type.

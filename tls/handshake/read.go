@@ -27,10 +27,10 @@ func (c *Conn) readRecord() (typ byte, payload []byte, err error) {
 				return 0, nil, Errorf(UnexpectedMessage, "an unexpected change_cipher_spec")
 			}
 			// RFC 8446 §5.1: no record of another type stands between the parts of a message.
-			if c.taken != len(c.pending) {
+			if len(c.pending) != 0 {
 				return 0, nil, Errorf(UnexpectedMessage, "a change_cipher_spec within a handshake message")
 			}
-		case typ != recordHandshake && c.taken != len(c.pending) && len(c.pending) > 0:
+		case typ != recordHandshake && len(c.pending) != 0:
 			return 0, nil, Errorf(UnexpectedMessage, "a record of type %d within a handshake message", typ)
 		default:
 			return typ, payload, nil

@@ -136,7 +136,7 @@ func (c *client) newExchange(body []byte) (clientExchange, error) {
 	if !verify(c.peer.sign, signedParams(&c.flow, params), signature) {
 		return nil, forged
 	}
-	return &ecdheClient{c, append([]byte(nil), point...)}, nil
+	return &ecdheClient{c, point}, nil
 }
 
 // eccClient encrypts a premaster secret to the server.

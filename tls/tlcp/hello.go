@@ -114,9 +114,10 @@ func (h *serverHello) marshal() ([]byte, error) {
 	return b.Bytes()
 }
 
+// parseClientHello reads a ClientHello's body, of which the result keeps parts.
 func parseClientHello(body []byte) (*clientHello, error) {
 	malformed := decodeError("ClientHello")
-	s := cryptobyte.String(append([]byte(nil), body...)) // the hello outlives body
+	s := cryptobyte.String(body)
 	h := new(clientHello)
 	var sessionID, suites, compressions cryptobyte.String
 	if !s.ReadUint16(&h.version) || !s.ReadBytes(&h.random, randomLen) ||
@@ -158,8 +159,9 @@ func parseClientHello(body []byte) (*clientHello, error) {
 	return h, nil
 }
 
+// parseServerHello reads a ServerHello's body, of which the result keeps parts.
 func parseServerHello(body []byte) (*serverHello, error) {
-	s := cryptobyte.String(append([]byte(nil), body...))
+	s := cryptobyte.String(body)
 	h := new(serverHello)
 	var sessionID cryptobyte.String
 	if !s.ReadUint16(&h.version) || !s.ReadBytes(&h.random, randomLen) ||

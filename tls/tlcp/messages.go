@@ -28,9 +28,9 @@ func marshalCertificates(chain [][]byte) ([]byte, error) {
 	return b.Bytes()
 }
 
-// parseCertificates gives the DER of each certificate, copied out of body.
+// parseCertificates gives the DER of each certificate, as parts of body.
 func parseCertificates(body []byte) (chain [][]byte, err error) {
-	s := cryptobyte.String(append([]byte(nil), body...))
+	s := cryptobyte.String(body)
 	var list cryptobyte.String
 	if !s.ReadUint24LengthPrefixed(&list) || !s.Empty() {
 		return nil, decodeError("Certificate")
@@ -69,7 +69,7 @@ func (r *certificateRequest) marshal() ([]byte, error) {
 }
 
 func parseCertificateRequest(body []byte) (*certificateRequest, error) {
-	s := cryptobyte.String(append([]byte(nil), body...))
+	s := cryptobyte.String(body)
 	r := new(certificateRequest)
 	var types, names cryptobyte.String
 	if !s.ReadUint8LengthPrefixed(&types) || types.Empty() || !s.ReadUint16LengthPrefixed(&names) || !s.Empty() {
