@@ -289,6 +289,10 @@ func dial(t testing.TB, at string) *client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
+	return dialled(t, c)
+}
+
+func dialled(t testing.TB, c net.Conn) *client {
 	c.SetDeadline(time.Now().Add(2 * patience))
 	return &client{t, c, bufio.NewReader(c)}
 }
