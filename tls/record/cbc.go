@@ -205,12 +205,12 @@ func (c *cbcMAC) hmac(dst, pseudoHeader, data []byte, n int) []byte {
 		}
 	}
 
-	var inner [sm3.Size]byte
-	for i, v := range sum {
-		binary.BigEndian.PutUint32(inner[4*i:], v)
+	inner := dst
+	for _, v := range sum {
+		inner = binary.BigEndian.AppendUint32(inner, v)
 	}
 	c.load(c.opad)
-	c.hash.Write(inner[:])
+	c.hash.Write(inner[len(dst):])
 	return c.hash.Sum(dst)
 }
 
