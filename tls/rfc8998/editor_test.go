@@ -24,8 +24,8 @@ type editor struct {
 	finished   bool // the side's Finished went by: its next record is under the next keys
 }
 
-// edited puts an editor behind conn and gives the key log for the side's config.
-func edited(conn net.Conn, server bool, edit func([]byte) [][]byte) (*editor, *secretLog) {
+// newEditor puts an editor behind conn and gives the key log for the side's config.
+func newEditor(conn net.Conn, server bool, edit func([]byte) [][]byte) (*editor, *secretLog) {
 	log := &secretLog{}
 	return &editor{Conn: conn, edit: edit, server: server, secrets: log}, log
 }
