@@ -83,6 +83,11 @@ func (i importer) Import(importPath string) (*types.Package, error) {
 			pkg.Scope().Insert(declared)
 		}
 	}
+	if importPath == "encoding/asn1" { // a slice, of which constant tables are made
+		declared := types.NewTypeName(token.NoPos, pkg, "ObjectIdentifier", nil)
+		types.NewNamed(declared, types.NewSlice(types.Typ[types.Int]), nil)
+		pkg.Scope().Insert(declared)
+	}
 	pkg.MarkComplete()
 	return pkg, nil
 }

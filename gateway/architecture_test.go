@@ -27,12 +27,12 @@ connection:          worker telemetry/metrics tls/record
 stream:              worker tls/handshake
 protocol/http1:      worker connection stream telemetry/metrics tls/handshake
 filter:              worker stream
-cluster:             cluster/balance cluster/dns cluster/health
+cluster:             cluster/balance cluster/dns cluster/health tls/client
 cluster/balance:
 cluster/dns:
 cluster/health:
 router:              stream cluster
-upstream:            worker connection stream cluster cluster/balance protocol/* telemetry/metrics
+upstream:            worker connection stream cluster cluster/balance protocol/* telemetry/metrics tls/client tls/handshake
 proxy:               worker stream filter router cluster upstream protocol/http1 snapshot telemetry/metrics
 listener:            worker connection stream protocol/* snapshot telemetry/metrics tls/server tls/hello tls/handshake tls/sign tls/record
 telemetry:           worker stream

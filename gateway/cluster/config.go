@@ -10,6 +10,7 @@ import (
 	"longmen/gateway/cluster/balance"
 	"longmen/gateway/cluster/dns"
 	"longmen/gateway/cluster/health"
+	"longmen/tls/client"
 )
 
 // Config is a Cluster resource and its ClusterLoadAssignment, compiled.
@@ -41,6 +42,7 @@ type Config struct {
 	Limits Limits
 	Pool   Pool
 	TCP    TCP
+	TLS    *client.Config // nil: plain
 }
 
 // Discovery is where endpoints come from.

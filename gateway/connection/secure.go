@@ -62,6 +62,13 @@ func (c *Conn) Take(from *Conn, o Owner) {
 	}
 }
 
+// Settle reads on a connection from which nothing is expected, and reports
+// whether there was nothing but what the TLS session is told (new tickets, new
+// keys): it can go on being used.
+func (c *Conn) Settle() bool {
+	return c.tls != nil && c.Buffered() == 0 && c.Fill(recordRoom) == ErrWait
+}
+
 // keep saves bytes that were not decrypted.
 func (s *secure) keep(l *worker.Loop, p []byte) {
 	switch {
@@ -220,7 +227,7 @@ func (c *Conn) seal() {
 	}
 	if c.state&(finishing|closing) != 0 && !s.bid {
 		s.bid = true
-		c.out = s.session.AppendClose(c.reserve(s.session.SealedSize(2)+goodbye))
+		c.out = s.session.AppendClose(c.reserve(s.session.SealedSize(2) + goodbye))
 		if len(c.out) == 0 {
 			c.releaseOut()
 		}

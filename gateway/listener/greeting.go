@@ -164,11 +164,20 @@ func (g *greeting) handshake() (*handshake.Result, error) {
 		g.Write(server.Alert(alert, h.TLCP()))
 		return nil, &handshake.Error{Alert: alert, Sent: true, Cause: err}
 	}
-	run := &server.Handshake{Conn: &wire{g}, Hello: &h, Now: g.t.loop.Wall(), Offload: g.offload, Loading: &g.t.shared.Loading}
+	wire := &connection.Wire{Conn: &g.Conn, Wait: g.wait, Local: g.local, Remote: g.remote}
+	run := &server.Handshake{Conn: wire, Hello: &h, Now: g.t.loop.Wall(), Offload: g.offload, Loading: &g.t.shared.Loading}
 	if g.config.KeyLog != "" {
 		run.KeyLog = g.t.shared.KeyLog(g.config.KeyLog)
 	}
 	return g.config.Run(run)
+}
+
+// wait parks the handshake until bytes may be there.
+func (g *greeting) wait() error {
+	if g.ended == nil {
+		g.co.Wait()
+	}
+	return g.ended
 }
 
 // offload runs f on the pool's threads and waits for it. When the connection

@@ -10,7 +10,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"math/big"
@@ -28,27 +27,22 @@ import (
 	"longmen/tls/ticket"
 )
 
-// issued makes a self-signed certificate for the names.
+// issued makes a self-signed server certificate for the names.
 func issued(t testing.TB, key crypto.Signer, names ...string) (*certificate.Certificate, *x509.Certificate) {
+	t.Helper()
+	der, parsed := selfSigned(t, key, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, names...)
+	return parsedPair(t, key, der, names[0]), parsed
+}
+
+func selfSigned(t testing.TB, key crypto.Signer, usage []x509.ExtKeyUsage, names ...string) ([]byte, *x509.Certificate) {
 	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		ExtKeyUsage: usage,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := new(certificate.Parser).Parse(certificate.Source{Name: names[0], Pair: certificate.Pair{
-		Cert: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		Key:  pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}),
-	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +50,7 @@ func issued(t testing.TB, key crypto.Signer, names ...string) (*certificate.Cert
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c, parsed
+	return der, parsed
 }
 
 func rsaKey(t testing.TB) crypto.Signer {

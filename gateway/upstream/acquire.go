@@ -43,7 +43,7 @@ func (c *Cluster) AcquireIdle(s *stream.Stream, tried *[]*cluster.Endpoint) (*Co
 	if err != nil {
 		return nil, Choice{}
 	}
-	conn := p.takeIdle()
+	conn := p.takeIdle(s)
 	if conn == nil {
 		return nil, Choice{p}
 	}
@@ -78,7 +78,7 @@ func (c *Cluster) Acquire(s *stream.Stream, co *worker.Coroutine, tried *[]*clus
 		}
 		if pended || len(c.waiting) == 0 { // else those who wait come first
 			if !fresh {
-				if conn := p.takeIdle(); conn != nil {
+				if conn := p.takeIdle(s); conn != nil {
 					*tried = append(*tried, p.endpoint)
 					c.attach(conn, s)
 					return conn, nil
@@ -163,16 +163,20 @@ func (c *Cluster) closeOneIdle() bool {
 	return false
 }
 
-// takeIdle returns the idle connection that was used last, or nil.
-func (p *pool) takeIdle() *Conn {
-	for conn := p.idle; conn != nil; conn = p.idle {
-		if conn.MayRead() || conn.Err() != nil {
-			// Its end was reported in this very turn.
+// takeIdle returns the idle connection that was used last and fits the stream,
+// or nil.
+func (p *pool) takeIdle(s *stream.Stream) *Conn {
+	for conn := p.idle; conn != nil; {
+		next := conn.next
+		switch {
+		case conn.MayRead() && !conn.Settle(), conn.Err() != nil, conn.security != p.cluster.config.TLS:
+			// Its end was reported in this very turn, or its settings are past.
 			conn.discard()
-			continue
+		case conn.fits(s):
+			conn.take()
+			return conn
 		}
-		conn.take()
-		return conn
+		conn = next
 	}
 	return nil
 }
@@ -240,7 +244,9 @@ func (c *Cluster) dial(s *stream.Stream, co *worker.Coroutine, p *pool) (*Conn, 
 	c.attach(conn, s)
 	conn.connecting = true
 	l.Arm(&conn.timer, c.config.ConnectTimeout)
-	err = conn.WaitConnected(co)
+	if err = conn.WaitConnected(co); err == nil && c.config.TLS != nil {
+		err = conn.secure(co, s)
+	}
 	conn.connecting = false
 	l.Disarm(&conn.timer)
 	if err == nil {

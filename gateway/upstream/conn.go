@@ -9,6 +9,7 @@ import (
 	"longmen/gateway/stream"
 	"longmen/gateway/telemetry/metrics"
 	"longmen/gateway/worker"
+	"longmen/tls/client"
 )
 
 // Conn is a connection to an endpoint.
@@ -19,6 +20,8 @@ type Conn struct {
 	next, prev *Conn            // in the pool's list of idle ones
 	timer      worker.Timer
 	born       int64
+	security   *client.Config // what it was made with; nil: plain
+	name       string         // the server name of its handshake
 	idling     bool
 	connecting bool
 	limit      metrics.UpstreamTimeout // that of AwaitHead
@@ -41,7 +44,7 @@ func (c *Conn) Pooled() bool { return c.pooled }
 // ClientIdle is told that the endpoint closed an idle connection, or sent
 // something on it unasked.
 func (c *Conn) ClientIdle(*http1.Client) {
-	if c.idling {
+	if c.idling && !c.Settle() {
 		c.discard()
 	}
 }
@@ -85,7 +88,7 @@ func (c *Conn) Release() {
 	if limits.MaxAge > 0 {
 		wait = min(wait, limits.MaxAge-time.Duration(c.loop().Now()-c.born))
 	}
-	keep := reusable && !p.cluster.closed && !p.endpoint.Gone() && p.count < limits.Idle && wait > 0 &&
+	keep := reusable && c.security == config.TLS && !p.cluster.closed && !p.endpoint.Gone() && p.count < limits.Idle && wait > 0 &&
 		(limits.MaxRequests == 0 || c.Served() < limits.MaxRequests)
 	if !keep {
 		c.destroy()

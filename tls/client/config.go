@@ -1,7 +1,12 @@
 // Package client runs the TLS handshakes of upstream connections.
 package client
 
-import "crypto/tls"
+import (
+	"crypto/tls"
+	"crypto/x509"
+
+	"longmen/tls/certificate"
+)
 
 // Config is how a cluster's connections speak TLS. Nothing in it changes once
 // it is made.
@@ -15,6 +20,12 @@ type Config struct {
 	// Insecure verifies nothing: neither the chain nor the name.
 	Insecure bool
 
+	// Roots are the authorities that the server's certificate must come from; nil
+	// are the system's.
+	Roots *x509.CertPool
+	// Certificate is shown to servers that ask for one; nil for none.
+	Certificate *certificate.Certificate
+
 	// MinVersion and MaxVersion are tls.VersionTLS12 or tls.VersionTLS13; they
 	// concern ProtocolTLS only.
 	MinVersion, MaxVersion uint16
@@ -27,6 +38,8 @@ type Config struct {
 
 	// Sessions is how many sessions are kept for resumption; 0 turns it off.
 	Sessions int
+
+	standard standard
 }
 
 // Protocol is a kind of TLS.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/netip"
 
 	"longmen/gateway/connection"
 	"longmen/gateway/stream"
@@ -131,6 +133,18 @@ func (c *Client) WaitConnected(co *worker.Coroutine) error {
 		}
 	}
 	return nil
+}
+
+// Handshake runs one on the connection: f is called with it as a net.Conn,
+// whose reads wait on co. remote is the endpoint's address.
+func (c *Client) Handshake(co *worker.Coroutine, remote netip.AddrPort, f func(net.Conn) error) error {
+	wait := func() error {
+		c.reader = co
+		err := c.wait(co)
+		c.reader = nil
+		return err
+	}
+	return f(&connection.Wire{Conn: &c.Conn, Wait: wait, Remote: remote})
 }
 
 // Send writes the request's head and, when body holds all of a body, that too.

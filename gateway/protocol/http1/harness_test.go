@@ -104,7 +104,7 @@ func serve(t testing.TB, change func(*Config)) *testServer {
 	}
 	ts.addr = net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: name.(*unix.SockaddrInet4).Port}
 	cfg := &Config{
-		Scheme: "http", Limits: testLimits,
+		Limits:        testLimits,
 		HeaderTimeout: patience, BodyTimeout: patience, WriteTimeout: patience, IdleTimeout: patience,
 		Handle: handle,
 		Reply: func(s *stream.Stream, e *stream.Error) *stream.Response {

@@ -1,0 +1,188 @@
+package supervisor
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"longmen/gateway/cluster"
+	"longmen/tls/certificate"
+	tlsclient "longmen/tls/client"
+)
+
+// secureOrigin is an origin that speaks TLS. It counts its handshakes, and those that took up
+// an earlier session.
+type secureOrigin struct {
+	net.Listener
+	root                *x509.CertPool
+	handshakes, resumed atomic.Int64
+}
+
+func newSecureOrigin(t testing.TB, version uint16, key crypto.Signer, closes bool, clients *x509.CertPool) *secureOrigin {
+	t.Helper()
+	o := &secureOrigin{root: x509.NewCertPool()}
+	own, root := issued(t, key, "origin.test")
+	o.root.AddCert(root)
+	config := &tls.Config{
+		MinVersion: version, MaxVersion: version,
+		Certificates: []tls.Certificate{{Certificate: own.Chain, PrivateKey: key}},
+		VerifyConnection: func(s tls.ConnectionState) error {
+			o.handshakes.Add(1)
+			if s.DidResume {
+				o.resumed.Add(1)
+			}
+			return nil
+		},
+	}
+	if clients != nil {
+		config.ClientCAs, config.ClientAuth = clients, tls.RequireAndVerifyClientCert
+	}
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Listener = ln
+	server := &http.Server{ErrorLog: log.New(io.Discard, "", 0), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if closes {
+			w.Header().Set("Connection", "close")
+		}
+		w.Header().Set("X-Server-Name", r.TLS.ServerName)
+		w.Write(body)
+	})}
+	go server.Serve(ln)
+	t.Cleanup(func() { server.Close() })
+	return o
+}
+
+func TestTLSToEndpoints(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		for _, closes := range []bool{false, true} {
+			name := tls.VersionName(version)
+			if closes {
+				name += " one request a connection"
+			}
+			t.Run(name, func(t *testing.T) {
+				h := newHouse(t, Options{Workers: 1})
+				origin := newSecureOrigin(t, version, p256Key(t), closes, nil)
+				c := clusterOf("secure", origin.Addr())
+				c.TLS = &tlsclient.Config{Name: tlsclient.NameFixed, ServerName: "origin.test", Roots: origin.root,
+					MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS13, Sessions: 8}
+				h.applied(having(snap("1", forwards(t, "http", "secure")), cluster.New(c)))
+				for i, size := range []int{1, 20_000, 300_000, 7, 2 << 20} {
+					sent := bytes.Repeat([]byte{byte('a' + i)}, size)
+					resp, err := http.Post("http://"+h.address("http")+"/", "text/plain", bytes.NewReader(sent))
+					if err != nil {
+						t.Fatal(err)
+					}
+					got, err := io.ReadAll(resp.Body)
+					resp.Body.Close()
+					if err != nil || resp.StatusCode != 200 || !bytes.Equal(got, sent) || resp.Header.Get("X-Server-Name") != "origin.test" {
+						t.Errorf("%d bytes: %d, %d bytes came back, server name %q: %v", size, resp.StatusCode, len(got), resp.Header.Get("X-Server-Name"), err)
+					}
+				}
+				http.DefaultClient.CloseIdleConnections()
+				full, resumed := origin.handshakes.Load()-origin.resumed.Load(), origin.resumed.Load()
+				if closes && (full != 1 || resumed != 4) || !closes && (full != 1 || resumed != 0) {
+					t.Errorf("%d full handshakes, %d resumed", full, resumed)
+				}
+			})
+		}
+	}
+}
+
+// What cannot be trusted gets no request.
+func TestTLSEndpointRefused(t *testing.T) {
+	h := newHouse(t, Options{Workers: 1})
+	origin := newSecureOrigin(t, tls.VersionTLS13, p256Key(t), false, nil)
+	plain, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go http.Serve(plain, http.NotFoundHandler())
+	t.Cleanup(func() { plain.Close() })
+	for name, test := range map[string]struct {
+		at     net.Addr
+		config *tlsclient.Config
+		cause  string
+	}{
+		"wrong name":    {origin.Addr(), &tlsclient.Config{Name: tlsclient.NameFixed, ServerName: "other.test", Roots: origin.root}, "other.test"},
+		"its address":   {origin.Addr(), &tlsclient.Config{Roots: origin.root}, "127.0.0.1"},
+		"unknown roots": {origin.Addr(), &tlsclient.Config{Name: tlsclient.NameFixed, ServerName: "origin.test", Roots: x509.NewCertPool()}, "unknown authority"},
+		"plain":         {plain.Addr(), &tlsclient.Config{Name: tlsclient.NameFixed, ServerName: "origin.test", Roots: origin.root}, "TLS"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.config.MinVersion, test.config.MaxVersion = tls.VersionTLS12, tls.VersionTLS13
+			c := clusterOf(name, test.at)
+			c.TLS = test.config
+			l := forwards(t, "http "+strings.ReplaceAll(name, " ", "-"), name)
+			h.applied(having(snap(name, l), cluster.New(c)))
+			resp, err := http.Get("http://" + h.address(l.Name) + "/")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if resp.StatusCode != 503 {
+				t.Errorf("%d", resp.StatusCode)
+			}
+		})
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
+// The gateway shows its own certificate to endpoints that ask for one.
+func TestTLSClientCertificate(t *testing.T) {
+	for name, key := range map[string]crypto.Signer{"rsa": rsaKey(t), "p256": p256Key(t)} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t, Options{Workers: 1})
+			own, root := issuedClient(t, key)
+			clients := x509.NewCertPool()
+			clients.AddCert(root)
+			origin := newSecureOrigin(t, tls.VersionTLS12, rsaKey(t), false, clients)
+			c := clusterOf("secure", origin.Addr())
+			c.TLS = &tlsclient.Config{Name: tlsclient.NameFixed, ServerName: "origin.test", Roots: origin.root, Certificate: own,
+				MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS13}
+			h.applied(having(snap("1", forwards(t, "http", "secure")), cluster.New(c)))
+			resp, err := http.Post("http://"+h.address("http")+"/", "text/plain", strings.NewReader("hello"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if body, _ := io.ReadAll(resp.Body); resp.StatusCode != 200 || string(body) != "hello" {
+				t.Errorf("%d %q", resp.StatusCode, body)
+			}
+			http.DefaultClient.CloseIdleConnections()
+		})
+	}
+}
+
+func issuedClient(t testing.TB, key crypto.Signer) (*certificate.Certificate, *x509.Certificate) {
+	t.Helper()
+	der, parsed := selfSigned(t, key, []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}, "gateway.test")
+	return parsedPair(t, key, der, "gateway.test"), parsed
+}
+
+func parsedPair(t testing.TB, key crypto.Signer, der []byte, name string) *certificate.Certificate {
+	t.Helper()
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := new(certificate.Parser).Parse(certificate.Source{Name: name, Pair: certificate.Pair{
+		Cert: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		Key:  pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}

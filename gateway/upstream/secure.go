@@ -1,0 +1,44 @@
+package upstream
+
+import (
+	"fmt"
+	"net"
+
+	"longmen/gateway/stream"
+	"longmen/gateway/worker"
+	"longmen/tls/client"
+	"longmen/tls/handshake"
+)
+
+// secure runs the TLS handshake on a connection that was made just now.
+func (c *Conn) secure(co *worker.Coroutine, s *stream.Stream) error {
+	config, address := c.pool.cluster.config.TLS, c.pool.endpoint.Address()
+	name := serverName(config, c.pool, s)
+	var result *handshake.Result
+	err := c.Handshake(co, address, func(conn net.Conn) (err error) {
+		result, err = config.Run(&client.Handshake{Conn: conn, Name: name, Await: co.Await})
+		return err
+	})
+	if err != nil {
+		if e, ok := err.(*stream.Error); ok {
+			return e // of the stream: aborted, or out of time
+		}
+		return fmt.Errorf("TLS: %w", err)
+	}
+	c.Secure(result.Session)
+	c.security, c.name = config, name
+	return nil
+}
+
+// serverName is the name that an endpoint's server is asked for by.
+func serverName(config *client.Config, p *pool, s *stream.Stream) string {
+	e := p.endpoint
+	return config.NameFor(e.Hostname(), e.Address().Addr(), s.Request.Host)
+}
+
+// fits reports whether an idle connection may carry the stream: a server that
+// was asked for by another name may not be the one that is meant.
+func (c *Conn) fits(s *stream.Stream) bool {
+	config := c.pool.cluster.config.TLS
+	return config == nil || config.Name != client.NameRequest || c.name == serverName(config, c.pool, s)
+}
