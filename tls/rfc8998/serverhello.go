@@ -70,9 +70,9 @@ func (h *serverHello) readExtension(typ uint16, data cryptobyte.String) error {
 	case typ == extSupportedVersions:
 		ok = data.ReadUint16(&h.version) && data.Empty()
 	case typ == extKeyShare && h.retry:
-		ok = data.ReadUint16(&h.group) && data.Empty()
+		ok = data.ReadUint16(&h.group) && h.group != 0 && data.Empty()
 	case typ == extKeyShare:
-		ok = data.ReadUint16(&h.group)
+		ok = data.ReadUint16(&h.group) && h.group != 0
 		if ok {
 			h.share, ok = readBytes(data)
 		}

@@ -86,3 +86,14 @@ func (w *wire) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
 func (w *wire) SetDeadline(time.Time) error      { return nil }
 func (w *wire) SetReadDeadline(time.Time) error  { return nil }
 func (w *wire) SetWriteDeadline(time.Time) error { return nil }
+
+// A recorder keeps what is written.
+type recorder struct {
+	net.Conn
+	written []byte
+}
+
+func (r *recorder) Write(p []byte) (int, error) {
+	r.written = append(r.written, p...)
+	return r.Conn.Write(p)
+}
