@@ -74,7 +74,7 @@ func (h *Half) Sequence() uint64 { return h.seq }
 func (h *Half) SetSequence(n uint64) { h.seq = n }
 
 // Release drops what was computed from the keys (0.8 KB with AES). The next record computes
-// it again, for about a third of a microsecond.
+// it again, in about a microsecond.
 func (h *Half) Release() { h.aead, h.cbc = nil, nil }
 
 // prepare computes what Release drops.

@@ -37,7 +37,10 @@ func Client(conn net.Conn, config *tls.Config, options Options) (*handshake.Resu
 	if c.ClientSessionCache != nil && !c.SessionTicketsDisabled && result.Version == tls.VersionTLS13 {
 		receiver := &ticketReceiver{conn: t, wire: w, suite: result.Suite, secret: log.server}
 		result.Session.OnTicket(receiver.take)
-		w.Conn = former{remote: conn.RemoteAddr()}
+		w.Conn = nil // the name says where the session belongs
+		if c.ServerName == "" {
+			w.Conn = former{remote: conn.RemoteAddr()}
+		}
 		*log = keyLog{}
 	}
 	return result, nil
