@@ -64,9 +64,9 @@ func TestKeyForms(t *testing.T) {
 		"SEC 1":                        {ec, block("EC PRIVATE KEY", sec1)},
 		"SEC 1 after its parameters":   {ec, append(parameters, block("EC PRIVATE KEY", sec1)...)},
 		"SEC 1 of SM2":                 {gm, block("EC PRIVATE KEY", gmSEC1)},
-		"PKCS#8 without a public half": {ec, block("PRIVATE KEY", withoutPoint(t, ec, oidEC, oidP384))},
-		"SM2 without a public half":    {gm, block("PRIVATE KEY", withoutPoint(t, &gm.PrivateKey, oidEC, oidSM2))},
-		"SM2 as its own algorithm":     {gm, block("PRIVATE KEY", withoutPoint(t, &gm.PrivateKey, oidSM2, oidSM2))},
+		"PKCS#8 without a public half": {ec, block("PRIVATE KEY", withoutPoint(t, sec1, oidEC, oidP384))},
+		"SM2 without a public half":    {gm, block("PRIVATE KEY", withoutPoint(t, gmSEC1, oidEC, oidSM2))},
+		"SM2 as its own algorithm":     {gm, block("PRIVATE KEY", withoutPoint(t, gmSEC1, oidSM2, oidSM2))},
 		"text before it":               {ec, append([]byte("Bag Attributes\n  x: y\n"), keyPEM(t, ec)...)},
 	} {
 		l := issue(t, nil, form.key, template("a.test"))
@@ -79,12 +79,16 @@ func TestKeyForms(t *testing.T) {
 	}
 }
 
-// withoutPoint is a PKCS#8 key that has the number alone.
-func withoutPoint(t *testing.T, key *ecdsa.PrivateKey, algorithm, curve string) []byte {
+// withoutPoint is a PKCS#8 key that has of a SEC 1 key the number alone.
+func withoutPoint(t *testing.T, sec1 []byte, algorithm, curve string) []byte {
 	t.Helper()
-	size := (key.Curve.Params().BitSize + 7) / 8
-	sec1 := append([]byte{0x30, byte(5 + size), 2, 1, 1, 4, byte(size)}, key.D.FillBytes(make([]byte, size))...)
-	return wrap(sec1, algorithm, []byte(curve))
+	key, ok := readSEC1(sec1)
+	if !ok {
+		t.Fatal("not SEC 1")
+	}
+	size := len(key.scalar)
+	alone := append([]byte{0x30, byte(5 + size), 2, 1, 1, 4, byte(size)}, key.scalar...)
+	return wrap(alone, algorithm, []byte(curve))
 }
 
 // One file may hold everything, in any order.
