@@ -44,6 +44,7 @@ type stage struct {
 	metrics *metrics.Worker
 	records chan record
 	open    atomic.Int32 // client connections
+	panics  uint64       // those that the test makes
 }
 
 // record is what was logged of a stream.
@@ -230,13 +231,18 @@ func (s *stage) settle() {
 			s.Errorf("cluster %d: in use after the end: %d connections (%d open, %d idle), %d pending, %d requests, %d retries", i,
 				connections, s.stats(i).ConnectionsActive.Load(), s.stats(i).ConnectionsIdle.Load(), pending, requests, retries)
 		}
+		for _, e := range c.Hosts().Endpoints {
+			if n := e.Active.Load(); n != 0 {
+				s.Errorf("cluster %d: %v: %d active after the end", i, e.Address(), n)
+			}
+		}
 	}
 	s.until("buffers are given back", func() bool { n, _ := s.loop.Buffers.Lent(); return n == 0 })
 	if n := s.open.Load(); n != 0 {
 		s.Errorf("%d client connections", n)
 	}
-	if n := s.loop.Stats().Panics.Load(); n != 0 {
-		s.Errorf("%d panics on the loop", n)
+	if n := s.loop.Stats().Panics.Load(); n != s.panics {
+		s.Errorf("%d panics on the loop, want %d", n, s.panics)
 	}
 }
 
