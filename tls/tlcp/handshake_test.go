@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"longmen/tls/handshake"
 	"longmen/tls/record"
@@ -197,4 +200,21 @@ func TestPeerThatEnds(t *testing.T) {
 	if _, err := Client(clientEnd, client); err == nil {
 		t.Error("a handshake with nobody")
 	}
+}
+
+// socketPair is a pair of connected sockets, which costs less than TCP.
+func socketPair(t testing.TB) (a, b *net.UnixConn) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	check(t, err)
+	var ends [2]*net.UnixConn
+	for i, fd := range fds {
+		file := os.NewFile(uintptr(fd), "")
+		conn, err := net.FileConn(file)
+		file.Close()
+		check(t, err)
+		ends[i] = conn.(*net.UnixConn)
+		check(t, conn.SetDeadline(time.Now().Add(deadline)))
+	}
+	return ends[0], ends[1]
 }
