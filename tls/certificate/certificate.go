@@ -76,6 +76,7 @@ type Certificate struct {
 	Encryption *Certificate
 
 	weak     string // why signatures in the chain, or the key, are too weak; "" if not
+	ends     *link  // the authority in the chain that expires first, if that is before the leaf; else nil
 	key      key
 	standard atomic.Pointer[standard] // what Standard made last
 	staple   atomic.Pointer[Staple]

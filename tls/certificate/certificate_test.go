@@ -92,6 +92,9 @@ func TestDamagedKeysAreNotUsed(t *testing.T) {
 		}
 		for range 2 {
 			signer, err := c.Signer()
+			if !c.key.failed.Load() || !c.Loaded() {
+				t.Errorf("%s: not marked as failed", policy)
+			}
 			if err == nil || signer != nil || !strings.HasPrefix(err.Error(), "shop.key: ") {
 				t.Errorf("%s: %v, %v; want an error that names the file, each time", policy, signer, err)
 			}
@@ -299,6 +302,32 @@ func TestWeakCertificates(t *testing.T) {
 	}
 	if problems := parsed(t, "rsa", "a.test").Problems(noon, 0); len(problems) != 0 {
 		t.Errorf("a good certificate has problems: %v", problems)
+	}
+}
+
+// What a server sends with its certificate has to last as long.
+func TestAuthorityThatEndsBeforeTheCertificate(t *testing.T) {
+	root := issue(t, nil, newKey(t, "p256"), authorityTemplate("root"))
+	short := authorityTemplate("middle")
+	short.NotAfter = noon.Add(48 * time.Hour)
+	middle := issue(t, root, newKey(t, "p256"), short)
+	c := parse(t, Source{Pair: pairOf(t, issue(t, middle, newKey(t, "p256"), template("a.test")), middle)})
+	for _, test := range []struct {
+		at     time.Time
+		severe bool
+		want   string // "" for none
+	}{
+		{noon, false, ""},
+		{noon.Add(47 * time.Hour), false, `the authority "middle" in its chain expires in 60 minutes`},
+		{noon.Add(49 * time.Hour), true, `the authority "middle" in its chain expired 60 minutes ago`},
+	} {
+		problems := c.Problems(test.at, 24*time.Hour)
+		if test.want == "" && len(problems) == 0 {
+			continue
+		}
+		if len(problems) != 1 || problems[0].Severe != test.severe || !strings.Contains(problems[0].Text, test.want) {
+			t.Errorf("at %s: %v, want %q", test.at, problems, test.want)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/emmansun/gmsm/smx509"
 )
@@ -16,6 +17,7 @@ type link struct {
 	der             []byte
 	subject, issuer []byte // raw names
 	publicKey       []byte // SubjectPublicKeyInfo
+	notAfter        time.Time
 	weak            string // its signature's weakness, "" if none
 
 	parsed *smx509.Certificate // kept only of what is no authority, and so not shared
@@ -83,7 +85,7 @@ func (p *Parser) readLink(der []byte) (*link, error) {
 	}
 	l := &link{
 		der: parsed.Raw, subject: parsed.RawSubject, issuer: parsed.RawIssuer,
-		publicKey: parsed.RawSubjectPublicKeyInfo, weak: weakSignature(parsed), parsed: parsed,
+		publicKey: parsed.RawSubjectPublicKeyInfo, notAfter: parsed.NotAfter, weak: weakSignature(parsed), parsed: parsed,
 	}
 	if parsed.IsCA && parsed.BasicConstraintsValid {
 		l.parsed = nil

@@ -1,6 +1,7 @@
 package certificate
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -9,7 +10,6 @@ import (
 // RFC 8998, GB/T 38636-2020).
 const (
 	versionTLCP  = 0x0101
-	versionTLS12 = 0x0303
 	versionTLS13 = 0x0304
 
 	suiteSM4GCM = 0x00c6 // TLS_SM4_GCM_SM3
@@ -20,44 +20,43 @@ const (
 
 // An Offer is what a client can do, as far as the choice of a certificate depends on it.
 type Offer struct {
-	Version uint16   // the version that both will speak; 0x0101 is TLCP
+	Version uint16   // the version that both will speak, TLS 1.2 or 1.3; 0x0101 is TLCP
 	Suites  []uint16 // those of the client that the server allows
-	Schemes []uint16 // signature_algorithms; empty if the client sent none (before TLS 1.3)
-	Groups  []uint16 // supported_groups; empty if the client sent none (before TLS 1.3)
+	Schemes []uint16 // signature_algorithms; empty if the client sent none (TLS 1.2)
+	Groups  []uint16 // supported_groups; empty if the client sent none (TLS 1.2)
 }
 
 // Choose returns the first of the candidates (as Find and Default give them) that the client
-// can take and that is valid at now; the first that it can take if none is valid, so that
-// the client sees an expired certificate and not a mute refusal; nil if it can take none.
+// can take, that is valid at now and whose key has not failed to load. If there is none, it
+// returns the first that the client can take but has expired, so that the client sees that
+// and not a mute refusal, then one whose key has failed, so that the caller learns why; nil
+// if the client can take none.
 func Choose(candidates []*Certificate, offer *Offer, now time.Time) *Certificate {
-	var expired *Certificate
+	var expired, broken *Certificate
 	for _, c := range candidates {
 		switch {
 		case !c.fits(offer):
+		case c.key.failed.Load():
+			broken = cmp.Or(broken, c)
 		case c.Valid(now):
 			return c
-		case expired == nil:
-			expired = c
+		default:
+			expired = cmp.Or(expired, c)
 		}
 	}
-	return expired
+	return cmp.Or(expired, broken)
 }
 
 // fits reports whether a client can take a certificate.
 func (c *Certificate) fits(offer *Offer) bool {
-	if offer.Version == versionTLCP {
+	switch {
+	case offer.Version == versionTLCP:
 		return c.Kind == SM2 && c.Encryption != nil
-	}
-	if offer.Version >= versionTLS13 {
+	case offer.Version >= versionTLS13:
 		return c.fits13(offer)
-	}
-	switch c.Kind {
-	case RSA:
-		if slices.ContainsFunc(offer.Suites, isRSAKeyExchange) {
-			return true // no signature in it
-		}
+	case c.Kind == RSA:
 		return slices.ContainsFunc(offer.Suites, isECDHERSA) && c.signs12(offer)
-	case ECDSA, Ed25519:
+	case c.Kind == ECDSA || c.Kind == Ed25519:
 		return slices.ContainsFunc(offer.Suites, isECDHEECDSA) && c.signs12(offer)
 	}
 	return false // SM2 needs TLS 1.3 or TLCP
@@ -78,11 +77,11 @@ func (c *Certificate) fits13(offer *Offer) bool {
 	return false
 }
 
-// signs12: until TLS 1.2 a scheme names only the hash, and the curve has to be among the
+// signs12: in TLS 1.2 a scheme names only the hash, and the curve has to be among the
 // client's groups (RFC 8422, section 5.1). A client that sends no schemes would want SHA-1,
 // which nobody signs with any more (RFC 9155): the handshake fails later, with its alert.
 func (c *Certificate) signs12(offer *Offer) bool {
-	if offer.Version < versionTLS12 || len(offer.Schemes) == 0 {
+	if len(offer.Schemes) == 0 {
 		return c.Kind == RSA || c.curveOffered(offer)
 	}
 	switch c.Kind {
@@ -121,27 +120,8 @@ func isPSS(s uint16) bool   { return s >= 0x0804 && s <= 0x0806 }               
 func isPKCS1(s uint16) bool { return s == 0x0401 || s == 0x0501 || s == 0x0601 } // rsa_pkcs1_sha256, 384, 512
 func isECDSA(s uint16) bool { return s == 0x0403 || s == 0x0503 || s == 0x0603 }
 
-// The suites are those of crypto/tls before TLS 1.3.
-func isECDHERSA(s uint16) bool {
-	switch s {
-	case 0xc012, 0xc013, 0xc014, 0xc027, 0xc02f, 0xc030, 0xcca8, 0xc011:
-		return true
-	}
-	return false
-}
-
-func isECDHEECDSA(s uint16) bool {
-	switch s {
-	case 0xc007, 0xc009, 0xc00a, 0xc023, 0xc02b, 0xc02c, 0xcca9:
-		return true
-	}
-	return false
-}
-
-func isRSAKeyExchange(s uint16) bool {
-	switch s {
-	case 0x0005, 0x000a, 0x002f, 0x0035, 0x003c, 0x009c, 0x009d:
-		return true
-	}
-	return false
-}
+// The suites of TLS 1.2 that are served have ECDHE and an AEAD: AES-128-GCM, AES-256-GCM,
+// ChaCha20-Poly1305. The decryption of RSA's key exchange is nothing that a certificate is
+// chosen for.
+func isECDHERSA(s uint16) bool   { return s == 0xc02f || s == 0xc030 || s == 0xcca8 }
+func isECDHEECDSA(s uint16) bool { return s == 0xc02b || s == 0xc02c || s == 0xcca9 }

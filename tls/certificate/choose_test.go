@@ -44,9 +44,8 @@ func TestChoose(t *testing.T) {
 		"1.2, PKCS#1":                    {all, Offer{tls.VersionTLS12, rsa12, []uint16{0x0401}, groups}, rsa},
 		"1.2, SHA-1 only":                {all, Offer{tls.VersionTLS12, rsa12, []uint16{0x0201}, groups}, nil},
 		"1.2, no schemes, no groups":     {all, Offer{tls.VersionTLS12, append(ecdsa12, rsa12...), nil, nil}, p256},
-		"1.2, RSA decryption":            {all, Offer{tls.VersionTLS12, []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}, nil, nil}, rsa},
+		"1.2, RSA decryption":            {all, Offer{tls.VersionTLS12, []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}, nil, nil}, nil},
 		"1.2, no SM2 in it":              {[]*Certificate{single, gm}, Offer{tls.VersionTLS12, ecdsa12, append(modern, 0x0708), []uint16{41}}, nil},
-		"1.0":                            {[]*Certificate{ed, rsa}, Offer{Version: tls.VersionTLS10, Suites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA}}, rsa},
 		"the order of the list comes in": {[]*Certificate{rsa, p256}, Offer{tls.VersionTLS13, tls13, modern, groups}, rsa},
 		"nothing to choose from":         {nil, Offer{tls.VersionTLS13, tls13, modern, groups}, nil},
 	} {
@@ -67,5 +66,21 @@ func TestChooseAvoidsTheExpired(t *testing.T) {
 	}
 	if got := Choose([]*Certificate{old, early}, offer, noon); got != old {
 		t.Errorf("%v, want the first where none is valid", got)
+	}
+}
+
+// A certificate whose key cannot be loaded does not stand in the way of another.
+func TestChooseAvoidsBrokenKeys(t *testing.T) {
+	broken, old, good := named("broken", ECDSA, 256), named("old", RSA, 2048), named("good", RSA, 2048)
+	broken.key.failed.Store(true)
+	old.NotAfter = noon.Add(-time.Second)
+	offer := &Offer{Version: tls.VersionTLS13, Schemes: []uint16{0x0403, 0x0804}}
+	for _, test := range []struct {
+		from []*Certificate
+		want *Certificate
+	}{{[]*Certificate{broken, old, good}, good}, {[]*Certificate{broken, old}, old}, {[]*Certificate{broken}, broken}} {
+		if got := Choose(test.from, offer, noon); got != test.want {
+			t.Errorf("%v of %v, want %v", got, test.from, test.want)
+		}
 	}
 }

@@ -120,6 +120,11 @@ func (p *Parser) make(name, from string, chain []*link) (*Certificate, error) {
 	for _, l := range chain {
 		c.Chain = append(c.Chain, l.der)
 	}
+	for _, l := range chain[1:] {
+		if !l.selfIssued() && l.notAfter.Before(c.NotAfter) && (c.ends == nil || l.notAfter.Before(c.ends.notAfter)) {
+			c.ends = l
+		}
+	}
 	if err := c.readNames(leaf); err != nil {
 		return nil, err
 	}

@@ -29,6 +29,11 @@ func (c *Certificate) Problems(now time.Time, soon time.Duration) []Problem {
 	case c.NotAfter.Sub(now) <= soon:
 		report(false, "the certificate expires in %s (%s); renew it", days(c.NotAfter.Sub(now)), date(c.NotAfter))
 	}
+	if c.ends != nil && now.After(c.ends.notAfter) {
+		report(true, "the authority %q in its chain expired %s ago (%s): clients refuse it; the authority's site has a new one", commonName(c.ends), days(now.Sub(c.ends.notAfter)), date(c.ends.notAfter))
+	} else if c.ends != nil && c.ends.notAfter.Sub(now) <= soon {
+		report(false, "the authority %q in its chain expires in %s (%s); renew the certificate with its chain", commonName(c.ends), days(c.ends.notAfter.Sub(now)), date(c.ends.notAfter))
+	}
 	if c.weak != "" {
 		report(true, "%s; replace it", c.weak)
 	}

@@ -29,6 +29,7 @@ type key struct {
 
 	once   sync.Once
 	loaded atomic.Bool
+	failed atomic.Bool // loaded, with an error
 	signer crypto.Signer
 	err    error
 }
@@ -36,7 +37,10 @@ type key struct {
 func (k *key) get(c *Certificate) (crypto.Signer, error) {
 	k.once.Do(func() {
 		k.err = fmt.Errorf("%s: the key could not be loaded", k.from) // what stays if the loader panics
-		defer k.loaded.Store(true)
+		defer func() {
+			k.failed.Store(k.err != nil)
+			k.loaded.Store(true)
+		}()
 		defer clear(k.pkcs8)
 		k.signer, k.err = k.load(c)
 	})
