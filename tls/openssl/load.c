@@ -26,35 +26,45 @@ static BIGNUM *number(EVP_PKEY *key, const char *name) {
 	return EVP_PKEY_get_bn_param(key, name, &n) ? n : NULL;
 }
 
-// prime_fits reports whether e*d = 1 modulo prime-1.
-static int prime_fits(const BIGNUM *e, const BIGNUM *d, const BIGNUM *prime, BN_CTX *scratch) {
-	BIGNUM *order = BN_secure_new(), *rest = BN_secure_new();
-	int fits = order != NULL && rest != NULL && BN_sub(order, prime, BN_value_one()) &&
-		BN_mod_mul(rest, e, d, order, scratch) && BN_is_one(rest);
-	BN_clear_free(order);
+// inverse reports whether a*b = 1 modulo m.
+static int inverse(const BIGNUM *a, const BIGNUM *b, const BIGNUM *m, BN_CTX *scratch) {
+	BIGNUM *rest = BN_secure_new();
+	int is = rest != NULL && BN_mod_mul(rest, a, b, m, scratch) && BN_is_one(rest);
 	BN_clear_free(rest);
+	return is;
+}
+
+// prime_fits reports whether e*d = e*exponent = 1 modulo prime-1.
+static int prime_fits(const BIGNUM *e, const BIGNUM *d, const BIGNUM *exponent, const BIGNUM *prime, BN_CTX *scratch) {
+	BIGNUM *order = BN_secure_new();
+	int fits = order != NULL && BN_sub(order, prime, BN_value_one()) &&
+		inverse(e, d, order, scratch) && inverse(e, exponent, order, scratch);
+	BN_clear_free(order);
 	return fits;
 }
 
-// rsa_fits reports whether the numbers of an RSA key belong together. OpenSSL
-// would take any, and its signatures would be refused by every client. A key of more than two
-// primes, or without its primes, is taken as it is.
+// rsa_fits reports whether the numbers of an RSA key belong together (RFC 8017
+// section 3.2). OpenSSL would take any, and then not sign, or so that every
+// client refuses it. Only the usual keys, of two primes, are taken.
 static int rsa_fits(EVP_PKEY *key) {
 	BIGNUM *n = number(key, OSSL_PKEY_PARAM_RSA_N), *e = number(key, OSSL_PKEY_PARAM_RSA_E);
 	BIGNUM *d = number(key, OSSL_PKEY_PARAM_RSA_D);
 	BIGNUM *p = number(key, OSSL_PKEY_PARAM_RSA_FACTOR1), *q = number(key, OSSL_PKEY_PARAM_RSA_FACTOR2);
-	BIGNUM *third = number(key, OSSL_PKEY_PARAM_RSA_FACTOR3), *product = BN_secure_new();
+	BIGNUM *dp = number(key, OSSL_PKEY_PARAM_RSA_EXPONENT1), *dq = number(key, OSSL_PKEY_PARAM_RSA_EXPONENT2);
+	BIGNUM *qinv = number(key, OSSL_PKEY_PARAM_RSA_COEFFICIENT1), *product = BN_secure_new();
 	BN_CTX *scratch = BN_CTX_secure_new();
-	int fits = n != NULL && e != NULL && d != NULL && product != NULL && scratch != NULL;
-	if (fits && p != NULL && q != NULL && third == NULL)
-		fits = BN_mul(product, p, q, scratch) && BN_cmp(product, n) == 0 &&
-			prime_fits(e, d, p, scratch) && prime_fits(e, d, q, scratch);
+	int fits = n != NULL && e != NULL && d != NULL && p != NULL && q != NULL && dp != NULL && dq != NULL &&
+		qinv != NULL && product != NULL && scratch != NULL &&
+		BN_mul(product, p, q, scratch) && BN_cmp(product, n) == 0 &&
+		prime_fits(e, d, dp, p, scratch) && prime_fits(e, d, dq, q, scratch) && inverse(qinv, q, p, scratch);
 	BN_free(n);
 	BN_free(e);
 	BN_clear_free(d);
 	BN_clear_free(p);
 	BN_clear_free(q);
-	BN_clear_free(third);
+	BN_clear_free(dp);
+	BN_clear_free(dq);
+	BN_clear_free(qinv);
 	BN_clear_free(product);
 	BN_CTX_free(scratch);
 	return fits;

@@ -128,15 +128,15 @@ func TestLoadDamaged(t *testing.T) {
 		}
 	}
 	source := keys["RSA-1024"].(*rsa.PrivateKey)
-	for _, name := range []string{"N", "D", "P"} {
+	for _, name := range []string{"N", "D", "P", "Dq", "Qi"} {
 		damaged := struct {
 			Version             int
 			N                   *big.Int
 			E                   int
 			D, P, Q, Dp, Dq, Qi *big.Int
 		}{0, clone(source.N), source.E, clone(source.D), clone(source.Primes[0]), clone(source.Primes[1]),
-			source.Precomputed.Dp, source.Precomputed.Dq, source.Precomputed.Qinv}
-		number := map[string]*big.Int{"N": damaged.N, "D": damaged.D, "P": damaged.P}[name]
+			clone(source.Precomputed.Dp), clone(source.Precomputed.Dq), clone(source.Precomputed.Qinv)}
+		number := map[string]*big.Int{"N": damaged.N, "D": damaged.D, "P": damaged.P, "Dq": damaged.Dq, "Qi": damaged.Qi}[name]
 		number.SetBit(number, 17, 1-number.Bit(17))
 		der, err := asn1.Marshal(damaged)
 		if err != nil {
