@@ -40,9 +40,6 @@ func (c *compiler) cluster(cl *clusterv3.Cluster) cluster.Config {
 		"least_request_lb_config", "load_assignment", "health_checks", "circuit_breakers", "typed_extension_protocol_options",
 		"dns_refresh_rate", "respect_dns_ttl", "dns_lookup_family", "dns_resolvers", "common_lb_config",
 		"upstream_connection_options", "upstream_bind_config", "transport_socket", "metadata")
-	if cl.GetTransportSocket() != nil {
-		c.fail(join(at, "tls"), "TLS is not supported by this version yet")
-	}
 	assignment := c.assignment(at, cl)
 	out := cluster.Config{
 		Name:           cl.GetName(),
@@ -65,7 +62,7 @@ func (c *compiler) cluster(cl *clusterv3.Cluster) cluster.Config {
 		out.Health = append(out.Health, c.health(where, check))
 	}
 	c.limits(join(at, "limits"), cl.GetCircuitBreakers(), &out.Limits)
-	c.protocolOptions(at, cl, &out)
+	c.clusterTLS(at, cl, c.protocolOptions(at, cl, &out), &out)
 	c.upstreamTCP(at, cl, &out.TCP)
 	c.clusterExtension(at, cl.GetMetadata(), &out)
 	return out
@@ -208,8 +205,9 @@ func (c *compiler) limits(at resource.Path, b *clusterv3.CircuitBreakers, out *c
 	}
 }
 
-// protocolOptions reads the HTTP settings of the connections.
-func (c *compiler) protocolOptions(at resource.Path, cl *clusterv3.Cluster, out *cluster.Config) {
+// protocolOptions reads the HTTP settings of the connections, and returns those
+// about server names.
+func (c *compiler) protocolOptions(at resource.Path, cl *clusterv3.Cluster, out *cluster.Config) (names *core.UpstreamHttpProtocolOptions) {
 	for name, packed := range cl.GetTypedExtensionProtocolOptions() {
 		var options upstreams.HttpProtocolOptions
 		if name != httpOptions {
@@ -219,7 +217,8 @@ func (c *compiler) protocolOptions(at resource.Path, cl *clusterv3.Cluster, out 
 		if !c.unpack(at, packed, &options) {
 			continue
 		}
-		c.only(at, &options, "common_http_protocol_options", "explicit_http_config")
+		c.only(at, &options, "common_http_protocol_options", "explicit_http_config", "upstream_http_protocol_options")
+		names = options.GetUpstreamHttpProtocolOptions()
 		if explicit := options.GetExplicitHttpConfig(); explicit != nil {
 			if explicit.GetHttp2ProtocolOptions() != nil {
 				c.fail(join(at, "protocol"), "HTTP/2 is not supported by this version yet")
@@ -238,6 +237,7 @@ func (c *compiler) protocolOptions(at resource.Path, cl *clusterv3.Cluster, out 
 			out.Pool.MaxRequests = c.number(join(where, "max_requests"), o.GetMaxRequestsPerConnection(), 0, 1<<31-1, 0)
 		}
 	}
+	return names
 }
 
 func (c *compiler) upstreamTCP(at resource.Path, cl *clusterv3.Cluster, out *cluster.TCP) {

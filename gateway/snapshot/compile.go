@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"slices"
+	"time"
 
 	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -16,6 +17,8 @@ import (
 type Defaults struct {
 	// AccessLog serves the listeners that name none and do not switch it off.
 	AccessLog []AccessLog
+	// Now is the time by which certificates are judged; nil is time.Now.
+	Now func() time.Time
 }
 
 // Compile is Defaults.Compile without any defaults.
@@ -34,23 +37,23 @@ func (d Defaults) Compile(set *resource.Set, previous *Snapshot) (*Snapshot, res
 	if previous == nil {
 		previous = &Snapshot{}
 	}
-	c := &compiler{set: set, previous: previous, defaults: d, slots: assignSlots(set, previous)}
-	for _, secret := range set.Secrets {
-		c.fail(join("secrets", secret.GetName()), "secrets are not supported by this version yet")
-	}
+	c := d.compiler(set, previous)
+	next := c.next
 	c.references()
+	c.secrets()
 	configs := make([]cluster.Config, len(set.Clusters))
 	for i, cl := range set.Clusters {
 		configs[i] = c.cluster(cl)
 	}
-	next := &Snapshot{ClusterSlots: c.slots, tables: map[string]*table{}}
 	for _, t := range set.Routes {
-		c.table(next, join("routes", t.GetName()), t)
+		c.table(join("routes", t.GetName()), t)
 	}
-	next.Version = next.version(set)
 	for _, l := range set.Listeners {
-		next.Listeners = append(next.Listeners, c.shareListener(next, l))
+		next.Listeners = append(next.Listeners, c.shareListener(l))
 	}
+	c.uncovered()
+	c.unusedSecrets()
+	next.Version = next.version(set)
 	c.problems.Sort()
 	if len(c.problems.Errors()) > 0 {
 		return nil, c.problems
@@ -92,12 +95,12 @@ func assignSlots(set *resource.Set, previous *Snapshot) map[string]int {
 // changed, so that its endpoints' health and its connections stay.
 func (c *compiler) shareClusters(configs []cluster.Config) []*cluster.Cluster {
 	count := len(c.previous.Clusters)
-	for _, slot := range c.slots {
+	for _, slot := range c.next.ClusterSlots {
 		count = max(count, slot+1)
 	}
 	clusters := make([]*cluster.Cluster, count)
 	for _, config := range configs {
-		slot := c.slots[config.Name]
+		slot := c.next.ClusterSlots[config.Name]
 		if slot < len(c.previous.Clusters) {
 			if old := c.previous.Clusters[slot]; old != nil && old.Config().Hash == config.Hash {
 				clusters[slot] = old
@@ -119,10 +122,10 @@ type table struct {
 
 // table compiles a RouteConfiguration, or takes the one of before if nothing,
 // not even the places that routes carry for the log, has changed.
-func (c *compiler) table(next *Snapshot, at resource.Path, t *route.RouteConfiguration) *table {
+func (c *compiler) table(at resource.Path, t *route.RouteConfiguration) *table {
 	key := hash(t)
 	if old := c.previous.tables[string(at)]; old != nil && old.hash == key && c.inPlace(at, old.hosts) {
-		next.tables[string(at)] = old
+		c.next.tables[string(at)] = old
 		c.problems = append(c.problems, old.problems...)
 		return old
 	}
@@ -131,7 +134,7 @@ func (c *compiler) table(next *Snapshot, at resource.Path, t *route.RouteConfigu
 	routes, problems := router.New(out.hosts)
 	c.routerProblems(at, problems, before)
 	out.routes, out.problems = routes, slices.Clone(c.problems[before:])
-	next.tables[string(at)] = out
+	c.next.tables[string(at)] = out
 	return out
 }
 
@@ -177,18 +180,18 @@ func (c *compiler) routerProblems(at resource.Path, problems []router.Problem, b
 
 // shareListener compiles a listener; the one of before is taken if all of it,
 // its routes too, is the same.
-func (c *compiler) shareListener(next *Snapshot, l *listener.Listener) *Listener {
+func (c *compiler) shareListener(l *listener.Listener) *Listener {
 	out := c.listener(l)
 	at := join(join("listeners", l.GetName()), "routes")
 	var routes *table
 	switch m := peekManager(l); {
 	case m == nil: // reported
 	case m.GetRouteConfig() != nil:
-		routes = c.table(next, at, m.GetRouteConfig())
+		routes = c.table(at, m.GetRouteConfig())
 	case m.GetRds() != nil:
 		c.only(at, m.GetRds(), "route_config_name", "config_source") // where it comes from is the source's business
 		out.RoutesName = m.GetRds().GetRouteConfigName()
-		routes = next.tables[string(join("routes", out.RoutesName))]
+		routes = c.next.tables[string(join("routes", out.RoutesName))]
 	default:
 		c.fail(at, "HttpConnectionManager.route_specifier is missing")
 	}
@@ -196,7 +199,7 @@ func (c *compiler) shareListener(next *Snapshot, l *listener.Listener) *Listener
 		out.Routes, out.RoutesHash = routes.routes, routes.hash
 	}
 	for _, old := range c.previous.Listeners {
-		if old.Name == out.Name && old.Hash == out.Hash && old.Origin == out.Origin && old.Routes == out.Routes && old.RoutesName == out.RoutesName {
+		if old.Name == out.Name && old.Hash == out.Hash && old.Origin == out.Origin && old.TLS == out.TLS && old.Routes == out.Routes && old.RoutesName == out.RoutesName {
 			return old
 		}
 	}

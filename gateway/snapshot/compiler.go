@@ -2,18 +2,49 @@ package snapshot
 
 import (
 	"fmt"
+	"strings"
+	"time"
 
 	"longmen/gateway/resource"
+	"longmen/tls/certificate"
+	"longmen/tls/sign"
 )
 
 // compiler reads one set and collects everything that is wrong with it.
 type compiler struct {
 	set      *resource.Set
 	previous *Snapshot // never nil
+	next     *Snapshot // in the making
 	defaults Defaults
+	now      time.Time
 	problems resource.Problems
 
-	slots map[string]int // of the clusters, by name
+	secretNames map[string]resource.Path // as gateway.yaml has them: one for a list of certificates
+	usedSecrets map[string]bool          // of these
+	parts       map[string]secretParts
+	parsers     map[sign.Policy]*certificate.Parser
+	judged      map[judged]bool
+}
+
+func (d Defaults) compiler(set *resource.Set, previous *Snapshot) *compiler {
+	c := &compiler{
+		set: set, previous: previous, defaults: d, now: time.Now(),
+		next: &Snapshot{
+			ClusterSlots: assignSlots(set, previous), tables: map[string]*table{},
+			secrets: map[string]*secret{}, files: map[string]fileState{},
+			clusterTLS: map[string]clientTLS{}, policies: map[policyKey]*policy{}, tickets: previous.tickets,
+		},
+		secretNames: map[string]resource.Path{}, usedSecrets: map[string]bool{},
+		parts: map[string]secretParts{}, parsers: map[sign.Policy]*certificate.Parser{}, judged: map[judged]bool{},
+	}
+	if d.Now != nil {
+		c.now = d.Now()
+	}
+	for _, s := range set.Secrets {
+		whole, _, _ := strings.Cut(s.GetName(), "[")
+		c.secretNames[whole] = join("secrets", whole)
+	}
+	return c
 }
 
 // fail reports an error about the part at; it stands where that part was written.

@@ -97,7 +97,7 @@ func (c *compiler) weighted(at resource.Path, w *route.WeightedCluster, out *rou
 
 // clusterRef finds a cluster's slot. References are checked by c.references.
 func (c *compiler) clusterRef(name string) router.ClusterRef {
-	return router.ClusterRef{Name: name, Slot: c.slots[name]}
+	return router.ClusterRef{Name: name, Slot: c.next.ClusterSlots[name]}
 }
 
 // rewrite reads what becomes of the path.

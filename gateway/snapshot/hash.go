@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	stdhash "hash"
+	"maps"
+	"slices"
 
 	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
@@ -101,7 +103,7 @@ func canonical(m protoreflect.Message) {
 	})
 }
 
-// version is a short name of a set's content. Eight digits tell any two of some
+// version is a short name of a set's content and that of its files. Eight digits tell any two of some
 // thousands of versions apart.
 func (s *Snapshot) version(set *resource.Set) string {
 	h := sha256.New()
@@ -120,6 +122,10 @@ func (s *Snapshot) version(set *resource.Set) string {
 	}
 	for _, s := range set.Secrets {
 		write(h, s)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.files)) {
+		content := s.files[name].sum
+		h.Write(content[:])
 	}
 	return hex.EncodeToString(h.Sum(nil)[:4])
 }

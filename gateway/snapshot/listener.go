@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -36,6 +37,10 @@ func (c *compiler) listener(l *listener.Listener) *Listener {
 	out.Binds = c.binds(at, l, &out.Socket)
 	c.listenerKeepalive(at, l.GetTcpKeepalive(), &out.Socket)
 	manager := c.manager(at, l)
+	out.TLS, out.TLSHash = c.listenerTLS(at, l.GetName(), transportSocket(l))
+	if out.TLSHash != 0 {
+		out.Hash = combine(out.Hash, out.TLSHash)
+	}
 	c.http(at, manager, out)
 	c.listenerExtension(at, l.GetMetadata(), manager, out)
 	c.contradictions(at, &out.HTTP)
@@ -115,9 +120,6 @@ func (c *compiler) manager(at resource.Path, l *listener.Listener) *hcm.HttpConn
 		return nil
 	}
 	chain := chains[0]
-	if chain.GetTransportSocket() != nil {
-		c.fail(join(at, "tls"), "TLS is not supported by this version yet")
-	}
 	c.only(at, chain, "name", "filters", "transport_socket")
 	if len(chain.GetFilters()) != 1 {
 		c.fail(at, "%d network filters: exactly one, an HttpConnectionManager, is supported by this version", len(chain.GetFilters()))
@@ -134,6 +136,17 @@ func (c *compiler) manager(at resource.Path, l *listener.Listener) *hcm.HttpConn
 		return nil
 	}
 	return &manager
+}
+
+// transportSocket is that of the only filter chain; where there are more, that is
+// reported.
+func transportSocket(l *listener.Listener) *core.TransportSocket {
+	for _, chain := range append(slices.Clone(l.GetFilterChains()), l.GetDefaultFilterChain()) {
+		if socket := chain.GetTransportSocket(); socket != nil {
+			return socket
+		}
+	}
+	return nil
 }
 
 func (c *compiler) listenerKeepalive(at resource.Path, k *core.TcpKeepalive, socket *Socket) {

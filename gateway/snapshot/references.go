@@ -35,6 +35,7 @@ func names[T interface{ GetName() string }](c *compiler, kind resource.Path, lis
 // with the one before.
 func (c *compiler) references() {
 	names(c, "listeners", c.set.Listeners)
+	names(c, "secrets", c.set.Secrets)
 	tables := names(c, "routes", c.set.Routes)
 	clusters := names(c, "clusters", c.set.Clusters)
 	usedTables, usedClusters := map[string]bool{}, map[string]bool{}
@@ -55,6 +56,16 @@ func (c *compiler) references() {
 			usedTables[name] = true
 			if _, ok := tables[name]; !ok && !c.refused(join("routes", name)) {
 				c.failHint(at, c.nearest(at, name, tables, usedTables), "no routes named %q", name)
+			}
+		}
+	}
+	for _, l := range c.set.Listeners {
+		at, all := join(join("listeners", l.GetName()), "tls.passthrough"), passthroughs(l)
+		for _, server := range slices.Sorted(maps.Keys(all)) {
+			name := all[server]
+			usedClusters[name] = true
+			if _, ok := clusters[name]; !ok && !c.refused(join("clusters", name)) {
+				c.noCluster(join(at, server), join(at, server), name, clusters, usedClusters)
 			}
 		}
 	}

@@ -54,7 +54,7 @@ func TestRefusedResources(t *testing.T) {
 		want   string
 		change func(*resource.Set)
 	}{
-		{"listeners.http.tls: TLS is not supported by this version yet", func(set *resource.Set) {
+		{"listeners.http.tls: TransportSocket.typed_config is missing", func(set *resource.Set) {
 			set.Listeners[0].GetFilterChains()[0].TransportSocket = &core.TransportSocket{Name: "tls"}
 		}},
 		{"gateway.yaml:3:3: listeners.http: 2 filter chains: exactly one is supported by this version", func(set *resource.Set) {
@@ -193,8 +193,8 @@ routes: {x: [{hosts: ["*"], rules: [{respond: {status: 204}}]}]}
 	}
 }
 
-func TestSecretsAreRefused(t *testing.T) {
-	refuse(t, "secrets.shop: secrets are not supported by this version yet", func(set *resource.Set) {
+func TestSecretOfNoKind(t *testing.T) {
+	refuse(t, "secrets.shop: Secret.type is missing", func(set *resource.Set) {
 		set.Secrets = []*tls.Secret{{Name: "shop"}}
 	})
 }

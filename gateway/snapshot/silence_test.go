@@ -105,7 +105,7 @@ func TestNothingIsIgnoredSilently(t *testing.T) {
 		t.Fatal(problems.Err())
 	}
 	fresh := func() *compiler {
-		return &compiler{set: &resource.Set{}, previous: &Snapshot{}, slots: map[string]int{}}
+		return Defaults{}.compiler(&resource.Set{}, &Snapshot{})
 	}
 	p := &prober{t: t, seen: map[string]bool{}}
 	for _, l := range result.Set.Listeners {

@@ -12,6 +12,7 @@ import (
 	"longmen/gateway/router"
 	"longmen/gateway/stream"
 	"longmen/tls/server"
+	"longmen/tls/ticket"
 )
 
 // Snapshot is one version of the configuration. Nothing in it changes once it
@@ -28,14 +29,19 @@ type Snapshot struct {
 	ClusterSlots map[string]int
 	Warnings     resource.Problems
 
-	tables map[string]*table // by path: "routes.public", "listeners.http.routes"
+	tables     map[string]*table    // by path: "routes.public", "listeners.http.routes"
+	secrets    map[string]*secret   // by name
+	files      map[string]fileState // by name: all that resources name
+	clusterTLS map[string]clientTLS // by the cluster's name
+	policies   map[policyKey]*policy
+	tickets    *ticket.Source // of those who name no keys: random, and the same in all snapshots of a chain
 }
 
 // Listener is one compiled listener.
 type Listener struct {
 	Name   string
 	Origin string
-	Hash   uint64 // of the resource without its routes
+	Hash   uint64 // of the resource without its routes, and of the files that it names
 	Binds  []netip.AddrPort
 	Socket Socket
 	HTTP   HTTP
@@ -46,6 +52,8 @@ type Listener struct {
 	// RoutesName is the name of the route table, "" when its routes stand in
 	// the listener itself.
 	RoutesName string
+	// TLSHash is of what TLS is made of, the contents of files too; 0 is plain.
+	TLSHash uint64
 }
 
 // Socket are the options that need the listening socket opened anew when they

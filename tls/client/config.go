@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 
 	"longmen/tls/certificate"
+	"longmen/tls/verify"
 )
 
 // Config is how a cluster's connections speak TLS. Nothing in it changes once
@@ -23,6 +24,10 @@ type Config struct {
 	// Roots are the authorities that the server's certificate must come from; nil
 	// are the system's.
 	Roots *x509.CertPool
+	// Verify judges the server's certificate; nil with Insecure only.
+	Verify *verify.Policy
+	// AnyName leaves the server's name out of that, as Verify asks for other names.
+	AnyName bool
 	// Certificate is shown to servers that ask for one; nil for none.
 	Certificate *certificate.Certificate
 

@@ -9,6 +9,7 @@ import (
 
 	"longmen/tls/certificate"
 	"longmen/tls/ticket"
+	"longmen/tls/verify"
 )
 
 // Config is how a listener speaks TLS. Nothing in it changes once it is made:
@@ -65,7 +66,11 @@ type Settings struct {
 	// ALPN are the application protocols (RFC 7301), in order of preference.
 	ALPN []string
 
-	ClientAuth ClientAuth
+	// Clients verifies client certificates, and says whether clients must show
+	// one; nil: they are not asked for any.
+	Clients *verify.Policy
+	// ClientRoots are the authorities whose names are told to clients; nil for none.
+	ClientRoots *verify.Roots
 
 	// Tickets are the keys of session tickets; nil turns resumption off. What
 	// must not share sessions (another client CA) has keys of another context.
@@ -79,17 +84,6 @@ type Settings struct {
 
 	standard standard
 }
-
-// ClientAuth says whether a client must show a certificate. One that it shows
-// is always verified.
-type ClientAuth uint8
-
-// The modes.
-const (
-	ClientAuthNone    ClientAuth = iota // not asked for
-	ClientAuthOffered                   // asked for; a client without one is served too
-	ClientAuthRequire                   // asked for; without one the handshake fails
-)
 
 // OCSPPolicy says what the absence of an OCSP response does (RFC 6066 section 8).
 type OCSPPolicy uint8
