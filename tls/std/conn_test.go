@@ -20,30 +20,50 @@ type secured struct {
 
 func (c *secured) Read(p []byte) (int, error) {
 	for len(c.plain) == 0 {
-		plain, used, err := c.Session.Open(c.buf)
-		c.plain = append(c.plain, plain...)
-		c.buf = c.buf[used:]
-		if c.Session.HasReply() {
-			if _, err := c.Conn.Write(c.Session.AppendReply(nil)); err != nil {
-				return 0, err
-			}
-		}
+		err := c.open()
 		if len(c.plain) > 0 {
 			break
 		}
 		if err != nil {
 			return 0, err
 		}
-		more := make([]byte, record.MaxSize)
-		n, err := c.Conn.Read(more)
-		if n == 0 {
+		if err := c.fill(); err != nil {
 			return 0, err
 		}
-		c.buf = append(c.buf, more[:n]...)
 	}
 	n := copy(p, c.plain)
 	c.plain = c.plain[n:]
 	return n, nil
+}
+
+// pull reads once from the connection and opens what is there.
+func (c *secured) pull() error {
+	if err := c.fill(); err != nil {
+		return err
+	}
+	return c.open()
+}
+
+func (c *secured) fill() error {
+	more := make([]byte, record.MaxSize)
+	n, err := c.Conn.Read(more)
+	c.buf = append(c.buf, more[:n]...)
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+func (c *secured) open() error {
+	plain, used, err := c.Session.Open(c.buf)
+	c.plain = append(c.plain, plain...)
+	c.buf = c.buf[used:]
+	if c.Session.HasReply() {
+		if _, err := c.Conn.Write(c.Session.AppendReply(nil)); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 func (c *secured) Write(p []byte) (int, error) {
