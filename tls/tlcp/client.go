@@ -22,10 +22,11 @@ func Client(conn net.Conn, config *ClientConfig) (*handshake.Result, error) {
 	}
 	result, err := c.run()
 	if err != nil {
-		if c.offered != nil { // see Server
+		err = c.conn.Fail(err)
+		if c.offered != nil && endsSession(err) {
 			config.Sessions.Remove(c.sessionKey())
 		}
-		return nil, c.conn.Fail(err)
+		return nil, err
 	}
 	return result, nil
 }

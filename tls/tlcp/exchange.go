@@ -2,6 +2,7 @@ package tlcp
 
 import (
 	"crypto/ecdsa"
+	"crypto/subtle"
 
 	"github.com/emmansun/gmsm/sm2"
 
@@ -72,6 +73,17 @@ func (e *eccServer) premaster(body []byte) ([]byte, error) {
 		return instead, nil
 	}
 	return choosePremaster(plain, e.hello.version, instead), nil
+}
+
+// choosePremaster is plain if that is a premaster secret of a client of this version, and
+// instead, in constant time, if it is not.
+func choosePremaster(plain []byte, clientVersion uint16, instead []byte) []byte {
+	if len(plain) != secretLen {
+		return instead
+	}
+	same := subtle.ConstantTimeByteEq(plain[0], byte(clientVersion>>8)) & subtle.ConstantTimeByteEq(plain[1], byte(clientVersion))
+	subtle.ConstantTimeCopy(same, instead, plain)
+	return instead
 }
 
 // ecdheServer agrees on the premaster secret, as the initiator (GB/T 32918.3 §6).

@@ -17,7 +17,7 @@ import (
 )
 
 // deadline ends a test that would hang.
-const deadline = 10 * time.Second
+const deadline = 30 * time.Second
 
 // tcpPair are both ends of a TCP connection.
 func tcpPair(t testing.TB) (client, server net.Conn) {

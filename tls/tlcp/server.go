@@ -2,7 +2,6 @@ package tlcp
 
 import (
 	"bytes"
-	"crypto/subtle"
 	"net"
 	"slices"
 
@@ -19,11 +18,11 @@ func Server(conn net.Conn, config *ServerConfig) (*handshake.Result, error) {
 	s := &server{flow: newFlow(handshake.NewConn(conn, version)), config: config}
 	result, err := s.run()
 	if err != nil {
-		// A session ends with the first of its connections that fails (GB/T 38636 §6.4.2).
-		if s.resumed != nil {
+		err = s.conn.Fail(err)
+		if s.resumed != nil && endsSession(err) {
 			config.Sessions.Remove(string(s.resumed.id))
 		}
-		return nil, s.conn.Fail(err)
+		return nil, err
 	}
 	return result, nil
 }
@@ -115,6 +114,7 @@ func (s *server) findSession() *Session {
 func (s *server) resume() (*handshake.Result, error) {
 	s.suite, s.master = s.resumed.suite, s.resumed.master
 	s.answer.suite, s.answer.sessionID = s.suite, s.hello.sessionID
+	s.answer.nameTaken = false // RFC 6066 §3
 	if s.resumed.chain != nil {
 		p, err := parsePeer(s.resumed.chain)
 		if err != nil {
@@ -346,15 +346,4 @@ func (s *server) result(client, server *record.Half) (*handshake.Result, error) 
 		r.Group = curveSM2
 	}
 	return r, nil
-}
-
-// choosePremaster is plain if that is a premaster secret of a client of this version, and
-// instead, in constant time, if it is not.
-func choosePremaster(plain []byte, clientVersion uint16, instead []byte) []byte {
-	if len(plain) != secretLen {
-		return instead
-	}
-	same := subtle.ConstantTimeByteEq(plain[0], byte(clientVersion>>8)) & subtle.ConstantTimeByteEq(plain[1], byte(clientVersion))
-	subtle.ConstantTimeCopy(same, instead, plain)
-	return instead
 }

@@ -2,9 +2,13 @@ package tlcp
 
 import (
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
+
+	"longmen/tls/handshake"
 )
 
 // Session is what a later connection can take up of one that completed its handshake. It
@@ -23,9 +27,6 @@ type Session struct {
 // Format prints none of it.
 func (s *Session) Format(f fmt.State, _ rune) { io.WriteString(f, "TLCP session") }
 
-// Created is when the full handshake was.
-func (s *Session) Created() time.Time { return s.created }
-
 // SessionCache keeps sessions: a server's by their id, a client's by the server's name. It
 // is asked by many handshakes at once.
 type SessionCache interface {
@@ -40,16 +41,14 @@ type SessionCache interface {
 // fits reports whether the session may go on under what a new ClientHello says.
 func (s *Session) fits(h *clientHello, context string, suites []uint16) bool {
 	return s.context == context && s.serverName == h.serverName &&
-		contains(h.suites, s.suite) && contains(suites, s.suite)
+		slices.Contains(h.suites, s.suite) && slices.Contains(suites, s.suite)
 }
 
-func contains(list []uint16, v uint16) bool {
-	for _, x := range list {
-		if x == v {
-			return true
-		}
-	}
-	return false
+// endsSession reports whether no further connection may take up the session of one that
+// ended so: after an alert (GB/T 38636 §6.4.2), not after a network that failed.
+func endsSession(err error) bool {
+	_, alert := errors.AsType[*handshake.Error](err)
+	return alert
 }
 
 // equal compares secrets.

@@ -3,6 +3,7 @@ package tlcp
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"sync"
 	"testing"
@@ -165,6 +166,21 @@ func TestWrongMasterSecretEndsTheSession(t *testing.T) {
 	fails(t, shake(t, server, client), "client", handshake.BadRecordMAC)
 	if o := succeed(t, server, client); o.server.Resumed {
 		t.Error("the session outlived a failure")
+	}
+}
+
+// A connection that the network ends says nothing against its session.
+func TestSessionSurvivesTheNetwork(t *testing.T) {
+	server, client := resumable(t)
+	succeed(t, server, client)
+	for _, side := range []string{"client", "server"} {
+		o := cutOnce(t, server, client, side, &cutter{record: 1, keep: 3, stop: true})
+		if err := map[string]error{"client": o.serverErr, "server": o.clientErr}[side]; err != io.ErrUnexpectedEOF {
+			t.Fatalf("cut by the %s: %v", side, err)
+		}
+	}
+	if o := succeed(t, server, client); !o.server.Resumed {
+		t.Error("the session is lost")
 	}
 }
 

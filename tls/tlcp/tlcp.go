@@ -7,6 +7,8 @@
 // What it does not have: the suites of SM9 (IBC, IBSDH) and RSA, session tickets,
 // renegotiation.
 //
+// This code is our own and has not been audited by a third party.
+//
 // The package holds no state, starts no goroutine and keeps nothing after a handshake but
 // what is in the handshake.Result and, if one is given, in the SessionCache.
 package tlcp

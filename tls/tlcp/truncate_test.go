@@ -78,7 +78,7 @@ func (c *cutter) pass(record []byte) []byte {
 }
 
 // cutOnce runs a handshake of which one side's writing is cut.
-func cutOnce(t *testing.T, server *ServerConfig, client *ClientConfig, bySide string, c *cutter) outcome {
+func cutOnce(t testing.TB, server *ServerConfig, client *ClientConfig, bySide string, c *cutter) outcome {
 	t.Helper()
 	var o outcome
 	clientEnd, serverEnd := socketPair(t)
