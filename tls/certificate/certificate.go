@@ -11,11 +11,13 @@
 package certificate
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/tls"
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -114,8 +116,9 @@ func (c *Certificate) Valid(now time.Time) bool {
 	return !now.Before(c.NotBefore) && !now.After(c.NotAfter) && (c.Encryption == nil || c.Encryption.Valid(now))
 }
 
-// Loaded reports whether the private key has been asked for: Signer then answers at once.
-// Before, it may take milliseconds, or a round trip to a token, and belongs off the loop.
+// Loaded reports whether the private key has been asked for, and with it that of Encryption:
+// Signer then answers at once. Before, it may take milliseconds, or a round trip to a token,
+// and belongs off the loop.
 func (c *Certificate) Loaded() bool { return c.key.loaded.Load() }
 
 // Signer returns the private key: a *sign.Key, or for SM2 an *sm2.PrivateKey. The first call
@@ -135,6 +138,21 @@ func (c *Certificate) SM2Key() (*sm2.PrivateKey, error) {
 		return nil, fmt.Errorf("%s: the key is of kind %s, not sm2", c.From, c.Kind)
 	}
 	return private, nil
+}
+
+// PairChain is what TLCP sends (GB/T 38636-2020, section 6.4.5.3): the signing certificate, the
+// encryption certificate, then the authorities of both. It is nil without Encryption.
+func (c *Certificate) PairChain() [][]byte {
+	if c.Encryption == nil {
+		return nil
+	}
+	chain := [][]byte{c.Chain[0], c.Encryption.Chain[0]}
+	for _, der := range slices.Concat(c.Chain[1:], c.Encryption.Chain[1:]) {
+		if !slices.ContainsFunc(chain, func(sent []byte) bool { return bytes.Equal(sent, der) }) {
+			chain = append(chain, der)
+		}
+	}
+	return chain
 }
 
 // Standard returns the certificate in crypto/tls's form, with the staple that is valid at now.

@@ -139,12 +139,18 @@ func TestSM2Pairs(t *testing.T) {
 	if c.Encryption == nil || c.Encryption.From != "encrypt.crt" || len(c.Warnings) != 0 {
 		t.Fatalf("encryption %v, warnings %q", c.Encryption, c.Warnings)
 	}
-	key, err := c.Encryption.SM2Key()
-	if err != nil {
-		t.Fatal(err)
+	signing, err := c.SM2Key()
+	if err != nil || !c.Encryption.Loaded() {
+		t.Fatalf("%v, or the encryption key was not loaded along", err)
 	}
-	if signing, err := c.SM2Key(); err != nil || signing.Equal(key) {
-		t.Errorf("the signing key: %v, or it is the encryption key", err)
+	if key, err := c.Encryption.SM2Key(); err != nil || signing.Equal(key) {
+		t.Errorf("the encryption key: %v, or it is the signing key", err)
+	}
+	if chain := c.PairChain(); len(chain) != 3 || !bytes.Equal(chain[0], c.Chain[0]) || !bytes.Equal(chain[1], c.Encryption.Chain[0]) || !bytes.Equal(chain[2], c.Chain[1]) {
+		t.Errorf("%d certificates are sent; want both, and their authority once", len(chain))
+	}
+	if chain := c.Encryption.PairChain(); chain != nil {
+		t.Errorf("a single certificate sends a pair of %d", len(chain))
 	}
 
 	swapped := good

@@ -36,7 +36,7 @@ func Choose(candidates []*Certificate, offer *Offer, now time.Time) *Certificate
 	for _, c := range candidates {
 		switch {
 		case !c.fits(offer):
-		case c.key.failed.Load():
+		case c.key.failed.Load() || offer.Version == versionTLCP && c.Encryption.key.failed.Load():
 			broken = cmp.Or(broken, c)
 		case c.Valid(now):
 			return c

@@ -83,4 +83,15 @@ func TestChooseAvoidsBrokenKeys(t *testing.T) {
 			t.Errorf("%v of %v, want %v", got, test.from, test.want)
 		}
 	}
+
+	halved, whole := named("halved", SM2, 256), named("whole", SM2, 256)
+	halved.Encryption, whole.Encryption = named("e", SM2, 256), named("e", SM2, 256)
+	halved.Encryption.key.failed.Store(true)
+	if got := Choose([]*Certificate{halved, whole}, &Offer{Version: 0x0101}, noon); got != whole {
+		t.Errorf("TLCP: %v, want the pair of which both keys are good", got)
+	}
+	offer = &Offer{Version: tls.VersionTLS13, Suites: []uint16{0x00c6}, Schemes: []uint16{0x0708}, Groups: []uint16{41}}
+	if got := Choose([]*Certificate{halved, whole}, offer, noon); got != halved {
+		t.Errorf("TLS 1.3: %v, want the first: the encryption key has no part in it", got)
+	}
 }

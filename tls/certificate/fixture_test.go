@@ -163,8 +163,8 @@ func sm2Pair(t testing.TB, names ...string) Source {
 	sign, encrypt := template(names...), template(names...)
 	encrypt.KeyUsage = smx509.KeyUsageKeyEncipherment | smx509.KeyUsageDataEncipherment | smx509.KeyUsageKeyAgreement
 	first, second := issue(t, root, newKey(t, "sm2"), sign), issue(t, root, newKey(t, "sm2"), encrypt)
-	s := Source{Name: "gm", Pair: Pair{Cert: certPEM(first), Key: keyPEM(t, first.key), CertFrom: "sign.crt", KeyFrom: "sign.key"}}
-	s.Encrypt = &Pair{Cert: certPEM(second), Key: keyPEM(t, second.key), CertFrom: "encrypt.crt", KeyFrom: "encrypt.key"}
+	s := Source{Name: "gm", Pair: Pair{Cert: certPEM(first, root), Key: keyPEM(t, first.key), CertFrom: "sign.crt", KeyFrom: "sign.key"}}
+	s.Encrypt = &Pair{Cert: certPEM(second, root), Key: keyPEM(t, second.key), CertFrom: "encrypt.crt", KeyFrom: "encrypt.key"}
 	return s
 }
 

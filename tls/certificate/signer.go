@@ -43,6 +43,9 @@ func (k *key) get(c *Certificate) (crypto.Signer, error) {
 		}()
 		defer clear(k.pkcs8)
 		k.signer, k.err = k.load(c)
+		if c.Encryption != nil {
+			_, _ = c.Encryption.Signer() // its error is told to who asks for it
+		}
 	})
 	return k.signer, k.err
 }
