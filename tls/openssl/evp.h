@@ -23,7 +23,8 @@ typedef struct {
 	int spki_len;
 } longmen_key;
 
-longmen_key longmen_load(const unsigned char *der, size_t len);
+// secure_reserve: bytes of the secure heap that must be free in one piece.
+longmen_key longmen_load(const unsigned char *der, size_t len, size_t secure_reserve);
 longmen_key longmen_load_engine(const char *uri, const char *module); // module: "" for the configured one
 longmen_key longmen_load_store(const char *uri);
 int longmen_has_provider(const char *name); // loads it if need be

@@ -63,7 +63,7 @@ func Load(der []byte) (*Key, error) {
 	if len(der) == 0 || len(der) > maxDER {
 		return nil, fmt.Errorf("openssl: a private key of %d bytes", len(der))
 	}
-	return newKey(C.longmen_load((*C.uchar)(unsafe.Pointer(unsafe.SliceData(der))), C.size_t(len(der))))
+	return newKey(C.longmen_load((*C.uchar)(unsafe.Pointer(unsafe.SliceData(der))), C.size_t(len(der)), secureReserve))
 }
 
 // newKey makes a Key of what C loaded.

@@ -9,14 +9,10 @@
 #include <openssl/x509.h>
 #include "internal.h"
 
-// What must be left free in the secure heap after a key is loaded: signatures
-// take their temporary numbers from it, and would fail when it is full.
-enum { secure_reserve = 64 << 10 };
-
-static int secure_room(void) {
+static int secure_room(size_t reserve) {
 	if (!CRYPTO_secure_malloc_initialized())
 		return 1;
-	void *p = OPENSSL_secure_malloc(secure_reserve);
+	void *p = OPENSSL_secure_malloc(reserve);
 	OPENSSL_secure_free(p);
 	return p != NULL;
 }
@@ -147,10 +143,10 @@ static EVP_PKEY *decode_any(const unsigned char *der, size_t len) {
 	return NULL;
 }
 
-longmen_key longmen_load(const unsigned char *der, size_t len) {
+longmen_key longmen_load(const unsigned char *der, size_t len, size_t secure_reserve) {
 	longmen_key out = {0};
 	ERR_clear_error();
-	if (!secure_room()) {
+	if (!secure_room(secure_reserve)) {
 		out.secure_heap_full = 1;
 		return out;
 	}

@@ -33,20 +33,22 @@ type SecureHeap struct {
 	Locked bool // false: the system refused mlock or a guard page
 }
 
-// Bounds of the secure heap's size, in bytes, and what one key takes of it at
-// most: an RSA-4096 key's seven numbers are 1,792 bytes, and sizes are rounded up
-// to powers of two.
+// Bounds of the secure heap's size, in bytes, and what is reckoned for one key:
+// RSA-4096 takes 1,792 bytes of it, RSA-2048 896, P-256 32.
 const (
 	minSecureHeap = 1 << 20
 	maxSecureHeap = 1 << 28
-	secureKeySize = 4 << 10
+	secureKeySize = 2 << 10
+	// What Load leaves free: signatures take their temporary numbers, and each
+	// thread its random generators, from the secure heap, and fail when it is full.
+	secureReserve = 64 << 10
 )
 
 // secureHeapSize is the secure heap for that many keys: a power of two, as
 // OpenSSL demands.
 func secureHeapSize(keys int) int {
 	size := minSecureHeap
-	for size < maxSecureHeap && size/secureKeySize < keys {
+	for size < maxSecureHeap && (size-secureReserve)/secureKeySize < keys {
 		size *= 2
 	}
 	return size

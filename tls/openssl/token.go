@@ -20,7 +20,7 @@ const maxURI = 4096
 // block; so may every Sign. Errors never cite the URI, which may hold a PIN.
 func LoadPKCS11(uri string, t Token) (*Key, error) {
 	if !strings.HasPrefix(uri, "pkcs11:") {
-		return nil, errors.New("openssl: a token's key has a URI that begins with pkcs11:")
+		return nil, errors.New("openssl: a token's key has a URI of the scheme pkcs11")
 	}
 	if len(uri) > maxURI || strings.ContainsRune(uri+t.Module+t.PIN, 0) {
 		return nil, errors.New("openssl: the URI of a token's key is too long or holds a zero byte")
