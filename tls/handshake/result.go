@@ -22,4 +22,7 @@ type Result struct {
 	// PeerVerified reports whether PeerChain was verified against trusted roots, in this
 	// handshake or in the one that it resumed.
 	PeerVerified bool
+
+	OCSPStaple  []byte // a client's: the OCSP response that the server stapled, not looked at; or nil
+	ECHAccepted bool   // the ClientHello came encrypted (RFC 9849)
 }

@@ -66,6 +66,6 @@ func BenchmarkKeys(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		seal.Release()
-		seal.prepare()
+		seal.ensure()
 	}
 }

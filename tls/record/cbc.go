@@ -41,10 +41,10 @@ type sm3Hash interface {
 	encoding.BinaryUnmarshaler
 }
 
-func newCBCMAC(key, macKey []byte) *cbcMAC {
+func newCBCMAC(key, macKey []byte) (*cbcMAC, error) {
 	block, err := sm4.NewCipher(key)
 	if err != nil {
-		panic("record: " + err.Error()) // the key's size is the suite's
+		return nil, err
 	}
 	var iv [sm4.BlockSize]byte
 	c := &cbcMAC{
@@ -56,7 +56,7 @@ func newCBCMAC(key, macKey []byte) *cbcMAC {
 	}
 	c.ipad = c.padState(macKey, 0x36)
 	c.opad = c.padState(macKey, 0x5c)
-	return c
+	return c, nil
 }
 
 func (c *cbcMAC) padState(key []byte, pad byte) []byte {

@@ -85,7 +85,10 @@ func TestCBCPaddingTooLong(t *testing.T) {
 func TestConstantTimeHMAC(t *testing.T) {
 	key := make([]byte, 32)
 	rand.Read(key)
-	c := newCBCMAC(make([]byte, 16), key)
+	c, err := newCBCMAC(make([]byte, 16), key)
+	if err != nil {
+		t.Fatal(err)
+	}
 	header := []byte("thirteen byte")
 	for _, size := range []int{48, 64, 96, 112, 128, 256, 288, 304, 320, 336, 352, 1024, 4096} {
 		data := make([]byte, size)

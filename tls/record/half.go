@@ -35,6 +35,9 @@ func NewTLS13(id uint16, secret []byte) (*Half, error) {
 	}
 	h := &Half{suite: s, version: VersionTLS12, secret: append([]byte(nil), secret...)}
 	h.takeSecret()
+	if err := h.prepare(); err != nil {
+		return nil, err
+	}
 	return h, nil
 }
 
@@ -64,6 +67,9 @@ func newKeyed(version, id uint16, mac, key, iv []byte) (*Half, error) {
 		copy(h.iv[:], iv)
 	}
 	copy(h.key[:], key)
+	if err := h.prepare(); err != nil {
+		return nil, err
+	}
 	return h, nil
 }
 
@@ -78,20 +84,24 @@ func (h *Half) SetSequence(n uint64) { h.seq = n }
 func (h *Half) Release() { h.aead, h.cbc = nil, nil }
 
 // prepare computes what Release drops.
-func (h *Half) prepare() {
+func (h *Half) prepare() error {
+	key := h.key[:h.suite.keySize]
+	var err error
+	if h.suite.newAEAD == nil {
+		h.cbc, err = newCBCMAC(key, h.secret)
+	} else {
+		h.aead, err = h.suite.newAEAD(key)
+	}
+	return err
+}
+
+func (h *Half) ensure() {
 	if h.aead != nil || h.cbc != nil {
 		return
 	}
-	key := h.key[:h.suite.keySize]
-	if h.suite.newAEAD == nil {
-		h.cbc = newCBCMAC(key, h.secret)
-		return
+	if err := h.prepare(); err != nil {
+		panic("record: " + err.Error()) // it went well when the half was made
 	}
-	aead, err := h.suite.newAEAD(key)
-	if err != nil {
-		panic("record: " + err.Error()) // the key's size is the suite's
-	}
-	h.aead = aead
 }
 
 // Length is the size of the record at the front of p with its header, once the header is
@@ -148,7 +158,7 @@ func (h *Half) Seal(dst []byte, typ byte, payload []byte) []byte {
 
 // seal13 goes on with the inner plaintext (RFC 8446 §5.2) and encrypts it where it is.
 func (h *Half) seal13(dst []byte, typ byte, payload []byte) []byte {
-	h.prepare()
+	h.ensure()
 	start := len(dst)
 	dst[start-HeaderSize] = TypeApplicationData
 	dst = append(append(dst, payload...), typ)
@@ -156,7 +166,7 @@ func (h *Half) seal13(dst []byte, typ byte, payload []byte) []byte {
 }
 
 func (h *Half) seal12(dst []byte, start int, typ byte, payload []byte) []byte {
-	h.prepare()
+	h.ensure()
 	ad := h.pseudoHeader(typ, len(payload))
 	if h.cbc != nil {
 		return h.cbc.seal(dst, ad, payload)
@@ -201,7 +211,7 @@ func (h *Half) open13(rec []byte) (typ byte, payload []byte, err error) {
 	if rec[0] != TypeApplicationData {
 		return 0, nil, errOuterType
 	}
-	h.prepare()
+	h.ensure()
 	body := rec[HeaderSize:]
 	plain, err := h.aead.Open(body[:0], h.xorNonce(), body, rec[:HeaderSize])
 	if err != nil {
@@ -219,7 +229,7 @@ func (h *Half) open13(rec []byte) (typ byte, payload []byte, err error) {
 }
 
 func (h *Half) open12(rec []byte) ([]byte, error) {
-	h.prepare()
+	h.ensure()
 	body := rec[HeaderSize:]
 	if h.cbc != nil {
 		return h.cbc.open(h.pseudoHeader(rec[0], 0), body)

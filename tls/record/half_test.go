@@ -149,7 +149,7 @@ func TestHalfLimits(t *testing.T) {
 func overlong(h *Half, inner []byte) []byte {
 	n := len(inner) + tagSize
 	rec := []byte{TypeApplicationData, 3, 3, byte(n >> 8), byte(n)}
-	h.prepare()
+	h.ensure()
 	rec = h.aead.Seal(rec, h.xorNonce(), inner, rec)
 	h.seq++
 	return rec

@@ -83,9 +83,10 @@ func (s *Session) Open(p []byte) (plain []byte, used int, err error) {
 		if s.err != nil || typ != TypeApplicationData || len(payload) == 0 {
 			continue
 		}
-		if end == 0 {
+		if end == 0 { // the others are moved to it
 			start = used - n + s.in.before()
-			end = start
+			end = start + len(payload)
+			continue
 		}
 		end += copy(p[end:], payload)
 	}

@@ -12,7 +12,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
-	"slices"
 
 	"longmen/tls/record"
 )
@@ -23,7 +22,8 @@ type Options struct {
 	// configuration. It may block as the connection may.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	// KeyLog gets the secrets in the format of SSLKEYLOGFILE, one line a Write, never two at
-	// once in this process. With them, everything that was sent can be read. Nil for none.
+	// once in this process, so it must not wait as the connection may. With them, everything
+	// that was sent can be read. Nil for none.
 	KeyLog io.Writer
 }
 
@@ -62,7 +62,7 @@ func prepare(config *tls.Config, log *keyLog) *tls.Config {
 	c.MinVersion = max(c.MinVersion, tls.VersionTLS12)
 	c.Renegotiation = tls.RenegotiateNever
 	if c.CipherSuites == nil {
-		c.CipherSuites = slices.Clone(suites12)
+		c.CipherSuites = suites12 // crypto/tls only reads it
 	}
 	return c
 }

@@ -30,6 +30,10 @@ func (w *wire) takeover(conn *tls.Conn) (*handshake.Result, error) {
 		Protocol:     state.NegotiatedProtocol,
 		Resumed:      state.DidResume,
 		PeerVerified: len(state.VerifiedChains) > 0,
+		ECHAccepted:  state.ECHAccepted,
+	}
+	if w.client {
+		result.OCSPStaple = state.OCSPResponse
 	}
 	for _, c := range state.PeerCertificates {
 		result.PeerChain = append(result.PeerChain, c.Raw)
