@@ -30,9 +30,10 @@ type ServerConfig struct {
 	Protocols   []string     // ALPN, in order of preference; nil: the client's offer is passed over
 
 	ClientAuth ClientAuth
-	ClientCAs  *smx509.CertPool // what client certificates are verified up to
-	// VerifyPeer, if not nil, has the last word on a client's certificates after they were
-	// verified, in full handshakes and in resumed ones.
+	ClientCAs  *smx509.CertPool // what client certificates are verified up to; told to clients
+	// VerifyPeer, if not nil, has the last word on a client's certificates, in the order of
+	// handshake.Result.PeerChain, after they were verified: in full handshakes and in resumed
+	// ones. An error that is no *handshake.Error is told as bad_certificate.
 	VerifyPeer func(chain []*smx509.Certificate) error
 
 	Sessions SessionCache // nil: none is resumed
@@ -52,19 +53,22 @@ type ClientConfig struct {
 	// certificates unless VerifyName is.
 	ServerName string
 	VerifyName string
-	Roots      *smx509.CertPool
+	Roots      *smx509.CertPool // what the server's certificates are verified up to; nil: the system's
 	// Insecure verifies neither chain nor name; the server's signatures are checked still.
 	Insecure bool
-	// VerifyPeer, if not nil, has the last word on the server's certificates after they were
-	// verified, in full handshakes and in resumed ones.
+	// VerifyPeer, if not nil, has the last word on the server's certificates, as in
+	// ServerConfig; Insecure or not.
 	VerifyPeer func(chain []*smx509.Certificate) error
 
 	Certificate *Certificate // the client's own; nil: none
 	Suites      []uint16     // in order of preference; nil: Suites
 	Protocols   []string     // ALPN, in order of preference
 
-	Sessions   SessionCache // nil: none is resumed
-	SessionKey string       // the server in Sessions; "": ServerName
+	Sessions SessionCache // nil: none is resumed
+	// SessionKey is what sessions are kept under; "" stands for ServerName. What is used with
+	// one key has to have the same servers and the same roots: a resumed session's chain is
+	// not verified up to the roots again.
+	SessionKey string
 
 	Rand   io.Reader
 	Time   func() time.Time

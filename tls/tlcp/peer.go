@@ -68,11 +68,8 @@ func leafKey(c *smx509.Certificate, which string, usages smx509.KeyUsage) (*ecds
 	return key, nil
 }
 
-// verify verifies both leaves up to one of roots. name is checked in both, unless it is "".
+// verify verifies both leaves up to one of roots, the system's if that is nil. name is checked in both, unless it is "".
 func (p *peer) verify(roots *smx509.CertPool, name string, usage smx509.ExtKeyUsage, now time.Time) error {
-	if roots == nil {
-		return handshake.Errorf(handshake.UnknownCA, "there are no roots to verify certificates by")
-	}
 	options := smx509.VerifyOptions{
 		Roots: roots, Intermediates: smx509.NewCertPool(), DNSName: name, CurrentTime: now,
 		KeyUsages: []smx509.ExtKeyUsage{usage},

@@ -15,7 +15,7 @@ import (
 
 // rogue runs a client of ours up to ServerHelloDone, lets act send what it will, and gives
 // what the server ended in and the alert that it sent.
-func rogue(t testing.TB, server *ServerConfig, config *ClientConfig, act func(c *client, exchange clientExchange)) (error, handshake.Alert) {
+func rogue(t testing.TB, server *ServerConfig, config *ClientConfig, act func(c *client, exchange clientExchange)) (handshake.Alert, error) {
 	t.Helper()
 	clientEnd, serverEnd := tcpPair(t)
 	done := make(chan error, 1)
@@ -36,7 +36,7 @@ func rogue(t testing.TB, server *ServerConfig, config *ClientConfig, act func(c 
 	act(c, exchange)
 	check(t, c.conn.Flush())
 	_, err = c.conn.Read()
-	return <-done, alertOf(t, err)
+	return alertOf(t, err), <-done
 }
 
 // finish sends a client's change_cipher_spec and Finished.
@@ -60,7 +60,7 @@ func TestShortCiphertexts(t *testing.T) {
 		for _, first := range []byte{0, 2, 3, 4, 0x30} {
 			server, config := configs(t)
 			premaster := make([]byte, secretLen)
-			err, alert := rogue(t, server, config, func(c *client, _ clientExchange) {
+			alert, err := rogue(t, server, config, func(c *client, _ clientExchange) {
 				m, err := marshalVector(handshake.ClientKeyExchange, bytes.Repeat([]byte{first}, n))
 				check(t, c.write(m, err))
 				finish(t, c, premaster)
@@ -88,7 +88,7 @@ func TestMalformedClientKeyExchange(t *testing.T) {
 			t.Run(SuiteName(suite)+" "+name, func(t *testing.T) {
 				server, config := configs(t)
 				config.Suites, config.Certificate = []uint16{suite}, pki(t).client
-				err, alert := rogue(t, server, config, func(c *client, _ clientExchange) {
+				alert, err := rogue(t, server, config, func(c *client, _ clientExchange) {
 					if c.requested != nil {
 						check(t, c.write(marshalCertificates(config.Certificate.Chain)))
 					}
@@ -129,7 +129,7 @@ func TestWrongPremasters(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server, config := configs(t)
 			server.Sessions = NewCache(16, deadline)
-			err, alert := rogue(t, server, config, func(c *client, _ clientExchange) {
+			alert, err := rogue(t, server, config, func(c *client, _ clientExchange) {
 				m, err := marshalVector(handshake.ClientKeyExchange, test.ciphertext)
 				check(t, c.write(m, err))
 				finish(t, c, test.premaster)
@@ -149,13 +149,13 @@ func TestWrongPremasters(t *testing.T) {
 func TestAgreementAlone(t *testing.T) {
 	server, config := configs(t)
 	config.Suites, config.Certificate = []uint16{ECDHE_SM4_CBC_SM3}, pki(t).client
-	err, alert := rogue(t, server, config, func(c *client, _ clientExchange) {
+	alert, err := rogue(t, server, config, func(c *client, _ clientExchange) {
 		check(t, c.write(marshalCertificates(nil)))
 	})
 	if alert != handshake.HandshakeFailure {
 		t.Error(err)
 	}
-	err, alert = rogue(t, server, config, func(c *client, _ clientExchange) {
+	alert, err = rogue(t, server, config, func(c *client, _ clientExchange) {
 		check(t, c.write(marshalCertificates(config.Certificate.Chain[:1])))
 	})
 	if alert != handshake.BadCertificate {
@@ -178,7 +178,7 @@ func TestBadPoints(t *testing.T) {
 	for _, point := range [][]byte{zero, off, compressed, large} {
 		server, config := configs(t)
 		config.Suites, config.Certificate = []uint16{ECDHE_SM4_GCM_SM3}, pki(t).client
-		err, alert := rogue(t, server, config, func(c *client, _ clientExchange) {
+		alert, err := rogue(t, server, config, func(c *client, _ clientExchange) {
 			check(t, c.write(marshalCertificates(config.Certificate.Chain)))
 			check(t, c.write(marshalClientAgreement(agreementParams(point))))
 		})
@@ -256,7 +256,7 @@ func TestOrder(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server, config := configs(t)
 			server.ClientAuth = test.auth
-			err, alert := rogue(t, server, config, func(c *client, exchange clientExchange) { test.act(t, c, exchange) })
+			alert, err := rogue(t, server, config, func(c *client, exchange clientExchange) { test.act(t, c, exchange) })
 			if alert != handshake.UnexpectedMessage {
 				t.Error(err)
 			}
@@ -277,7 +277,7 @@ func TestWrongFinished(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server, config := configs(t)
 			server.Sessions = NewCache(16, deadline)
-			err, alert := rogue(t, server, config, func(c *client, exchange clientExchange) {
+			alert, err := rogue(t, server, config, func(c *client, exchange clientExchange) {
 				secret, m, err := exchange.premaster()
 				check(t, c.write(m, err))
 				c.master = masterSecret(secret, c.clientRandom, c.serverRandom)

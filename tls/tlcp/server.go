@@ -237,6 +237,7 @@ func (s *server) authorities() [][]byte {
 	}
 	const most = 16 << 10
 	total := 0
+	//lint:ignore SA1019 what it leaves out is the system's, which these are not
 	names := s.config.ClientCAs.Subjects()
 	for _, name := range names {
 		total += 2 + len(name)
@@ -305,6 +306,9 @@ func (s *server) readCertificate() error {
 	}
 	if s.config.ClientAuth == ClientAuthNone {
 		return nil
+	}
+	if s.config.ClientCAs == nil {
+		return handshake.Errorf(handshake.UnknownCA, "there are no authorities to verify clients by")
 	}
 	if err := s.peer.verify(s.config.ClientCAs, "", smx509.ExtKeyUsageClientAuth, now(s.config.Time)); err != nil {
 		return err

@@ -97,12 +97,14 @@ func TestServerCertificates(t *testing.T) {
 
 func TestClientRoots(t *testing.T) {
 	server, client := configs(t)
-	client.Roots = nil
+	client.Roots = nil // the system's, which do not have it
 	fails(t, shake(t, server, client), "client", handshake.UnknownCA)
 	client.Insecure = true
 	if o := succeed(t, server, client); o.client.PeerVerified || !sameChain(o.client.PeerChain, server.Certificate.Chain) {
 		t.Errorf("%+v", o.client)
 	}
+	client.VerifyPeer = func([]*smx509.Certificate) error { return errors.New("another pin") }
+	fails(t, shake(t, server, client), "client", handshake.BadCertificate)
 	_, client = configs(t)
 	client.ServerName, client.VerifyName = "sent.test", "server.test"
 	if o := succeed(t, server, client); o.server.ServerName != "sent.test" {
