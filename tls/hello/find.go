@@ -9,8 +9,9 @@ const (
 	MaxMessage = 16384
 
 	// MaxRecords bounds the records that a ClientHello may be split over, so that
-	// looking at the bytes again whenever some more have come stays cheap.
-	MaxRecords = 64
+	// looking at the bytes again whenever some more have come stays cheap. Some
+	// clients split theirs into single bytes, to pass who looks for a name in it.
+	MaxRecords = 1024
 
 	// MaxBytes is the most that Find needs to see of a connection.
 	MaxBytes = MaxMessage + MaxRecords*recordHeader

@@ -19,7 +19,7 @@ import (
 type CRLs struct{ byIssuer map[string][]*crl }
 
 type crl struct {
-	list                *smx509.RevocationList // without its entries
+	list                *smx509.RevocationList // what its signature is about, without the entries
 	revoked             map[string]bool        // by serial number, in big-endian bytes
 	userOnly, caOnly    bool                   // issuingDistributionPoint: not about the other kind
 	signedBy            atomic.Pointer[[]byte] // the certificate, in DER, whose signature was found right last
@@ -63,7 +63,14 @@ func parseCRL(der []byte) (*crl, error) {
 	if err != nil {
 		return nil, err
 	}
-	own := &crl{list: list, revoked: make(map[string]bool, len(list.RevokedCertificateEntries)), thisUpdate: list.ThisUpdate, expires: list.NextUpdate}
+	own := &crl{
+		list: &smx509.RevocationList{
+			RawTBSRevocationList: list.RawTBSRevocationList, RawIssuer: list.RawIssuer,
+			Signature: list.Signature, SignatureAlgorithm: list.SignatureAlgorithm,
+		},
+		revoked:    make(map[string]bool, len(list.RevokedCertificateEntries)),
+		thisUpdate: list.ThisUpdate, expires: list.NextUpdate,
+	}
 	for _, e := range list.Extensions {
 		switch {
 		case e.Id.Equal(issuingPointOID):
@@ -82,7 +89,6 @@ func parseCRL(der []byte) (*crl, error) {
 		}
 		own.revoked[string(entry.SerialNumber.Bytes())] = true
 	}
-	list.RevokedCertificateEntries, list.RevokedCertificates = nil, nil
 	return own, nil
 }
 
