@@ -34,7 +34,7 @@ cluster/health:
 router:              stream cluster
 upstream:            worker connection stream cluster cluster/balance protocol/* telemetry/metrics tls/client tls/handshake
 proxy:               worker stream filter router cluster upstream protocol/http1 snapshot telemetry/metrics
-listener:            worker connection stream protocol/* snapshot telemetry/metrics tls/server tls/hello tls/handshake tls/sign tls/record
+listener:            worker connection stream protocol/* snapshot telemetry/metrics tls/server tls/hello tls/handshake tls/sign tls/record tls/tlcp
 telemetry:           worker stream
 telemetry/metrics:   worker stream
 telemetry/accesslog: worker stream telemetry/metrics
@@ -43,12 +43,12 @@ resource:
 source/yaml:         resource
 snapshot:            stream filter router cluster resource telemetry/accesslog tls/server tls/client tls/certificate tls/ticket tls/verify tls/sign tls/openssl
 admin:               worker cluster telemetry telemetry/* resource snapshot
-supervisor:          worker connection stream protocol/* filter router cluster upstream proxy listener telemetry telemetry/* resource snapshot admin tls/server tls/client tls/sign tls/std
+supervisor:          worker connection stream protocol/* filter router cluster upstream proxy listener telemetry telemetry/* resource snapshot admin tls/server tls/client tls/sign tls/std tls/tlcp
 command:             *
 main:                command
 tls/record:
 tls/hello:
-tls/handshake:       tls/record
+tls/handshake:       tls/record tls/verify
 tls/std:             tls/record tls/handshake
 tls/tlcp:            tls/record tls/handshake
 tls/rfc8998:         tls/record tls/handshake

@@ -13,6 +13,7 @@ import (
 	"longmen/tls/handshake"
 	"longmen/tls/server"
 	"longmen/tls/sign"
+	"longmen/tls/tlcp"
 )
 
 // Taker takes connections whose beginning is done: after a TLS handshake, or
@@ -27,6 +28,7 @@ type Taker interface {
 type Security struct {
 	Pool    *sign.Pool             // makes the dear signatures
 	Loading sign.Flow              // turns of keys that are used for the first time
+	TLCP    tlcp.SessionCache      // its sessions; its contexts keep listeners and domains apart
 	KeyLog  func(string) io.Writer // by path; nil when it cannot be written
 }
 

@@ -212,7 +212,8 @@ func (d *downstream) tickets(domain string, l tlsLayer, out *server.Settings) {
 		d.digest.add(d.next.secrets[name].sum)
 	}
 	peer := l.peer.digest()
-	out.Tickets = source.Context(fmt.Sprintf("listener %s\x00%s\x00%x %v", d.name, domain, peer, l.require.GetValue()))
+	out.Context = fmt.Sprintf("listener %s\x00%s\x00%x %v", d.name, domain, peer, l.require.GetValue())
+	out.Tickets = source.Context(out.Context)
 }
 
 // clientAuth says whether clients must show certificates, and what these must be.

@@ -5,10 +5,18 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"longmen/gateway/listener"
 	"longmen/gateway/snapshot"
 	"longmen/tls/sign"
+	"longmen/tls/tlcp"
+)
+
+// Sessions of TLCP, which are kept by the server.
+const (
+	tlcpSessions = 20_000
+	tlcpLifetime = 4 * time.Hour
 )
 
 // secure makes what handshakes share, when the first listener with TLS comes.
@@ -27,7 +35,7 @@ func (s *Supervisor) secure(next *snapshot.Snapshot) error {
 	if err != nil {
 		return fmt.Errorf("threads for signatures: %w", err)
 	}
-	s.security = &listener.Security{Pool: pool, KeyLog: s.keyLogs.writer}
+	s.security = &listener.Security{Pool: pool, KeyLog: s.keyLogs.writer, TLCP: tlcp.NewCache(tlcpSessions, tlcpLifetime)}
 	return s.openKeyLogs(next)
 }
 

@@ -1,6 +1,9 @@
 package handshake
 
-import "longmen/tls/record"
+import (
+	"longmen/tls/record"
+	"longmen/tls/verify"
+)
 
 // Result is a completed handshake: all that outlives it.
 type Result struct {
@@ -22,6 +25,8 @@ type Result struct {
 	// PeerVerified reports whether PeerChain was verified against trusted roots, in this
 	// handshake or in the one that it resumed.
 	PeerVerified bool
+	// Peer is what a policy made of PeerChain; nil without one.
+	Peer *verify.Peer
 
 	OCSPStaple  []byte // a client's: the OCSP response that the server stapled, not looked at; or nil
 	ECHAccepted bool   // the ClientHello came encrypted (RFC 9849)

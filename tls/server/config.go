@@ -75,6 +75,8 @@ type Settings struct {
 	// Tickets are the keys of session tickets; nil turns resumption off. What
 	// must not share sessions (another client CA) has keys of another context.
 	Tickets *ticket.Keys
+	// Context names that context, for the sessions of TLCP.
+	Context string
 
 	OCSP OCSPPolicy
 

@@ -4,12 +4,17 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"time"
 
 	"longmen/tls/certificate"
 	"longmen/tls/handshake"
 	"longmen/tls/hello"
+	"longmen/tls/record"
+	"longmen/tls/rfc8998"
 	"longmen/tls/sign"
+	"longmen/tls/tlcp"
+	"longmen/tls/verify"
 )
 
 // A Handshake is one connection's, from its ClientHello on.
@@ -23,6 +28,10 @@ type Handshake struct {
 	// Loading is the turn of keys that are used for the first time.
 	Loading *sign.Flow
 	KeyLog  io.Writer // nil for none; see Config.KeyLog
+	// Sessions are those of TLCP, which has no tickets; nil: none is resumed.
+	Sessions tlcp.SessionCache
+
+	peer *verify.Peer // the client's certificate, once it is verified
 }
 
 var (
@@ -47,9 +56,6 @@ func (c *Config) Run(h *Handshake) (*handshake.Result, error) {
 		candidates = c.Certificates.Default()
 	}
 	settings := c.SettingsFor(name)
-	if h.Hello.TLCP() {
-		return nil, h.refuse(handshake.ProtocolVersion, errTLCP)
-	}
 	offer, err := settings.offer(h.Hello)
 	if err != nil {
 		return nil, h.refuse(handshake.ProtocolVersion, err)
@@ -63,7 +69,20 @@ func (c *Config) Run(h *Handshake) (*handshake.Result, error) {
 			return nil, h.refuse(handshake.InternalError, err)
 		}
 	}
-	return settings.serveTLS(h, chosen)
+	var result *handshake.Result
+	switch {
+	case offer.Version == handshake.VersionTLCP:
+		result, err = settings.serveTLCP(h, chosen)
+	case chosen.Kind == certificate.SM2:
+		result, err = settings.serveRFC8998(h, chosen)
+	default:
+		result, err = settings.serveTLS(h, chosen)
+	}
+	if err != nil {
+		return nil, err
+	}
+	result.Peer, result.PeerVerified = h.peer, h.peer != nil && h.peer.Verified
+	return result, nil
 }
 
 func unknown(name string) error {
@@ -76,7 +95,14 @@ func unknown(name string) error {
 // offer is what of the client's offer the settings take, for the choice of a
 // certificate.
 func (s *Settings) offer(h *hello.ClientHello) (*certificate.Offer, error) {
-	o := &certificate.Offer{}
+	o := &certificate.Offer{Schemes: list(h.Signatures), Groups: list(h.Groups)}
+	if h.TLCP() {
+		if !s.TLCP {
+			return nil, errTLCP
+		}
+		o.Version, o.Suites = handshake.VersionTLCP, list(h.Suites)
+		return o, nil
+	}
 	for v := s.MaxVersion; v >= s.MinVersion; v-- {
 		if h.Offers(v) {
 			o.Version = v
@@ -86,8 +112,25 @@ func (s *Settings) offer(h *hello.ClientHello) (*certificate.Offer, error) {
 	if o.Version == 0 {
 		return nil, errVersion
 	}
-	o.Suites, o.Schemes, o.Groups = list(h.Suites), list(h.Signatures), list(h.Groups)
+	for suite := range h.Suites.All() {
+		if s.takes(suite) {
+			o.Suites = append(o.Suites, suite)
+		}
+	}
 	return o, nil
+}
+
+// takes reports whether the settings allow a suite of TLS.
+func (s *Settings) takes(suite uint16) bool {
+	switch {
+	case suite == rfc8998.SuiteSM4GCMSM3:
+		return s.RFC8998
+	case suite>>8 == 0x13: // TLS 1.3's are all allowed
+		return true
+	case s.Suites == nil:
+		return record.Supported(record.VersionTLS12, suite)
+	}
+	return slices.Contains(s.Suites, suite)
 }
 
 func list(l hello.Uint16s) []uint16 {

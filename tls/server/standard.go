@@ -11,6 +11,7 @@ import (
 	"longmen/tls/handshake"
 	"longmen/tls/sign"
 	"longmen/tls/std"
+	"longmen/tls/verify"
 )
 
 // standard is the configuration of crypto/tls that settings stand for. It is
@@ -34,6 +35,15 @@ func (s *Settings) config(now time.Time) *tls.Config {
 			CurvePreferences:       s.Groups,
 			NextProtos:             s.ALPN,
 			SessionTicketsDisabled: s.Tickets == nil,
+		}
+		if s.ClientRoots != nil {
+			st.config.ClientCAs = s.ClientRoots.Standard()
+		}
+		switch s.clientMode() { // Clients has the word on what is shown
+		case verify.Request:
+			st.config.ClientAuth = tls.RequestClientCert
+		case verify.Require:
+			st.config.ClientAuth = tls.RequireAnyClientCert
 		}
 		if s.Tickets != nil {
 			st.renew(s, now)
@@ -60,7 +70,18 @@ func (s *Settings) serveTLS(h *Handshake, c *certificate.Certificate) (*handshak
 	if key, ok := own.PrivateKey.(*sign.Key); ok && !key.Inline() {
 		own.PrivateKey = &awaited{key, h}
 	}
-	return std.Server(h.Conn, s.config(h.Now), std.Options{
+	config := s.config(h.Now)
+	if s.clientMode() != verify.None {
+		config = config.Clone()
+		config.VerifyConnection = func(state tls.ConnectionState) error {
+			chain := make([][]byte, len(state.PeerCertificates))
+			for i, c := range state.PeerCertificates {
+				chain[i] = c.Raw
+			}
+			return s.judge(h, chain)
+		}
+	}
+	return std.Server(h.Conn, config, std.Options{
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &own, nil },
 		KeyLog:         h.KeyLog,
 	})
