@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"longmen/tls/record"
 )
@@ -419,6 +420,10 @@ func TestErrorTexts(t *testing.T) {
 		if err.Error() != want {
 			t.Errorf("%q, want %q", err, want)
 		}
+	}
+	long := Errorf(BadCertificate, "not valid for %s", strings.Repeat("龙", 1000)).Error()
+	if len(long) > 450 || !utf8.ValidString(long) || !strings.HasSuffix(long, "...") {
+		t.Errorf("%d bytes: %q", len(long), long)
 	}
 	cause := errors.New("cause")
 	if err := Errorf(AccessDenied, "x: %w", cause); !errors.Is(err, cause) || AlertOf(err) != AccessDenied || AlertOf(cause) != InternalError {

@@ -5,6 +5,7 @@ package handshake
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Error says why a handshake ended. It never holds a secret, and what it quotes of the peer
@@ -24,7 +25,16 @@ func (e *Error) Error() string {
 	case e.Cause == nil:
 		return e.Alert.String()
 	}
-	return fmt.Sprintf("%s: %s", e.Alert, e.Cause)
+	return fmt.Sprintf("%s: %s", e.Alert, clip(e.Cause.Error()))
+}
+
+// clip bounds a text that may quote a peer's certificates: they have room for many names.
+func clip(text string) string {
+	const most = 400
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "..."
 }
 
 // Unwrap gives the cause.
