@@ -42,8 +42,9 @@ func dumpCommand() *cobra.Command {
 	return cmd
 }
 
-// dumpConfig writes resources in the asked form. Secrets are never part of it.
+// dumpConfig writes resources in the asked form, without private keys.
 func dumpConfig(set *resource.Set, format admin.DumpFormat) ([]byte, error) {
+	set = set.WithoutKeys()
 	switch format {
 	case admin.DumpYAML:
 		return yaml.Encode(set)
@@ -83,6 +84,9 @@ func dumpXDS(set *resource.Set) ([]byte, error) {
 	}
 	for _, e := range set.Endpoints {
 		add("endpoints", e)
+	}
+	for _, s := range set.Secrets {
+		add("secrets", s)
 	}
 	if failed != nil {
 		return nil, failed

@@ -23,9 +23,10 @@ type loaded struct {
 	text     []byte
 	set      *resource.Set
 	process  map[string]any
-	settings *Settings          // nil when they are wrong
-	snapshot *snapshot.Snapshot // nil when anything is wrong
-	problems resource.Problems  // sorted, warnings too
+	settings *Settings            // nil when they are wrong
+	snapshot *snapshot.Snapshot   // nil when anything is wrong
+	problems resource.Problems    // sorted, warnings too
+	files    map[string]fileStamp // that it names, as they were before they were read
 }
 
 // load reads text, the content of file, and compiles it on top of previous.
@@ -34,7 +35,7 @@ func load(file string, text []byte, from sources, previous *snapshot.Snapshot) *
 	if len(text) > largeFile {
 		runtime.GC()
 	}
-	l := &loaded{file: file, text: text, set: result.Set, process: result.Process}
+	l := &loaded{file: file, text: text, set: result.Set, process: result.Process, files: stampFiles(result.Set.Files())}
 	from.process, from.origins = result.Process, result.Set.Origins
 	settings, wrong := from.settings()
 	l.problems = append(problems, unrelated(wrong, result.Refused)...)

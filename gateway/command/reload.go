@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"runtime/debug"
 	"strings"
@@ -46,12 +47,13 @@ type runner struct {
 	level    *slog.LevelVar
 	gateway  gateway
 	current  atomic.Pointer[loaded] // without its resources; read by the admin API too
+	watcher  *watcher               // nil: nothing is watched
 }
 
 // keep makes l the one that serves. Its resources are read again from its text
 // when somebody asks for them: they take more memory than the snapshot does.
 func (r *runner) keep(l *loaded) {
-	r.current.Store(&loaded{file: l.file, text: l.text, process: l.process, settings: l.settings, snapshot: l.snapshot})
+	r.current.Store(&loaded{file: l.file, text: l.text, process: l.process, settings: l.settings, snapshot: l.snapshot, files: l.files})
 }
 
 // tidy gives the memory back that reading a large file has taken.
@@ -72,6 +74,7 @@ func (r *runner) reload(text []byte) {
 	from := r.from
 	from.fixed = r.settings
 	next := load(r.file, text, from, before.snapshot)
+	r.watch(next, before)
 	if next.snapshot == nil {
 		r.gateway.Refused()
 		r.refused(next, before.snapshot.Version)
@@ -91,6 +94,23 @@ func (r *runner) reload(text []byte) {
 		return
 	}
 	r.log.Info("configuration applied", "version", next.snapshot.Version, "before", before.snapshot.Version)
+}
+
+// watch follows the files that configurations name: of the one that serves and of
+// one that may have been refused because of them.
+func (r *runner) watch(next, before *loaded) {
+	if r.watcher == nil {
+		return
+	}
+	files := maps.Clone(next.files)
+	if next.snapshot == nil {
+		for name := range before.files {
+			if _, there := files[name]; !there {
+				files[name] = stampOf(name)
+			}
+		}
+	}
+	r.watcher.use(files)
 }
 
 // refused tells what is wrong with a new configuration, and what serves on.

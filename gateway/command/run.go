@@ -17,8 +17,8 @@ func runCommand(start starter) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run [-c gateway.yaml | --to URL [--bind ADDRESS]]",
 		Short: "Serve",
-		Long: `Serve what the configuration says. It is read again on SIGHUP and when the file changes; a file with
-problems changes nothing. SIGHUP opens all logs anew, too. SIGTERM and SIGINT drain: no new connections, what is under way is
+		Long: `Serve what the configuration says. It is read again on SIGHUP and when the file, or a certificate that it
+names, changes; a file with problems changes nothing. SIGHUP opens all logs anew, too. SIGTERM and SIGINT drain: no new connections, what is under way is
 finished; a second one stops at once.
 
 With --to no file is needed: one listener hands every request to one service.`,
@@ -97,8 +97,9 @@ func (r *runner) run(ctx context.Context, first *loaded, start starter, signals 
 		if err != nil {
 			r.log.Warn("the file is not watched; SIGHUP reads it again", "file", r.file, "error", err)
 		} else {
+			w.use(first.files)
 			go w.run(ctx)
-			changes = w.change
+			r.watcher, changes = w, w.change
 		}
 	}
 	r.tidy()

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -25,7 +26,8 @@ const (
 	maxConfig = 64 << 20
 )
 
-// A watcher tells when a file's content has become another. It watches the
+// A watcher tells when a file's content has become another, or that of a file that
+// it names (see use). It watches the
 // directory, not the file: editors and Kubernetes replace files by renaming, and
 // a watch of the file would stay with the old one. When the name is a symbolic
 // link, the directory that it leads to is watched too: a ConfigMap is swapped
@@ -38,6 +40,12 @@ type watcher struct {
 	last   [sha256.Size]byte // of the content that was given out last
 	real   string            // name of the file that the link leads to
 	change chan []byte
+
+	mu      sync.Mutex           // of what use and run share:
+	files   map[string]fileStamp // the files that the configuration names, as they were last
+	names   map[string]bool      // without their folders
+	folders map[string]bool      // that are watched for them
+	again   chan struct{}        // asks run to look at them
 }
 
 // newWatcher watches file, whose content is known to be data.
@@ -50,7 +58,7 @@ func newWatcher(file string, data []byte, log *slog.Logger) (*watcher, error) {
 		events.Close()
 		return nil, err
 	}
-	w := &watcher{file: file, events: events, log: log, last: sha256.Sum256(data), change: make(chan []byte)}
+	w := &watcher{file: file, events: events, log: log, last: sha256.Sum256(data), change: make(chan []byte), again: make(chan struct{}, 1)}
 	w.follow()
 	return w, nil
 }
@@ -70,7 +78,7 @@ func (w *watcher) follow() {
 	if target == w.target {
 		return
 	}
-	if w.target != "" {
+	if w.target != "" && !w.watchesFor(w.target) {
 		_ = w.events.Remove(w.target) // an error means that it went by itself
 	}
 	w.target = target
@@ -82,7 +90,8 @@ func (w *watcher) follow() {
 	}
 }
 
-// run gives every new content to the channel change until ctx ends. Reading it
+// run gives the content to the channel change, whenever it or that of a file that
+// it names is new, until ctx ends. Reading it
 // again after an event is what decides: events themselves say too much and,
 // when the queue overflows, too little.
 func (w *watcher) run(ctx context.Context) {
@@ -106,6 +115,8 @@ func (w *watcher) run(ctx context.Context) {
 				first = now
 			}
 			quiet.Reset(min(settle, max(0, first.Add(maxSettle).Sub(now))))
+		case <-w.again:
+			quiet.Reset(settle)
 		case err, ok := <-w.events.Errors:
 			if !ok {
 				return
@@ -116,7 +127,7 @@ func (w *watcher) run(ctx context.Context) {
 			first = time.Time{}
 			w.follow()
 			data, changed := w.read()
-			if !changed {
+			if filesChanged := w.filesChanged(); data == nil || !changed && !filesChanged {
 				continue
 			}
 			select {
@@ -135,11 +146,11 @@ func (w *watcher) foreign(event fsnotify.Event) bool {
 		return event.Op == fsnotify.Chmod
 	}
 	name := filepath.Base(event.Name)
-	return name != filepath.Base(w.file) && name != w.real
+	return name != filepath.Base(w.file) && name != w.real && !w.ours(name)
 }
 
 // read reports the content, and whether it is new. A file that is gone or empty
-// is waited for: whoever writes it anew has just begun.
+// (nil) is waited for: whoever writes it anew has just begun.
 func (w *watcher) read() ([]byte, bool) {
 	data, err := readConfig(w.file, nil)
 	if err != nil {
@@ -149,11 +160,12 @@ func (w *watcher) read() ([]byte, bool) {
 		return nil, false
 	}
 	sum := sha256.Sum256(data)
-	if sum == w.last || len(bytes.TrimSpace(data)) == 0 {
+	if len(bytes.TrimSpace(data)) == 0 {
 		return nil, false
 	}
+	changed := sum != w.last
 	w.last = sum
-	return data, true
+	return data, changed
 }
 
 // readConfig reads a file of at most maxConfig bytes; "-" is standard input.

@@ -189,3 +189,59 @@ func TestReadConfigIsBounded(t *testing.T) {
 		t.Error("a directory was read")
 	}
 }
+
+// A certificate that changes counts as a change of the file that names it, be it
+// written in place or swapped as Kubernetes swaps the links of a Secret.
+func TestWatchNamedFiles(t *testing.T) {
+	dir, secrets := t.TempDir(), t.TempDir()
+	file, cert, key := filepath.Join(dir, "gateway.yaml"), filepath.Join(dir, "a.crt"), filepath.Join(secrets, "tls.key")
+	write(t, file, "one")
+	write(t, cert, "first")
+	version := func(name, content string) {
+		must(t, os.Mkdir(filepath.Join(secrets, name), 0o755))
+		write(t, filepath.Join(secrets, name, "tls.key"), content)
+		must(t, os.Symlink(name, filepath.Join(secrets, "..data_tmp")))
+		must(t, os.Rename(filepath.Join(secrets, "..data_tmp"), filepath.Join(secrets, "..data")))
+	}
+	version("..1", "one")
+	must(t, os.Symlink(filepath.Join("..data", "tls.key"), key))
+	w := watch(t, file, "one")
+	w.use(stampFiles([]string{cert, key}))
+	write(t, cert, "second one")
+	w.expect(t, "one")
+	version("..2", "another")
+	w.expect(t, "one")
+	must(t, os.Remove(cert))
+	w.expect(t, "one")
+	write(t, cert, "third")
+	w.expect(t, "one")
+	write(t, file, "two")
+	w.expect(t, "two")
+}
+
+// What changes between the reading of a file and the beginning of its watch is seen.
+func TestWatchFileChangedBefore(t *testing.T) {
+	dir := t.TempDir()
+	file, cert := filepath.Join(dir, "gateway.yaml"), filepath.Join(t.TempDir(), "a.crt")
+	write(t, file, "one")
+	write(t, cert, "first")
+	w := watch(t, file, "one")
+	stamps := stampFiles([]string{cert})
+	write(t, cert, "second one")
+	w.use(stamps)
+	w.expect(t, "one")
+}
+
+// Files that are named no more are not watched.
+func TestWatchForgetsFiles(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	file, cert := filepath.Join(dir, "gateway.yaml"), filepath.Join(other, "a.crt")
+	write(t, file, "one")
+	write(t, cert, "first")
+	w := watch(t, file, "one")
+	w.use(stampFiles([]string{cert}))
+	w.use(nil)
+	if list := w.events.WatchList(); len(list) != 1 || list[0] != dir {
+		t.Errorf("still watched: %q", list)
+	}
+}
