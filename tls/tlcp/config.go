@@ -30,7 +30,9 @@ type ServerConfig struct {
 	Protocols   []string     // ALPN, in order of preference; nil: the client's offer is passed over
 
 	ClientAuth ClientAuth
-	ClientCAs  *smx509.CertPool // what client certificates are verified up to; told to clients
+	// ClientCAs is what client certificates are verified up to; clients are told of it. If it is
+	// nil, VerifyPeer judges alone, and PeerVerified of the result stays false.
+	ClientCAs *smx509.CertPool
 	// VerifyPeer, if not nil, has the last word on a client's certificates, in the order of
 	// handshake.Result.PeerChain, after they were verified: in full handshakes and in resumed
 	// ones. An error that is no *handshake.Error is told as bad_certificate.

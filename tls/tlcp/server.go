@@ -104,7 +104,7 @@ func (s *server) findSession() *Session {
 	if session == nil || !session.fits(s.hello, s.config.Context, s.suites) {
 		return nil
 	}
-	if s.config.ClientAuth == ClientAuthRequire && !session.verified {
+	if s.config.ClientAuth == ClientAuthRequire && (session.chain == nil || s.config.ClientCAs != nil && !session.verified) {
 		return nil
 	}
 	return session
@@ -307,11 +307,13 @@ func (s *server) readCertificate() error {
 	if s.config.ClientAuth == ClientAuthNone {
 		return nil
 	}
-	if s.config.ClientCAs == nil {
+	switch {
+	case s.config.ClientCAs != nil:
+		if err := s.peer.verify(s.config.ClientCAs, "", smx509.ExtKeyUsageClientAuth, now(s.config.Time)); err != nil {
+			return err
+		}
+	case s.config.VerifyPeer == nil:
 		return handshake.Errorf(handshake.UnknownCA, "there are no authorities to verify clients by")
-	}
-	if err := s.peer.verify(s.config.ClientCAs, "", smx509.ExtKeyUsageClientAuth, now(s.config.Time)); err != nil {
-		return err
 	}
 	return finalWord(s.config.VerifyPeer, s.peer)
 }

@@ -1,6 +1,7 @@
 package tlcp
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -178,6 +179,27 @@ func TestClientAuthWithoutRoots(t *testing.T) {
 	server, client := configs(t)
 	server.ClientAuth, server.ClientCAs, client.Certificate = ClientAuthRequire, nil, pki(t).client
 	fails(t, shake(t, server, client), "server", handshake.UnknownCA)
+
+	// Whoever judges certificates by something else than authorities does so alone.
+	server.Sessions, client.Sessions = NewCache(16, time.Hour), NewCache(16, time.Hour)
+	var judged int
+	server.VerifyPeer = func(chain []*smx509.Certificate) error {
+		judged++
+		if !bytes.Equal(chain[0].Raw, pki(t).client.Chain[0]) {
+			return errors.New("another certificate")
+		}
+		return nil
+	}
+	for i := range 2 {
+		o := succeed(t, server, client)
+		if o.server.PeerVerified || !sameChain(o.server.PeerChain, pki(t).client.Chain) || judged != i+1 || o.server.Resumed != (i == 1) {
+			t.Errorf("%+v", o.server)
+		}
+	}
+	client.Certificate, client.Sessions = pki(t).server, nil
+	fails(t, shake(t, server, client), "server", handshake.BadCertificate)
+	client.Certificate = nil
+	fails(t, shake(t, server, client), "server", handshake.HandshakeFailure)
 }
 
 func TestManyAuthoritiesAreNotSent(t *testing.T) {
