@@ -13,7 +13,9 @@ const (
 // about a second: its congestion window has shrunk.
 func (s *Session) ResetRecordSize() { s.sent = 0 }
 
-// HasReply reports whether there is something to send that the caller did not ask for.
+// HasReply reports whether there is something to send that the caller did not ask for. It can
+// wait until what was written before has left: one answer is enough for all that the peer asks
+// meanwhile, so a peer that does not read cannot make replies pile up.
 func (s *Session) HasReply() bool { return !s.finished && (s.answer || s.refusal || s.fatal) }
 
 // AppendReply appends the records that the session itself must send: the answer to a key

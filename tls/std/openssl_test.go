@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,6 +18,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"longmen/tls/handshake"
+	"longmen/tls/record"
 )
 
 // OpenSSL is a peer that shares no code with crypto/tls. Each of its runs is one variant.
@@ -296,4 +300,33 @@ func TestOpenSSLServer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A client that renegotiates is told that this is not done; openssl's then ends.
+func TestOpenSSLRenegotiates(t *testing.T) {
+	ca := newAuthority(t)
+	certificate := ca.issue(t, false)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	l.(*net.TCPListener).SetDeadline(time.Now().Add(20 * time.Second))
+	p := startOpenSSL(t, "s_client", "-connect", l.Addr().String(), "-servername", testName, "-tls1_2")
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	result, err := Server(conn, &tls.Config{Certificates: []tls.Certificate{certificate}}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.say("R")
+	_, err = (&secured{Conn: conn, Result: result}).Read(make([]byte, 1))
+	if e, ok := errors.AsType[*record.AlertError](err); !ok || !e.Received || e.Alert != uint8(handshake.HandshakeFailure) {
+		t.Fatal(err)
+	}
+	p.until("no renegotiation")
 }

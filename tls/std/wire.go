@@ -120,8 +120,8 @@ func (w *wire) Write(p []byte) (int, error) {
 }
 
 // recent is how many of the last records of a write are tried for being the first under the
-// application's key. A server writes one session ticket, of one record if it is not huge.
-const recent = 4
+// application's key. A server writes one session ticket, usually of one record, at most of five.
+const recent = 5
 
 func (w *wire) wrote(p []byte) {
 	var last [recent][]byte // the last protected records, newest first
