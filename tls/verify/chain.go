@@ -8,13 +8,32 @@ import (
 	"github.com/emmansun/gmsm/smx509"
 )
 
+// use is what a leaf is to be for: an extended key usage.
+type use struct {
+	std x509.ExtKeyUsage
+	sm  smx509.ExtKeyUsage
+}
+
+var (
+	clientUse = use{x509.ExtKeyUsageClientAuth, smx509.ExtKeyUsageClientAuth}
+	serverUse = use{x509.ExtKeyUsageServerAuth, smx509.ExtKeyUsageServerAuth}
+	anyUse    = use{x509.ExtKeyUsageAny, smx509.ExtKeyUsageAny}
+)
+
+func (r Role) use() use {
+	if r == Server {
+		return serverUse
+	}
+	return clientUse
+}
+
 // chain looks for a chain from the leaf, list[0], to one of roots that is not too
 // deep and in which nothing is revoked.
-func (p *Policy) chain(list []*certificate, roots *Roots, now time.Time) *Error {
-	chains, err := p.chains(list, roots, now)
+func (p *Policy) chain(list []*certificate, roots *Roots, u use, now time.Time) *Error {
+	chains, err := u.chains(list, roots, now)
 	if err != nil && p.config.AllowExpired {
 		if e := chainError(err, list[0]); e.Reason == Expired {
-			chains, err = p.chains(list, roots, whenValid(list[0], now))
+			chains, err = u.chains(list, roots, whenValid(list[0], now))
 		}
 	}
 	if err != nil {
@@ -63,16 +82,13 @@ func (p *Policy) acceptable(chain []*certificate, now time.Time) *Error {
 }
 
 // chains are all chains, leaf first, that the certificates and roots make.
-func (p *Policy) chains(list []*certificate, roots *Roots, now time.Time) ([][]*certificate, error) {
+func (u use) chains(list []*certificate, roots *Roots, now time.Time) ([][]*certificate, error) {
 	for _, c := range list {
 		if c.std == nil {
-			return p.chainsSM(list, roots, now)
+			return u.chainsSM(list, roots, now)
 		}
 	}
-	options := x509.VerifyOptions{Roots: roots.std, Intermediates: x509.NewCertPool(), CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
-	if p.config.Role == Server {
-		options.KeyUsages[0] = x509.ExtKeyUsageServerAuth
-	}
+	options := x509.VerifyOptions{Roots: roots.std, Intermediates: x509.NewCertPool(), CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{u.std}}
 	for _, c := range list[1:] {
 		options.Intermediates.AddCert(c.std)
 	}
@@ -89,11 +105,8 @@ func (p *Policy) chains(list []*certificate, roots *Roots, now time.Time) ([][]*
 	return chains, nil
 }
 
-func (p *Policy) chainsSM(list []*certificate, roots *Roots, now time.Time) ([][]*certificate, error) {
-	options := smx509.VerifyOptions{Roots: roots.sm, Intermediates: smx509.NewCertPool(), CurrentTime: now, KeyUsages: []smx509.ExtKeyUsage{smx509.ExtKeyUsageClientAuth}}
-	if p.config.Role == Server {
-		options.KeyUsages[0] = smx509.ExtKeyUsageServerAuth
-	}
+func (u use) chainsSM(list []*certificate, roots *Roots, now time.Time) ([][]*certificate, error) {
+	options := smx509.VerifyOptions{Roots: roots.sm, Intermediates: smx509.NewCertPool(), CurrentTime: now, KeyUsages: []smx509.ExtKeyUsage{u.sm}}
 	leaf, err := list[0].asSM()
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -124,6 +125,17 @@ func (p *Policy) Mode() Mode { return p.config.Mode }
 // A nil Peer without error is a peer without certificate where none is required.
 // The error is an *Error.
 func (p *Policy) Verify(chain [][]byte, host string, now time.Time) (*Peer, error) {
+	return p.verify(chain, host, now, false)
+}
+
+// VerifyPair judges the chain of a TLCP peer (GB/T 38636-2020, 6.4.5.3): its second
+// certificate is the one to encrypt for. That must be good too, for any use, and
+// for the host; pins and names are looked for in the first one, which signs.
+func (p *Policy) VerifyPair(chain [][]byte, host string, now time.Time) (*Peer, error) {
+	return p.verify(chain, host, now, true)
+}
+
+func (p *Policy) verify(chain [][]byte, host string, now time.Time, pair bool) (*Peer, error) {
 	if len(chain) == 0 && p.config.Mode != Require {
 		return nil, nil
 	}
@@ -135,7 +147,12 @@ func (p *Policy) Verify(chain [][]byte, host string, now time.Time) (*Peer, erro
 	if err != nil {
 		return nil, &Error{Reason: Malformed, Subject: list[0].subject(), Cause: err}
 	}
-	if failure = p.judge(list, peer, host, now); failure == nil {
+	if pair {
+		failure = p.judgePair(list, peer, host, now)
+	} else {
+		failure = p.judge(list, peer, host, now)
+	}
+	if failure == nil {
 		peer.Verified = p.config.Roots != nil || p.domains != nil || len(p.config.Keys)+len(p.config.Certificates) > 0
 		return peer, nil
 	}
@@ -146,6 +163,31 @@ func (p *Policy) Verify(chain [][]byte, host string, now time.Time) (*Peer, erro
 	return nil, failure
 }
 
+func (p *Policy) judgePair(list []*certificate, peer *Peer, host string, now time.Time) *Error {
+	if len(list) < 2 {
+		return &Error{Malformed, peer.Subject, errNoPair}
+	}
+	encryption := list[1:]
+	list = slices.Delete(slices.Clone(list), 1, 2)
+	if err := p.judge(list, peer, host, now); err != nil {
+		return err
+	}
+	names, err := parseAltNames(encryption[0].san)
+	if err != nil {
+		return &Error{Malformed, encryption[0].subject(), err}
+	}
+	if host != "" && !names.matchesHost(host) {
+		return &Error{WrongHost, encryption[0].subject(), fmt.Errorf("not for %q", host)}
+	}
+	roots, failure := p.rootsFor(list[0], peer)
+	if failure == nil && roots != nil {
+		failure = p.chain(encryption, roots, anyUse, now)
+	}
+	return failure
+}
+
+var errNoPair = errors.New("TLCP's second certificate is missing")
+
 func (p *Policy) judge(list []*certificate, peer *Peer, host string, now time.Time) *Error {
 	leaf := list[0]
 	roots, err := p.rootsFor(leaf, peer)
@@ -153,7 +195,7 @@ func (p *Policy) judge(list []*certificate, peer *Peer, host string, now time.Ti
 		return err
 	}
 	if roots != nil {
-		if err := p.chain(list, roots, now); err != nil {
+		if err := p.chain(list, roots, p.config.Role.use(), now); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/sha256"
+	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/hex"
@@ -244,4 +245,28 @@ func TestError(t *testing.T) {
 			t.Errorf("%v: alert %d", r, a)
 		}
 	}
+}
+
+// The roots in the forms that handshakes take.
+func TestRoots(t *testing.T) {
+	ca, sm := root(t, "ca", ecdsaKey(t)), root(t, "sm", sm2Key(t))
+	r := roots(t, ca, sm)
+	for _, c := range []*authority{ca.issue(leaf{}), sm.issue(leaf{key: sm2Key(t)})} {
+		if _, err := c.cert.Verify(smx509.VerifyOptions{Roots: r.SM(), CurrentTime: now, KeyUsages: []smx509.ExtKeyUsage{smx509.ExtKeyUsageClientAuth}}); err != nil {
+			t.Error(err)
+		}
+	}
+	std, err := x509.ParseCertificate(ca.issue(leaf{}).cert.Raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := std.Verify(x509.VerifyOptions{Roots: r.Standard(), CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
+		t.Error(err)
+	}
+	system, err := verify.SystemRoots()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = policy(t, verify.Config{Mode: verify.Require, Roots: system}).Verify(chain(ca.issue(leaf{}), ca), "", now)
+	wants(t, err, verify.Untrusted)
 }
