@@ -182,8 +182,5 @@ func (u *upstream) serverAuth(peer *peerLayer, out *client.Config) {
 	if made == nil {
 		return
 	}
-	out.Verify, out.AnyName = made.verify, len(peer.names) > 0
-	if made.roots != nil {
-		out.Roots = made.roots.Standard()
-	}
+	out.Verify, out.Roots, out.AnyName = made.verify, made.roots, len(peer.names) > 0
 }

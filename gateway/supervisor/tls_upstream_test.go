@@ -13,25 +13,47 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"longmen/gateway/cluster"
 	"longmen/tls/certificate"
 	tlsclient "longmen/tls/client"
+	"longmen/tls/verify"
 )
 
 // secureOrigin is an origin that speaks TLS. It counts its handshakes, and those that took up
 // an earlier session.
 type secureOrigin struct {
 	net.Listener
-	root                *x509.CertPool
+	root                *verify.Roots
 	handshakes, resumed atomic.Int64
+}
+
+func rootsOf(t testing.TB, c *x509.Certificate) *verify.Roots {
+	t.Helper()
+	roots, err := verify.ParseRoots(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return roots
+}
+
+// trusts makes a cluster's connections trust the roots.
+func trusts(t testing.TB, c *tlsclient.Config, roots *verify.Roots) *tlsclient.Config {
+	t.Helper()
+	policy, err := verify.New(verify.Config{Mode: verify.Require, Role: verify.Server, Roots: roots})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Verify, c.Roots = policy, roots
+	c.MinVersion, c.MaxVersion = tls.VersionTLS12, tls.VersionTLS13
+	return c
 }
 
 func newSecureOrigin(t testing.TB, version uint16, key crypto.Signer, closes bool, clients *x509.CertPool) *secureOrigin {
 	t.Helper()
-	o := &secureOrigin{root: x509.NewCertPool()}
 	own, root := issued(t, key, "origin.test")
-	o.root.AddCert(root)
+	o := &secureOrigin{root: rootsOf(t, root)}
 	config := &tls.Config{
 		MinVersion: version, MaxVersion: version,
 		Certificates: []tls.Certificate{{Certificate: own.Chain, PrivateKey: key}},
@@ -75,8 +97,7 @@ func TestTLSToEndpoints(t *testing.T) {
 				h := newHouse(t, Options{Workers: 1})
 				origin := newSecureOrigin(t, version, p256Key(t), closes, nil)
 				c := clusterOf("secure", origin.Addr())
-				c.TLS = &tlsclient.Config{Name: tlsclient.NameFixed, ServerName: "origin.test", Roots: origin.root,
-					MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS13, Sessions: 8}
+				c.TLS = trusts(t, &tlsclient.Config{Name: tlsclient.NameFixed, ServerName: "origin.test", Sessions: 8}, origin.root)
 				h.applied(having(snap("1", forwards(t, "http", "secure")), cluster.New(c)))
 				for i, size := range []int{1, 20_000, 300_000, 7, 2 << 20} {
 					sent := bytes.Repeat([]byte{byte('a' + i)}, size)
@@ -110,21 +131,23 @@ func TestTLSEndpointRefused(t *testing.T) {
 	}
 	go http.Serve(plain, http.NotFoundHandler())
 	t.Cleanup(func() { plain.Close() })
+	_, other := issued(t, p256Key(t), "origin.test")
+	stranger := rootsOf(t, other)
 	for name, test := range map[string]struct {
 		at     net.Addr
 		config *tlsclient.Config
-		cause  string
+		roots  *verify.Roots
 	}{
-		"wrong name":    {origin.Addr(), &tlsclient.Config{Name: tlsclient.NameFixed, ServerName: "other.test", Roots: origin.root}, "other.test"},
-		"its address":   {origin.Addr(), &tlsclient.Config{Roots: origin.root}, "127.0.0.1"},
-		"unknown roots": {origin.Addr(), &tlsclient.Config{Name: tlsclient.NameFixed, ServerName: "origin.test", Roots: x509.NewCertPool()}, "unknown authority"},
-		"plain":         {plain.Addr(), &tlsclient.Config{Name: tlsclient.NameFixed, ServerName: "origin.test", Roots: origin.root}, "TLS"},
+		"wrong name":    {origin.Addr(), &tlsclient.Config{Name: tlsclient.NameFixed, ServerName: "other.test"}, origin.root},
+		"its address":   {origin.Addr(), &tlsclient.Config{}, origin.root},
+		"unknown roots": {origin.Addr(), &tlsclient.Config{Name: tlsclient.NameFixed, ServerName: "origin.test"}, stranger},
+		"plain":         {plain.Addr(), &tlsclient.Config{Name: tlsclient.NameFixed, ServerName: "origin.test"}, origin.root},
 	} {
 		t.Run(name, func(t *testing.T) {
-			test.config.MinVersion, test.config.MaxVersion = tls.VersionTLS12, tls.VersionTLS13
 			c := clusterOf(name, test.at)
-			c.TLS = test.config
+			c.TLS = trusts(t, test.config, test.roots)
 			l := forwards(t, "http "+strings.ReplaceAll(name, " ", "-"), name)
+			logged := logsTo(t, l)
 			h.applied(having(snap(name, l), cluster.New(c)))
 			resp, err := http.Get("http://" + h.address(l.Name) + "/")
 			if err != nil {
@@ -133,6 +156,12 @@ func TestTLSEndpointRefused(t *testing.T) {
 			defer resp.Body.Close()
 			if resp.StatusCode != 503 {
 				t.Errorf("%d", resp.StatusCode)
+			}
+			for logged() == "" {
+				time.Sleep(time.Millisecond)
+			}
+			if line := logged(); line != "/ 503 UF\n" {
+				t.Errorf("logged %q", line)
 			}
 		})
 	}
@@ -149,8 +178,7 @@ func TestTLSClientCertificate(t *testing.T) {
 			clients.AddCert(root)
 			origin := newSecureOrigin(t, tls.VersionTLS12, rsaKey(t), false, clients)
 			c := clusterOf("secure", origin.Addr())
-			c.TLS = &tlsclient.Config{Name: tlsclient.NameFixed, ServerName: "origin.test", Roots: origin.root, Certificate: own,
-				MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS13}
+			c.TLS = trusts(t, &tlsclient.Config{Name: tlsclient.NameFixed, ServerName: "origin.test", Certificate: own}, origin.root)
 			h.applied(having(snap("1", forwards(t, "http", "secure")), cluster.New(c)))
 			resp, err := http.Post("http://"+h.address("http")+"/", "text/plain", strings.NewReader("hello"))
 			if err != nil {

@@ -16,7 +16,7 @@ func (c *Conn) secure(co *worker.Coroutine, s *stream.Stream) error {
 	name := serverName(config, c.pool, s)
 	var result *handshake.Result
 	err := c.Handshake(co, address, func(conn net.Conn) (err error) {
-		result, err = config.Run(&client.Handshake{Conn: conn, Name: name, Await: co.Await})
+		result, err = config.Run(&client.Handshake{Conn: conn, Name: name, Now: s.Loop.Wall(), Await: co.Await})
 		return err
 	})
 	if err != nil {

@@ -3,7 +3,6 @@ package client
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 
 	"longmen/tls/certificate"
 	"longmen/tls/verify"
@@ -21,11 +20,11 @@ type Config struct {
 	// Insecure verifies nothing: neither the chain nor the name.
 	Insecure bool
 
-	// Roots are the authorities that the server's certificate must come from; nil
-	// are the system's.
-	Roots *x509.CertPool
 	// Verify judges the server's certificate; nil with Insecure only.
 	Verify *verify.Policy
+	// Roots are the authorities that Verify wants it to come from; nil when it goes
+	// by pins or trust domains alone.
+	Roots *verify.Roots
 	// AnyName leaves the server's name out of that, as Verify asks for other names.
 	AnyName bool
 	// Certificate is shown to servers that ask for one; nil for none.
@@ -45,6 +44,7 @@ type Config struct {
 	Sessions int
 
 	standard standard
+	sm       sm
 }
 
 // Protocol is a kind of TLS.

@@ -3,14 +3,17 @@ package client
 import (
 	"crypto"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"longmen/tls/handshake"
 	"longmen/tls/sign"
 	"longmen/tls/std"
+	"longmen/tls/verify"
 )
 
 // A Handshake is one connection's.
@@ -18,8 +21,52 @@ type Handshake struct {
 	Conn net.Conn // deadlines are its own
 	// Name is the server's, or its address: sent if it is a name, and verified.
 	Name string
+	Now  time.Time
 	// Await runs what burns CPU away from the caller's loop and returns its error.
 	Await func(func() error) error
+
+	peer *verify.Peer // the server's certificate, once it is verified
+}
+
+// Run runs a client's handshake. Its error is a *handshake.Error, or that of
+// the connection.
+func (c *Config) Run(h *Handshake) (*handshake.Result, error) {
+	var result *handshake.Result
+	var err error
+	switch c.Protocol {
+	case ProtocolTLCP:
+		result, err = c.runTLCP(h)
+	case ProtocolRFC8998:
+		result, err = c.runRFC8998(h)
+	default:
+		result, err = c.runTLS(h)
+	}
+	if err != nil {
+		return nil, err
+	}
+	result.Peer, result.PeerVerified = h.peer, h.peer != nil && h.peer.Verified
+	return result, nil
+}
+
+// judge decides whether the server's certificate is accepted, in a full
+// handshake as in one that resumes a session.
+func (c *Config) judge(h *Handshake, chain [][]byte) error {
+	if c.Verify == nil {
+		return nil // Insecure
+	}
+	host := h.Name
+	if c.AnyName {
+		host = ""
+	}
+	peer, err := c.Verify.Verify(chain, host, h.Now)
+	if err != nil {
+		if e, ok := errors.AsType[*verify.Error](err); ok {
+			return &handshake.Error{Alert: handshake.Alert(e.Alert()), Cause: err}
+		}
+		return err
+	}
+	h.peer = peer
+	return nil
 }
 
 // standard is the configuration of crypto/tls that a Config stands for, made at
@@ -27,44 +74,46 @@ type Handshake struct {
 type standard struct {
 	once   sync.Once
 	config *tls.Config
-	err    error
 }
 
-// Standard is the configuration for crypto/tls, without a server name. It is
-// not to be changed.
-func (c *Config) Standard() (*tls.Config, error) {
+func (c *Config) standardConfig() *tls.Config {
 	st := &c.standard
 	st.once.Do(func() {
 		st.config = &tls.Config{
-			RootCAs:            c.Roots,
 			MinVersion:         c.MinVersion,
 			MaxVersion:         c.MaxVersion,
 			CipherSuites:       c.Suites,
 			CurvePreferences:   c.Groups,
 			NextProtos:         c.ALPN,
-			InsecureSkipVerify: c.Insecure,
+			InsecureSkipVerify: true, // judge verifies
 		}
 		if c.Sessions > 0 {
 			st.config.ClientSessionCache = tls.NewLRUClientSessionCache(c.Sessions)
 		}
 	})
-	return st.config, st.err
+	return st.config
 }
 
-// Run runs a client's handshake. Its error is a *handshake.Error, or that of
-// the connection.
-func (c *Config) Run(h *Handshake) (*handshake.Result, error) {
-	config, err := c.Standard()
-	if err != nil {
-		return nil, err
+func (c *Config) runTLS(h *Handshake) (*handshake.Result, error) {
+	if c.Verify == nil && !c.Insecure {
+		return nil, errUnverified
 	}
-	config = config.Clone()
+	config := c.standardConfig().Clone()
 	config.ServerName = h.Name
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		chain := make([][]byte, len(state.PeerCertificates))
+		for i, certificate := range state.PeerCertificates {
+			chain[i] = certificate.Raw
+		}
+		return c.judge(h, chain)
+	}
 	if c.Certificate != nil {
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return c.own(h) }
 	}
 	return std.Client(h.Conn, config, std.Options{})
 }
+
+var errUnverified = errors.New("the server's certificate is neither verified nor is that switched off")
 
 // own is the certificate to show, whose signature is awaited when it is dear.
 func (c *Config) own(h *Handshake) (*tls.Certificate, error) {

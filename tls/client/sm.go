@@ -1,0 +1,107 @@
+package client
+
+import (
+	"sync"
+	"time"
+
+	"github.com/emmansun/gmsm/smx509"
+
+	"longmen/tls/handshake"
+	"longmen/tls/rfc8998"
+	"longmen/tls/tlcp"
+)
+
+// sm is what handshakes of SM keep.
+type sm struct {
+	once     sync.Once
+	sessions *rfc8998.Sessions
+	tlcp     tlcp.SessionCache
+}
+
+// sessionLife is how long a session of TLCP is offered again.
+const sessionLife = 4 * time.Hour
+
+func (c *Config) kept() *sm {
+	c.sm.once.Do(func() {
+		if c.Sessions > 0 {
+			c.sm.sessions, c.sm.tlcp = rfc8998.NewSessions(c.Sessions), tlcp.NewCache(c.Sessions, sessionLife)
+		}
+	})
+	return &c.sm
+}
+
+// unrooted reports whether there are no roots for the handshake itself to
+// verify by: judge does.
+func (c *Config) unrooted() bool { return c.Insecure || c.Roots == nil || c.AnyName }
+
+func (c *Config) smRoots() *smx509.CertPool {
+	if c.Roots == nil {
+		return nil
+	}
+	return c.Roots.SM()
+}
+
+func (c *Config) judgeSM(h *Handshake) func([]*smx509.Certificate) error {
+	return func(list []*smx509.Certificate) error {
+		chain := make([][]byte, len(list))
+		for i, certificate := range list {
+			chain[i] = certificate.Raw
+		}
+		return c.judge(h, chain)
+	}
+}
+
+// runTLCP runs the handshake of GB/T 38636.
+func (c *Config) runTLCP(h *Handshake) (*handshake.Result, error) {
+	if c.Verify == nil && !c.Insecure {
+		return nil, errUnverified
+	}
+	config := &tlcp.ClientConfig{
+		ServerName: h.Name,
+		Roots:      c.smRoots(),
+		Insecure:   c.unrooted(),
+		VerifyPeer: c.judgeSM(h),
+		Protocols:  c.ALPN,
+		Sessions:   c.kept().tlcp,
+		Time:       func() time.Time { return h.Now },
+	}
+	if own := c.Certificate; own != nil {
+		sign, err := own.SM2Key()
+		if err != nil {
+			return nil, err
+		}
+		config.Certificate = &tlcp.Certificate{Chain: own.PairChain(), Sign: sign}
+		if own.Encryption != nil {
+			encrypt, err := own.Encryption.SM2Key()
+			if err != nil {
+				return nil, err
+			}
+			config.Certificate.Encrypt = encrypt
+		}
+	}
+	return tlcp.Client(h.Conn, config)
+}
+
+// runRFC8998 runs the handshake of TLS 1.3 with SM.
+func (c *Config) runRFC8998(h *Handshake) (*handshake.Result, error) {
+	if c.Verify == nil && !c.Insecure {
+		return nil, errUnverified
+	}
+	config := &rfc8998.ClientConfig{
+		ServerName: h.Name,
+		Roots:      c.smRoots(),
+		Insecure:   c.unrooted(),
+		VerifyPeer: c.judgeSM(h),
+		Protocols:  c.ALPN,
+		Sessions:   c.kept().sessions,
+		Time:       func() time.Time { return h.Now },
+	}
+	if c.Certificate != nil {
+		own, err := c.Certificate.Standard(h.Now)
+		if err != nil {
+			return nil, err
+		}
+		config.Certificate = own
+	}
+	return rfc8998.Client(h.Conn, config)
+}
