@@ -148,26 +148,34 @@ func hostOf(authority string) string {
 }
 
 // listener finds the listener that a URL reaches: by its port, or, when the URL
-// has none and nothing listens on the scheme's, the only one that there is.
+// has none and nothing listens on the scheme's, the first that speaks the scheme.
 func (q *question) listener(s *snapshot.Snapshot) (l *snapshot.Listener, note string, err error) {
-	if q.url.Scheme == "https" {
-		return nil, "", errors.New("no listener serves https: TLS is not supported by this version yet")
-	}
 	for _, l := range s.Listeners {
 		for _, bind := range l.Binds {
-			if fmt.Sprint(bind.Port()) == q.port() && q.reaches(bind.Addr()) {
-				return l, "", nil
+			if fmt.Sprint(bind.Port()) != q.port() || !q.reaches(bind.Addr()) {
+				continue
 			}
+			switch {
+			case q.speaks(l):
+				return l, "", nil
+			case q.url.Scheme == "https":
+				return nil, "", fmt.Errorf("%s on port %s speaks no TLS", l.Name, q.port())
+			}
+			return nil, "", fmt.Errorf("%s on port %s speaks TLS only: ask for https://", l.Name, q.port())
 		}
 	}
 	if q.url.Port() != "" {
 		return nil, "", fmt.Errorf("no listener on port %s", q.port())
 	}
+	for _, l := range s.Listeners {
+		if q.speaks(l) {
+			return l, fmt.Sprintf("nothing listens on port %s; on %s:", q.port(), bindText(l.Binds[0])), nil
+		}
+	}
 	if len(s.Listeners) == 0 {
 		return nil, "", errors.New("there is no listener")
 	}
-	l = s.Listeners[0]
-	return l, fmt.Sprintf("nothing listens on port %s; on %s:", q.port(), bindText(l.Binds[0])), nil
+	return nil, "", fmt.Errorf("no listener serves %s", q.url.Scheme)
 }
 
 // reaches reports whether a URL with an IP address leads to a bound address. A

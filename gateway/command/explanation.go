@@ -90,7 +90,11 @@ func (e *explanation) explain() bool {
 	if note != "" {
 		e.line("note", note)
 	}
-	e.placed("listener", listener.Name, listener.Origin)
+	parts, read, passed := e.terminate(listener)
+	e.placed("listener", listener.Name, listener.Origin, parts...)
+	if !read {
+		return passed
+	}
 	request, err := e.question.request(listener.HTTP.Path)
 	if err != nil {
 		e.line("answer", "400: "+err.Error())
