@@ -63,6 +63,7 @@ type nistPair struct {
 	server, client *tls.Certificate
 	ours           *smx509.CertPool
 	theirs         *x509.CertPool
+	root           []byte // DER
 }
 
 func newNISTPair(t testing.TB) *nistPair {
@@ -88,7 +89,7 @@ func newNISTPair(t testing.TB) *nistPair {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &nistPair{ours: smx509.NewCertPool(), theirs: x509.NewCertPool()}
+	p := &nistPair{ours: smx509.NewCertPool(), theirs: x509.NewCertPool(), root: der}
 	p.theirs.AddCert(root)
 	p.ours.AddCert(parseDER(t, der))
 	issue := func(serial int64, name string, usage x509.ExtKeyUsage) *tls.Certificate {
