@@ -268,20 +268,3 @@ func TestUselessRecords(t *testing.T) {
 		}
 	}
 }
-
-func TestNoAllocationPerRecord(t *testing.T) {
-	eachSuite(t, func(t *testing.T, s *suite) {
-		client, server := sessionsOf(t, s)
-		data := make([]byte, 40000)
-		buf := make([]byte, 0, client.SealedSize(len(data))+1000)
-		allocations := testing.AllocsPerRun(20, func() {
-			buf = client.Seal(buf[:0], data)
-			if plain, _, err := server.Open(buf); err != nil || len(plain) != len(data) {
-				t.Fatal(len(plain), err)
-			}
-		})
-		if allocations != 0 {
-			t.Errorf("%v allocations", allocations)
-		}
-	})
-}

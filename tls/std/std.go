@@ -23,7 +23,8 @@ type Options struct {
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 	// KeyLog gets the secrets in the format of SSLKEYLOGFILE, one line a Write, never two at
 	// once in this process, so it must not wait as the connection may. With them, everything
-	// that was sent can be read. Nil for none.
+	// that was sent can be read. Nil for none. A resumed session of TLS 1.2 has no line: its
+	// secret is that of the connection it began in.
 	KeyLog io.Writer
 }
 

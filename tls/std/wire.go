@@ -161,6 +161,9 @@ func (w *wire) findSealed(last [recent][]byte) {
 		w.sealed = half
 	}
 	for i, rec := range last {
+		if rec == nil {
+			return
+		}
 		w.sealed.SetSequence(0)
 		if _, _, err := w.sealed.Open(append([]byte(nil), rec...)); err == nil {
 			w.sealedCount = uint64(i + 1)
