@@ -172,6 +172,38 @@ func TestParseOpenSSL(t *testing.T) {
 	}
 }
 
+// Hellos of OpenSSL of many kinds are taken, and say what was asked for.
+func TestParseOpenSSLKinds(t *testing.T) {
+	tests := []struct {
+		args []string
+		ok   func(h *hello.ClientHello) bool
+	}{
+		{[]string{"-tls1", "-cipher", "ALL:@SECLEVEL=0"}, func(h *hello.ClientHello) bool {
+			return h.Version == 0x0301 && h.Offers(0x0301) && !h.Offers(0x0302) && len(h.Versions) == 0
+		}},
+		{[]string{"-tls1_3", "-ciphersuites", "TLS_CHACHA20_POLY1305_SHA256", "-groups", "X448", "-sigalgs", "ed25519"}, func(h *hello.ClientHello) bool {
+			key, ok := h.KeyShares.Find(30)
+			return ok && len(key) == 56 && h.Suites.Has(0x1303) && !h.Suites.Has(0x1301) && h.Signatures.Len() == 1 && h.Signatures.At(0) == 0x0807
+		}},
+		{[]string{"-psk", "00112233445566778899aabbccddeeff", "-tls1_3"}, func(h *hello.ClientHello) bool {
+			return h.PSK && len(h.PSKModes) > 0 && !h.EarlyData
+		}},
+		{[]string{"-nextprotoneg", "http/1.1", "-serverinfo", "18", "-no_ticket", "-tls1_2"}, func(h *hello.ClientHello) bool {
+			_, npn := h.Extensions.Find(13172)
+			_, sct := h.Extensions.Find(18)
+			return npn && sct && !h.Ticket
+		}},
+		{[]string{"-servername", "A.Example.", "-alpn", "a,b,c"}, func(h *hello.ClientHello) bool {
+			return h.ServerName == "a.example" && h.Protocols.Has("c")
+		}},
+	}
+	for _, test := range tests {
+		if h := parse(t, captureOpenSSL(t, test.args...)); !test.ok(h) {
+			t.Errorf("%q: %+v", test.args, h)
+		}
+	}
+}
+
 // A message that is cut at any byte, with its lengths left or corrected, and any
 // two bytes that are set to extremes, never does more than fail.
 func TestParseCut(t *testing.T) {

@@ -179,3 +179,14 @@ func appendable(value string) bool {
 	}
 	return !quoted && elements < maxXFCCElements
 }
+
+// URIs are the URIs among the subject alternative names of a certificate in DER:
+// what Element takes for the certificate that this side showed.
+func URIs(der []byte) ([]string, error) {
+	c, err := parse(der)
+	if err != nil {
+		return nil, err
+	}
+	names, err := parseAltNames(c.san)
+	return names.uris, err
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/hex"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -97,5 +98,19 @@ func TestXFCCForward(t *testing.T) {
 		if got := test.mode.Forward(test.received, test.shown, element); got != test.want {
 			t.Errorf("%d, %.60q, %v: %.80q, want %.80q", test.mode, test.received, test.shown, got, test.want)
 		}
+	}
+}
+
+func TestURIs(t *testing.T) {
+	ca := root(t, "ca", sm2Key(t))
+	own := ca.issue(leaf{uris: []string{"spiffe://td/gateway", "https://x.example/"}, dns: []string{"a.example"}})
+	if got, err := verify.URIs(own.cert.Raw); err != nil || !slices.Equal(got, []string{"spiffe://td/gateway", "https://x.example/"}) {
+		t.Errorf("%q, %v", got, err)
+	}
+	if got, err := verify.URIs(ca.cert.Raw); err != nil || got != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := verify.URIs(own.cert.Raw[1:]); err == nil {
+		t.Error("no certificate")
 	}
 }
