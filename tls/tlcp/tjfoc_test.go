@@ -3,6 +3,7 @@ package tlcp
 import (
 	"encoding/pem"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/emmansun/gmsm/sm2"
@@ -37,6 +38,9 @@ func foreignRoots(t testing.TB) *x509.CertPool {
 	return pool
 }
 
+// long is data of several records.
+func long(from string) string { return strings.Repeat(from+" ", 100_000/len(from)) }
+
 func TestForeignClient(t *testing.T) {
 	for name, mutual := range map[string]bool{"plain": false, "mutual": true} {
 		t.Run(name, func(t *testing.T) {
@@ -52,23 +56,23 @@ func TestForeignClient(t *testing.T) {
 			conn := gmtls.Client(clientEnd, config)
 			done := make(chan error, 1)
 			go func() {
-				_, err := conn.Write([]byte("from gmtls"))
+				_, err := conn.Write([]byte(long("from gmtls")))
 				done <- err
 			}()
 			r, err := Server(serverEnd, server)
 			check(t, err)
-			check(t, <-done)
-			if got := receive(t, serverEnd, r.Session, 10); got != "from gmtls" {
-				t.Fatal(got)
+			if got := receive(t, serverEnd, r.Session, len(long("from gmtls"))); got != long("from gmtls") {
+				t.Fatalf("%d bytes", len(got))
 			}
+			check(t, <-done)
 			if r.Suite != ECC_SM4_CBC_SM3 || r.PeerVerified != mutual || mutual && len(r.PeerChain) != 1 {
 				t.Errorf("%+v", r)
 			}
-			_, err = serverEnd.Write(r.Session.AppendClose(r.Session.Seal(nil, []byte("to gmtls"))))
+			_, err = serverEnd.Write(r.Session.AppendClose(r.Session.Seal(nil, []byte(long("to gmtls")))))
 			check(t, err)
 			got, err := io.ReadAll(conn)
-			if string(got) != "to gmtls" || err != nil {
-				t.Fatalf("%q, %v", got, err)
+			if string(got) != long("to gmtls") || err != nil {
+				t.Fatalf("%d bytes, %v", len(got), err)
 			}
 		})
 	}
@@ -91,15 +95,15 @@ func TestForeignServer(t *testing.T) {
 			done := make(chan error, 1)
 			go func() {
 				conn := gmtls.Server(serverEnd, config)
-				_, err := conn.Write([]byte("from gmtls"))
+				_, err := conn.Write([]byte(long("from gmtls")))
 				done <- err
 			}()
 			r, err := Client(clientEnd, client)
 			if err != nil {
 				t.Fatal(err, <-done)
 			}
-			if got := receive(t, clientEnd, r.Session, 10); got != "from gmtls" {
-				t.Fatal(got)
+			if got := receive(t, clientEnd, r.Session, len(long("from gmtls"))); got != long("from gmtls") {
+				t.Fatalf("%d bytes", len(got))
 			}
 			check(t, <-done)
 			if r.Suite != ECC_SM4_CBC_SM3 || !r.PeerVerified {
