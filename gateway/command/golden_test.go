@@ -154,7 +154,7 @@ func TestMisuse(t *testing.T) {
 		"dump --as toml":                    "must be yaml, xds or json",
 		"run --bind :1 -c gateway.yaml":     "--bind goes with --to",
 		"run --to http://x -c gateway.yaml": "exclude each other",
-		"run --to https://x":                "not supported by this version yet",
+		"run --to ftp://x":                  "must be an http or https URL",
 		"run --to localhost:3000":           "must be",
 		"run --to http://x/path":            "host and port only",
 		"run --to http://x --bind nowhere":  "must be an address with port",

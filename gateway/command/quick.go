@@ -18,15 +18,20 @@ func quickConfig(to, bind string) ([]byte, error) {
 	switch {
 	case err != nil || target.Host == "":
 		return nil, misusef("--to %q: must be a URL such as http://localhost:3000", to)
-	case target.Scheme == "https":
-		return nil, misusef("--to %q: TLS to the service is not supported by this version yet", to)
-	case target.Scheme != "http":
-		return nil, misusef("--to %q: must be an http URL", to)
+	case target.Scheme != "http" && target.Scheme != "https":
+		return nil, misusef("--to %q: must be an http or https URL", to)
 	case target.User != nil || strings.Trim(target.Path, "/") != "" || target.RawQuery != "" || target.Fragment != "":
 		return nil, misusef("--to %q: must be a host and port only", to)
 	}
-	port := target.Port()
-	if port == "" {
+	port, tls := target.Port(), ""
+	if target.Scheme == "https" {
+		tls = ", tls: true"
+	}
+	switch {
+	case port != "":
+	case tls != "":
+		port = "443"
+	default:
 		port = "80"
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
@@ -45,5 +50,5 @@ func quickConfig(to, bind string) ([]byte, error) {
 		"routes:\n" +
 		"  all: [{hosts: [\"*\"], rules: [{to: service}]}]\n" +
 		"clusters:\n" +
-		"  service: {endpoints: " + endpoints + "}\n"), nil
+		"  service: {endpoints: " + endpoints + tls + "}\n"), nil
 }

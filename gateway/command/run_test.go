@@ -274,10 +274,11 @@ func TestRunRefusesABrokenFile(t *testing.T) {
 func TestRunToNeedsNoFile(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for to, want := range map[string]string{
-		"http://localhost:3000":  "localhost:3000",
-		"http://127.0.0.1":       "127.0.0.1:80",
-		"http://[::1]:3000/":     "::1:3000",
-		"http://web.example.com": "web.example.com:80",
+		"http://localhost:3000":   "localhost:3000",
+		"http://127.0.0.1":        "127.0.0.1:80",
+		"http://[::1]:3000/":      "::1:3000",
+		"http://web.example.com":  "web.example.com:80",
+		"https://web.example.com": "web.example.com:443",
 	} {
 		text, err := quickConfig(to, ":8080")
 		must(t, err)
@@ -288,6 +289,9 @@ func TestRunToNeedsNoFile(t *testing.T) {
 		e := l.snapshot.Clusters[0].Config().Endpoints[0]
 		if got := fmt.Sprintf("%s:%d", e.Host, e.Port); got != want {
 			t.Errorf("%s leads to %s, want %s", to, got, want)
+		}
+		if tls := l.snapshot.Clusters[0].Config().TLS; (tls != nil) != strings.HasPrefix(to, "https:") {
+			t.Errorf("%s: TLS %v", to, tls)
 		}
 	}
 }

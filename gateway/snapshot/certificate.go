@@ -10,6 +10,7 @@ import (
 
 	"longmen/gateway/resource"
 	"longmen/tls/certificate"
+	"longmen/tls/ocsp"
 	"longmen/tls/openssl"
 	"longmen/tls/sign"
 	"longmen/tls/verify"
@@ -118,7 +119,26 @@ func (c *compiler) parse(p *pair, name string, policy sign.Policy) *certificate.
 		}
 		return nil
 	}
+	c.staple(p, made)
 	return made
+}
+
+// staple puts the OCSP response of a file to a certificate. One that is no good
+// is not sent: the certificate is served without.
+func (c *compiler) staple(p *pair, made *certificate.Certificate) {
+	if p.ocsp == nil {
+		return
+	}
+	der, ok := p.ocsp.bytes()
+	if !ok {
+		return
+	}
+	response, err := ocsp.Parse(der, made.Chain, c.now)
+	if err != nil {
+		c.warn(p.ocsp.at, "", "%s: the OCSP response is not stapled: %v", p.ocsp.from, err)
+		return
+	}
+	made.SetStaple(&certificate.Staple{DER: response.DER, Expires: response.NextUpdate})
 }
 
 // modulePath is the library that the PKCS#11 URI of a key names (RFC 7512 section

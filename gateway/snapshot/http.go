@@ -10,6 +10,7 @@ import (
 	"longmen/gateway/resource"
 	"longmen/gateway/router"
 	"longmen/gateway/stream"
+	"longmen/tls/verify"
 )
 
 // defaultHTTP are the settings of a listener that says nothing.
@@ -40,7 +41,7 @@ func (c *compiler) http(at resource.Path, m *hcm.HttpConnectionManager, out *Lis
 		"server_name", "server_header_transformation", "max_request_headers_kb", "stream_idle_timeout", "request_timeout",
 		"request_headers_timeout", "access_log", "use_remote_address", "xff_num_trusted_hops", "skip_xff_append", "via",
 		"generate_request_id", "preserve_external_request_id", "always_set_request_id_in_response", "upgrade_configs",
-		"normalize_path", "merge_slashes", "path_with_escaped_slashes_action")
+		"forward_client_cert_details", "set_current_client_cert_details", "normalize_path", "merge_slashes", "path_with_escaped_slashes_action")
 	h := &out.HTTP
 	switch m.GetCodecType() {
 	case hcm.HttpConnectionManager_AUTO, hcm.HttpConnectionManager_HTTP1:
@@ -68,6 +69,7 @@ func (c *compiler) http(at resource.Path, m *hcm.HttpConnectionManager, out *Lis
 		h.RequestID = RequestIDPreserve
 	}
 	h.RequestIDInResponse = m.GetAlwaysSetRequestIdInResponse()
+	c.clientCert(at, m, h)
 	if m.GetServerName() != "" {
 		h.ServerName = m.GetServerName()
 	}
@@ -93,6 +95,36 @@ func (c *compiler) http(at resource.Path, m *hcm.HttpConnectionManager, out *Lis
 		if compiled, ok := c.accessLog(where, log); ok {
 			h.AccessLog = append(h.AccessLog, compiled)
 		}
+	}
+}
+
+// clientCert reads what becomes of X-Forwarded-Client-Cert.
+func (c *compiler) clientCert(at resource.Path, m *hcm.HttpConnectionManager, h *HTTP) {
+	at = join(at, "forwarded.client_cert")
+	switch details := m.GetForwardClientCertDetails(); details {
+	case hcm.HttpConnectionManager_SANITIZE:
+		h.ClientCert = verify.Sanitize
+	case hcm.HttpConnectionManager_FORWARD_ONLY:
+		h.ClientCert = verify.ForwardOnly
+	case hcm.HttpConnectionManager_APPEND_FORWARD:
+		h.ClientCert = verify.AppendForward
+	case hcm.HttpConnectionManager_SANITIZE_SET:
+		h.ClientCert = verify.SanitizeSet
+	case hcm.HttpConnectionManager_ALWAYS_FORWARD_ONLY:
+		h.ClientCert = verify.AlwaysForwardOnly
+	default:
+		c.fail(at, "%v is not supported by this version yet", details)
+	}
+	set := m.GetSetCurrentClientCertDetails()
+	if set == nil {
+		return
+	}
+	c.only(at, set, "subject", "cert", "chain", "dns", "uri")
+	if h.ClientCert != verify.AppendForward && h.ClientCert != verify.SanitizeSet {
+		c.fail(join(at, "details"), "HttpConnectionManager.set_current_client_cert_details has an effect with APPEND_FORWARD and SANITIZE_SET only")
+	}
+	h.ClientCertDetails = verify.Details{
+		Subject: set.GetSubject().GetValue(), Cert: set.GetCert(), Chain: set.GetChain(), DNS: set.GetDns(), URI: set.GetUri(),
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"longmen/gateway/stream"
 	"longmen/tls/server"
 	"longmen/tls/ticket"
+	"longmen/tls/verify"
 )
 
 // Snapshot is one version of the configuration. Nothing in it changes once it
@@ -99,6 +100,8 @@ type HTTP struct {
 	Forwarded           bool   // RFC 7239 too
 	RequestID           RequestIDPolicy
 	RequestIDInResponse bool
+	ClientCert          verify.Forwarding // what happens to X-Forwarded-Client-Cert
+	ClientCertDetails   verify.Details    // what ours says, where ours is written
 	ServerHeader        ServerHeader
 	ServerName          string
 

@@ -186,7 +186,7 @@ func clientCert(f *mapping, m *hcm.HttpConnectionManager) {
 		word string
 		on   bool
 	}{
-		{"subject", details.GetSubject().GetValue()}, {"issuer", details.GetIssuer()}, {"uri", details.GetUri()},
+		{"subject", details.GetSubject().GetValue()}, {"uri", details.GetUri()},
 		{"dns", details.GetDns()}, {"cert", details.GetCert()}, {"chain", details.GetChain()},
 	} {
 		if part.on {

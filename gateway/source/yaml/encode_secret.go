@@ -53,6 +53,8 @@ func (e *encoder) secret(s *tls.Secret) *yaml.Node {
 	case *tls.Secret_ValidationContext:
 		out.source("ca", held.ValidationContext.GetTrustedCa())
 		out.source("crl", held.ValidationContext.GetCrl())
+	case *tls.Secret_GenericSecret:
+		out.source("ticket_secret", held.GenericSecret.GetSecret())
 	case *tls.Secret_SessionTicketKeys:
 		var files []string
 		for _, key := range held.SessionTicketKeys.GetKeys() {

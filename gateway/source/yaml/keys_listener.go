@@ -57,7 +57,7 @@ var forwardedTable = object{"forwarded", "What a listener says to upstreams abou
 	{"rfc7239", aBool, "false", "Append to the `Forwarded` field too (RFC 7239).", "extension `forwarded`", "true", false},
 	{"request_id", one("generate", "preserve", "off"), "generate", "`X-Request-Id`: always a new one, the client's if it sent one, or untouched.", "HCM `generate_request_id`, `preserve_external_request_id`", "preserve", false},
 	{"client_cert", one("remove", "keep", "append", "set", "always_keep"), "remove", "`X-Forwarded-Client-Cert`: drop what the client sent; on connections with a client certificate pass it, append ours to it, or replace it by ours; or pass it always.", "HCM `forward_client_cert_details`: `SANITIZE`, `FORWARD_ONLY`, `APPEND_FORWARD`, `SANITIZE_SET`, `ALWAYS_FORWARD_ONLY`", "set", false},
-	{"client_cert_details", listOf(one("subject", "issuer", "uri", "dns", "cert", "chain")), "[]", "What our `X-Forwarded-Client-Cert` says beside `By` and `Hash`.", "HCM `set_current_client_cert_details`", "[subject, uri]", false},
+	{"client_cert_details", listOf(one("subject", "uri", "dns", "cert", "chain")), "[]", "What our `X-Forwarded-Client-Cert` says beside `By` and `Hash`.", "HCM `set_current_client_cert_details`", "[subject, uri]", false},
 	{"request_id_in_response", aBool, "false", "Send the request id to the client too.", "HCM `always_set_request_id_in_response`", "true", false},
 }}
 

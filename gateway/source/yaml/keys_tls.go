@@ -12,14 +12,15 @@ var (
 	aPair    = kind{"[certificate, key]", `{"type":"array","minItems":2,"maxItems":2,"items":{"$ref":"#/$defs/text"}}`}
 )
 
-var secretTable = object{"secret", "Certificates, authorities or ticket keys (`secrets.<name>`): `cert` and `key`, or `sm2`, or `ca`, or `ticket_keys`. A list of\ncertificates under one name, such as RSA, ECDSA and SM2, is offered together; each client gets the first that it can use. Files are named\nrelative to the folder of gateway.yaml and read again when they change; PEM text may stand in place of a file's name.", append([]key{
+var secretTable = object{"secret", "Certificates, authorities or ticket keys (`secrets.<name>`): `cert` and `key`, or `sm2`, or `ca`, or `ticket_secret`, or `ticket_keys`. A list of\ncertificates under one name, such as RSA, ECDSA and SM2, is offered together; each client gets the first that it can use. Files are named\nrelative to the folder of gateway.yaml and read again when they change; PEM text may stand in place of a file's name.", append([]key{
 	{"cert", aSource, "", "The certificate, followed by the authorities that lead to its root.", "`Secret.tls_certificate.certificate_chain`", "certs/shop.crt", false},
 	{"key", aSource, "", "Its private key (PKCS#8, PKCS#1 or SEC 1, not encrypted), or a PKCS#11 URI.", "`Secret.tls_certificate.private_key`", "certs/shop.key", false},
 	{"ocsp", aSource, "fetched from the authority", "An OCSP response (DER) to staple; the file is read again when it changes.", "`Secret.tls_certificate.ocsp_staple`", "certs/shop.ocsp", false},
 	{"sm2", ref("sm2"), "", "The two SM2 certificates of TLCP (GB/T 38636); the first of them serves RFC 8998 too.", "see there", "{sign: [s.crt, s.key], encrypt: [e.crt, e.key]}", false},
 	{"ca", aSource, "", "Authorities that may certify a peer.", "`Secret.validation_context.trusted_ca`", "certs/clients.pem", false},
 	{"crl", aSource, "", "With `ca`: certificates that they have revoked (one list for each authority).", "`Secret.validation_context.crl`", "certs/clients.crl", false},
-	{"ticket_keys", oneOrMore(aString), "", "Files of keys for session tickets; the first seals, all open. The same files on several nodes let clients resume on any of them.", "`Secret.session_ticket_keys.keys`", "[tickets/now.key, tickets/before.key]", false},
+	{"ticket_secret", aString, "", "File of a secret of at least 32 bytes (`openssl rand -hex 32`) from which each hour's keys for session tickets come. Clients resume on every node that has it.", "`Secret.generic_secret.secret`", "tickets/secret", false},
+	{"ticket_keys", oneOrMore(aString), "", "In place of that: files of keys of 80 (or 48) bytes as Envoy and nginx have them; the first seals, all open, and who changes the files changes the keys.", "`Secret.session_ticket_keys.keys`", "[tickets/now.key, tickets/before.key]", false},
 }, notYet("acme")...)}
 
 var sm2Table = object{"sm2", "A pair of SM2 certificates (GB/T 38636 section 6.4.5.3). Both are required.", []key{
@@ -39,8 +40,8 @@ var tlsKeys = []key{
 	{"require", aBool, "false", "Refuse clients without a certificate.", "`require_client_certificate`", "true", false},
 	{"san", oneOrMore(ref("san")), "any", "Names, one of which a client's certificate must have.", "`validation_context.match_typed_subject_alt_names`", `{uri: {prefix: "spiffe://prod.example.com/ns/web/"}}`, false},
 	{"pins", oneOrMore(aString), "any", "SHA-256 of public keys (SPKI) in base64, one of which a client's certificate must have.", "`validation_context.verify_certificate_spki`", "[NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A=]", false},
-	{"depth", aWhole, "8", "Authorities between a client's certificate and its root, at most (0 to 16).", "`validation_context.max_verify_depth`", "2", false},
-	{"tickets", either(one("on", "off"), aString), "on", "Session resumption: `on` with keys that this process makes and changes, `off`, or the name of a secret with `ticket_keys`.", "`session_ticket_keys_sds_secret_config`; on, off: `disable_stateless_session_resumption`, `disable_stateful_session_resumption`", "tickets", false},
+	{"depth", aWhole, "100", "Authorities in a client's chain, its root among them, at most (1 to 100).", "`validation_context.max_verify_depth`", "2", false},
+	{"tickets", either(one("on", "off"), aString), "on", "Session resumption: `on` with keys that this process makes and changes, `off`, or the name of a secret with `ticket_secret` or `ticket_keys`.", "`session_ticket_keys_sds_secret_config`; on, off: `disable_stateless_session_resumption`, `disable_stateful_session_resumption`", "tickets", false},
 	{"ocsp", one("staple", "require", "off"), "staple", "Staple an OCSP response when there is one, use no certificate without, or neither fetch nor staple.", "require: `ocsp_staple_policy: MUST_STAPLE`; others: extension `ocsp`", "require", false},
 	{"gm", ref("gm"), "", "SM protocols.", "see there", "{tlcp: false}", false},
 }

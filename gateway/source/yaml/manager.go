@@ -227,11 +227,9 @@ func (d *decoder) clientCert(f fields, m *hcm.HttpConnectionManager) {
 	}
 	details := &hcm.HttpConnectionManager_SetCurrentClientCertDetails{}
 	for _, entry := range d.items(v) {
-		switch word, _ := d.choice(entry, "subject", "issuer", "uri", "dns", "cert", "chain"); word {
+		switch word, _ := d.choice(entry, "subject", "uri", "dns", "cert", "chain"); word {
 		case "subject":
 			details.Subject = wrapperspb.Bool(true)
-		case "issuer":
-			details.Issuer = true
 		case "uri":
 			details.Uri = true
 		case "dns":

@@ -42,9 +42,9 @@ func (d *decoder) secrets(v value) []*tls.Secret {
 func (d *decoder) secret(v value, name string) *tls.Secret {
 	f := d.object(v, secretTable)
 	out := &tls.Secret{Name: name}
-	there := f.exclusive("cert", "sm2", "ca", "ticket_keys")
+	there := f.exclusive("cert", "sm2", "ca", "ticket_secret", "ticket_keys")
 	if len(there) == 0 {
-		f.missing("cert", "a certificate (or sm2, ca or ticket_keys)", "key", "sm2", "ca", "ticket_keys", "acme")
+		f.missing("cert", "a certificate (or sm2, ca, ticket_secret or ticket_keys)", "key", "sm2", "ca", "ticket_secret", "ticket_keys", "acme")
 		return out
 	}
 	for _, extra := range [][2]string{{"key", "cert"}, {"ocsp", "cert"}, {"crl", "ca"}} {
@@ -63,6 +63,8 @@ func (d *decoder) secret(v value, name string) *tls.Secret {
 			context.Crl = d.source(v)
 		}
 		out.Type = &tls.Secret_ValidationContext{ValidationContext: context}
+	case "ticket_secret":
+		out.Type = &tls.Secret_GenericSecret{GenericSecret: &tls.GenericSecret{Secret: d.source(f.written("ticket_secret"))}}
 	case "ticket_keys":
 		keys, written := &tls.TlsSessionTicketKeys{}, f.written("ticket_keys")
 		for _, entry := range d.oneOrMore(written) {

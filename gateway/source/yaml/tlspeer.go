@@ -23,7 +23,7 @@ func (d *decoder) clientAuth(f fields, out *tls.DownstreamTlsContext) {
 		context.CustomValidatorConfig = d.spiffe(v)
 	}
 	d.validation(f, context)
-	if n := f.uint32("depth", 0, 16); n != nil {
+	if n := f.uint32("depth", 1, 100); n != nil {
 		context.MaxVerifyDepth = n
 	}
 	setValidation(out.CommonTlsContext, context, secret)
