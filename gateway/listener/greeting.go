@@ -25,6 +25,10 @@ type greeting struct {
 	began         int64
 	phase         greetingPhase
 	queued        bool  // stands in the terminator's queue
+	running       bool  // stands in its list of handshakes under way
+	waits         bool  // for bytes of the client
+	started       int64 // when its handshake began
+	next, prev    *greeting
 	ended         error // why it is to end: time, or the gateway stops
 }
 
@@ -51,7 +55,7 @@ var (
 )
 
 func (g *greeting) reset() {
-	g.config, g.co, g.ended, g.phase, g.began = nil, nil, nil, phaseHello, 0
+	g.config, g.co, g.ended, g.phase, g.began, g.started, g.waits = nil, nil, nil, phaseHello, 0, 0, false
 }
 
 // ConnReady is told of events by the connection.
@@ -176,7 +180,9 @@ func (g *greeting) handshake() (*handshake.Result, error) {
 // wait parks the handshake until bytes may be there.
 func (g *greeting) wait() error {
 	if g.ended == nil {
+		g.waits = true
 		g.co.Wait()
+		g.waits = false
 	}
 	return g.ended
 }
@@ -273,6 +279,7 @@ func (g *greeting) failed(err error) {
 func (g *greeting) last(err error) {
 	g.failed(err)
 	g.phase = phaseLast
+	g.t.stop(g)
 	g.Finish()
 	g.t.loop.Arm(&g.timer, lastWords)
 	g.drop()
@@ -345,6 +352,8 @@ func reason(err error) metrics.TLSFailure {
 		return metrics.TLSTimeout
 	case errors.Is(err, errPlain), errors.Is(err, errPlainHTTP):
 		return metrics.TLSNotTLS
+	case errors.Is(err, errTooMany), errors.Is(err, errCrowded):
+		return metrics.TLSOverload
 	case errors.Is(err, errPanic):
 		return metrics.TLSInternal
 	}

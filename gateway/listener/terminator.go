@@ -39,7 +39,7 @@ type Terminator struct {
 	loop     *worker.Loop
 	config   *server.Config
 	shared   *Security
-	share    int // the worker's part of Config.MaxHandshakes
+	share    int // handshakes at once: the worker's part of Config.MaxHandshakes
 	workers  int
 	next     Taker
 	observer Observer
@@ -64,6 +64,12 @@ const (
 	// Each costs it some hundred microseconds: a flood must leave room for the
 	// streams that are there.
 	startsPerTurn = 4
+	// queueFactor bounds the queue, as a multiple of the handshakes at once.
+	queueFactor = 16
+	// stalled is how long a handshake may wait for its client when others wait
+	// for its place: a flood of clients that say hello and no more takes the
+	// places of its own kind.
+	stalled = int64(time.Second)
 	// keepGreetings bounds the pool of greetings.
 	keepGreetings = 256
 	// logEvery is how often failed handshakes are logged, at most.
@@ -87,15 +93,14 @@ func (t *Terminator) Configure(config *server.Config) {
 // Connections is how many connections have not been passed on yet.
 func (t *Terminator) Connections() int { return len(t.open) }
 
-var errTooMany = errors.New("too many handshakes are under way")
+var (
+	errTooMany = errors.New("too many handshakes wait for their turn")
+	errCrowded = errors.New("the client was slow, and others waited for its handshake's place")
+)
 
 // Serve takes an accepted, non-blocking socket. On an error the socket is still
 // the caller's.
 func (t *Terminator) Serve(fd int, remote, local netip.AddrPort) error {
-	if len(t.open) >= t.share {
-		t.stats.TLS.Failures[metrics.TLSOverload].Inc()
-		return errTooMany
-	}
 	var g *greeting
 	if n := len(t.free); n > 0 {
 		g, t.free = t.free[n-1], t.free[:n-1]
@@ -117,30 +122,56 @@ func (t *Terminator) Serve(fd int, remote, local netip.AddrPort) error {
 
 // enqueue lets a handshake begin when its turn comes.
 func (t *Terminator) enqueue(g *greeting) {
-	g.phase = phaseQueued
-	g.queued = true
+	if len(t.queue) >= queueFactor*t.share {
+		g.fail(errTooMany)
+		return
+	}
+	g.phase, g.queued = phaseQueued, true
 	t.queue = append(t.queue, g)
 	if !t.posted {
 		t.pump()
 	}
 }
 
-// pump begins some of the handshakes that wait; the others do in later turns.
+// pump begins some of the handshakes that wait; the others do in later turns,
+// or when a place is free.
 func (t *Terminator) pump() {
 	t.posted = false
 	n := 0
-	for n < len(t.queue) && n < startsPerTurn {
+	for n < len(t.queue) && n < startsPerTurn && t.place() {
 		g := t.queue[n]
 		t.queue[n] = nil
 		n++
-		g.queued, g.phase = false, phaseHandshake
+		g.queued, g.phase, g.started = false, phaseHandshake, t.loop.Now()
+		t.running.push(g)
 		t.loop.GoSoon(g)
 	}
 	t.queue = append(t.queue[:0], t.queue[n:]...)
-	if len(t.queue) > 0 {
+	if n == startsPerTurn {
+		t.pumpLater()
+	}
+}
+
+func (t *Terminator) pumpLater() {
+	if len(t.queue) > 0 && !t.posted {
 		t.posted = true
 		t.loop.Post(t.pump)
 	}
+}
+
+// place reports whether one more handshake may begin, if need be in the place
+// of one that waits for its client.
+func (t *Terminator) place() bool {
+	if t.running.count < t.share {
+		return true
+	}
+	for g := t.running.first; g != nil && t.loop.Now()-g.started > stalled; g = g.next {
+		if g.waits {
+			g.abort(errCrowded)
+			return true
+		}
+	}
+	return false
 }
 
 // gone forgets a connection that ended here.
@@ -153,12 +184,21 @@ func (t *Terminator) gone(g *greeting) {
 func (t *Terminator) forget(g *greeting) {
 	t.loop.Drop(&g.timer)
 	delete(t.open, g)
+	t.stop(g)
 	if g.queued {
 		t.queue = slices.DeleteFunc(t.queue, func(o *greeting) bool { return o == g })
 		g.queued = false
 	}
 	t.stats.TLS.Active.Dec()
 	t.recycle(g)
+}
+
+// stop notes that a handshake is not under way any more.
+func (t *Terminator) stop(g *greeting) {
+	if g.running {
+		t.running.remove(g)
+		t.pumpLater()
+	}
 }
 
 func (t *Terminator) recycle(g *greeting) {

@@ -1,0 +1,33 @@
+package listener
+
+// list holds the handshakes under way in the order in which they began.
+type list struct {
+	first, last *greeting
+	count       int
+}
+
+func (l *list) push(g *greeting) {
+	g.running, g.prev, g.next = true, l.last, nil
+	if l.last != nil {
+		l.last.next = g
+	} else {
+		l.first = g
+	}
+	l.last = g
+	l.count++
+}
+
+func (l *list) remove(g *greeting) {
+	if g.prev != nil {
+		g.prev.next = g.next
+	} else {
+		l.first = g.next
+	}
+	if g.next != nil {
+		g.next.prev = g.prev
+	} else {
+		l.last = g.prev
+	}
+	g.running, g.prev, g.next = false, nil, nil
+	l.count--
+}

@@ -1,0 +1,76 @@
+package server
+
+import (
+	"time"
+
+	"github.com/emmansun/gmsm/smx509"
+
+	"longmen/tls/certificate"
+	"longmen/tls/handshake"
+	"longmen/tls/rfc8998"
+	"longmen/tls/tlcp"
+	"longmen/tls/verify"
+)
+
+// smRoots are the authorities of client certificates with SM2 keys.
+func (s *Settings) smRoots() *smx509.CertPool {
+	if s.ClientRoots == nil {
+		return smx509.NewCertPool()
+	}
+	return s.ClientRoots.SM()
+}
+
+// serveTLCP runs the handshake of GB/T 38636.
+func (s *Settings) serveTLCP(h *Handshake, c *certificate.Certificate) (*handshake.Result, error) {
+	sign, err := c.SM2Key()
+	if err != nil {
+		return nil, h.refuse(handshake.InternalError, err)
+	}
+	encrypt, err := c.Encryption.SM2Key()
+	if err != nil {
+		return nil, h.refuse(handshake.InternalError, err)
+	}
+	config := &tlcp.ServerConfig{
+		Certificate: &tlcp.Certificate{Chain: c.PairChain(), Sign: sign, Encrypt: encrypt},
+		Protocols:   s.ALPN,
+		Context:     s.Context,
+		Time:        func() time.Time { return h.Now },
+		KeyLog:      h.KeyLog,
+	}
+	if s.Tickets != nil {
+		config.Sessions = h.Sessions
+	}
+	if mode := s.clientMode(); mode != verify.None {
+		config.ClientAuth = tlcp.ClientAuthOffered
+		if mode == verify.Require {
+			config.ClientAuth = tlcp.ClientAuthRequire
+		}
+		config.ClientCAs, config.VerifyPeer = s.smRoots(), s.judgeSM(h)
+	}
+	return tlcp.Server(h.Conn, config)
+}
+
+// serveRFC8998 runs the handshake of TLS 1.3 with SM.
+func (s *Settings) serveRFC8998(h *Handshake, c *certificate.Certificate) (*handshake.Result, error) {
+	own, err := c.Standard(h.Now)
+	if err != nil {
+		return nil, h.refuse(handshake.InternalError, err)
+	}
+	config := &rfc8998.ServerConfig{
+		Certificate: own,
+		Protocols:   s.ALPN,
+		Time:        func() time.Time { return h.Now },
+		KeyLog:      h.KeyLog,
+	}
+	if s.Tickets != nil {
+		config.Tickets = s.Tickets
+	}
+	if mode := s.clientMode(); mode != verify.None {
+		config.ClientAuth = rfc8998.ClientAuthOffered
+		if mode == verify.Require {
+			config.ClientAuth = rfc8998.ClientAuthRequire
+		}
+		config.ClientCAs, config.VerifyPeer = s.smRoots(), s.judgeSM(h)
+	}
+	return rfc8998.Server(h.Conn, config)
+}
