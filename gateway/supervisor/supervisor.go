@@ -70,7 +70,7 @@ type Supervisor struct {
 func New(o Options) (*Supervisor, error) {
 	cpus := usableCPUs()
 	if o.Workers <= 0 {
-		o.Workers = runtime.GOMAXPROCS(0) // heeds affinity and the cgroup's quota
+		o.Workers = autoWorkers()
 	}
 	// The loops take a processor each; what else there is must not wait for
 	// one of them to sleep.
