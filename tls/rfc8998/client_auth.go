@@ -35,12 +35,11 @@ func (c *client) receiveCertificate() error {
 		return err
 	case len(shown.context) != 0:
 		return illegal("a server's Certificate with a context")
-	case shown.staple != nil:
-		return handshake.Errorf(handshake.UnsupportedExtension, "an OCSP response that was not asked for")
 	case len(shown.chain) == 0:
 		return handshake.Errorf(handshake.DecodeError, "the server has no certificate")
 	}
 	c.transcript.add(message)
+	c.result.OCSPStaple = shown.staple
 	return c.receiveCertificateVerify(shown.chain)
 }
 

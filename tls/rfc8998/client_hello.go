@@ -34,6 +34,7 @@ func (c *client) prepareHello() error {
 		versions:   []uint16{handshake.VersionTLS13},
 		groups:     []uint16{c.profile.group},
 		schemes:    []uint16{c.profile.scheme},
+		staple:     true,
 	}
 	if !c.config.holdShare {
 		c.hello.shares = []keyShare{{c.profile.group, own.public()}}

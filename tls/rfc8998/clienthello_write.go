@@ -36,6 +36,13 @@ func (h *clientHello) addExtensions(b *cryptobyte.Builder) {
 			})
 		})
 	}
+	if h.staple {
+		addExtension(b, extStatusRequest, func(b *cryptobyte.Builder) {
+			b.AddUint8(1) // ocsp
+			b.AddUint16(0)
+			b.AddUint16(0)
+		})
+	}
 	addExtension(b, extSupportedGroups, func(b *cryptobyte.Builder) {
 		b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { addUint16s(b, h.groups) })
 	})

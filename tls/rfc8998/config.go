@@ -33,7 +33,9 @@ type ServerConfig struct {
 	Protocols []string
 
 	ClientAuth ClientAuth
-	ClientCAs  *smx509.CertPool // what client certificates are verified up to; told to clients
+	// ClientCAs is what client certificates are verified up to; clients are told of it. If it is
+	// nil, VerifyPeer judges alone, and PeerVerified of the result stays false.
+	ClientCAs *smx509.CertPool
 	// VerifyPeer, if not nil, has the last word on a client's chain, leaf first as it was
 	// received, after it was verified: in full handshakes and in resumed ones. An error that
 	// is no *handshake.Error is told as bad_certificate.

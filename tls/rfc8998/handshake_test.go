@@ -2,8 +2,11 @@ package rfc8998
 
 import (
 	"bytes"
+	"crypto/rsa"
 	"errors"
+	"math/big"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -149,6 +152,54 @@ func refuse([]*smx509.Certificate) error {
 }
 
 func refusePlainly([]*smx509.Certificate) error { return errors.New("not you") }
+
+// TestJudge: without authorities, VerifyPeer judges clients alone, and each time.
+func TestJudge(t *testing.T) {
+	p := newPair(t).mutual(t)
+	judged := 0
+	p.server.ClientCAs, p.server.Tickets, p.client.Sessions = nil, &plainTickets{}, NewSessions(1)
+	p.server.VerifyPeer = func(chain []*smx509.Certificate) error {
+		judged++
+		if !bytes.Equal(chain[0].Raw, p.client.Certificate.Certificate[0]) {
+			return errors.New("another client")
+		}
+		return nil
+	}
+	for i := range 2 {
+		_, server := p.mustShake(t)
+		if server.PeerVerified || !sameChain(server.PeerChain, p.client.Certificate.Certificate) || judged != i+1 || server.Resumed != (i == 1) {
+			t.Errorf("connection %d: verified %v, judged %d times, resumed %v", i, server.PeerVerified, judged, server.Resumed)
+		}
+	}
+	p.server.VerifyPeer, p.client.Sessions = refusePlainly, nil
+	_, server := p.shake(t)
+	wantAlert(t, server.err, handshake.BadCertificate, false)
+}
+
+// TestHugeKey: a peer's chain with a key that is costly to verify by is not verified.
+func TestHugeKey(t *testing.T) {
+	p := newPair(t)
+	modulus := new(big.Int).Lsh(big.NewInt(1), maxRSABits)
+	huge := &rsa.PublicKey{N: modulus.Add(modulus, big.NewInt(1)), E: 65537}
+	template := &smx509.Certificate{SerialNumber: big.NewInt(3), NotBefore: noon, NotAfter: noon}
+	p.server.Certificate.Certificate = append(p.server.Certificate.Certificate, create(t, template, p.authority.root, huge, p.authority.key))
+	client, server := p.shake(t)
+	wantAlert(t, client.err, handshake.BadCertificate, false)
+	wantAlert(t, server.err, handshake.BadCertificate, true)
+	if !strings.Contains(client.err.Error(), "8193 bits") {
+		t.Error(client.err)
+	}
+}
+
+func TestNoCertificate(t *testing.T) {
+	p := newPair(t)
+	p.server.Certificate = nil
+	client, server := p.shake(t)
+	if !errors.Is(server.err, errNoCertificate) {
+		t.Error(server.err)
+	}
+	wantAlert(t, client.err, handshake.InternalError, true)
+}
 
 // TestInsecure takes whoever has the key of whatever certificate is shown, and says so.
 func TestInsecure(t *testing.T) {

@@ -31,7 +31,7 @@ func kinds() map[string]kind {
 	hello := &clientHello{
 		random: random, sessionID: id, suites: []uint16{0xC6, 0x1301}, serverName: "server.test",
 		protocols: []string{"h2", "http/1.1"}, versions: []uint16{0x0304, 0x0303}, groups: []uint16{41, 29},
-		schemes: []uint16{0x0708, 0x0403}, hasShares: true, shares: []keyShare{{41, bytes.Repeat([]byte{4}, 65)}, {29, random}},
+		schemes: []uint16{0x0708, 0x0403}, hasShares: true, staple: true, shares: []keyShare{{41, bytes.Repeat([]byte{4}, 65)}, {29, random}},
 		cookie: []byte("cookie"), pskModes: []byte{0, 1},
 		psks: []offeredPSK{{identity: []byte("ticket"), obfuscatedAge: 0x01020304, binder: random}},
 	}

@@ -31,14 +31,11 @@ const (
 // signature scheme. hello is a ClientHello message with its 4-byte header, without record
 // headers. One that RFC 8446 does not allow is not offered.
 func Offered(hello []byte) bool {
-	ch, err := parseClientHello(hello)
-	return err == nil && OfferedIn(ch.suites, ch.versions, ch.groups, ch.schemes)
-}
-
-// OfferedIn is Offered for a hello that was parsed already: its suites, supported_versions,
-// supported_groups and signature_algorithms.
-func OfferedIn(suites, versions, groups, schemes []uint16) bool {
+	h, err := parseClientHello(hello)
+	if err != nil {
+		return false
+	}
 	p := shangMi()
-	return slices.Contains(suites, p.suite) && slices.Contains(versions, handshake.VersionTLS13) &&
-		slices.Contains(groups, p.group) && slices.Contains(schemes, p.scheme)
+	return slices.Contains(h.versions, handshake.VersionTLS13) && slices.Contains(h.suites, p.suite) &&
+		slices.Contains(h.groups, p.group) && slices.Contains(h.schemes, p.scheme)
 }

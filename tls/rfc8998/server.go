@@ -1,6 +1,7 @@
 package rfc8998
 
 import (
+	"errors"
 	"io"
 	"net"
 	"time"
@@ -34,6 +35,8 @@ func serve(conn net.Conn, config *ServerConfig, p *profile) (*handshake.Result, 
 	return &result, nil
 }
 
+var errNoCertificate = errors.New("a server needs a certificate")
+
 // A server is one handshake of a server under way.
 type server struct {
 	conn       *handshake.Conn
@@ -56,6 +59,9 @@ type server struct {
 
 // run is the handshake (RFC 8446 §2 and, for the server's states, A.2).
 func (s *server) run() error {
+	if s.config.Certificate == nil {
+		return errNoCertificate
+	}
 	for _, step := range []func() error{
 		s.receiveHello, // asks to retry if it has no share
 		s.chooseProtocol,

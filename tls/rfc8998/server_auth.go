@@ -85,15 +85,18 @@ func (s *server) acceptClient(chain [][]byte) error {
 	if err != nil {
 		return err
 	}
-	if s.config.ClientCAs == nil { // where smx509 would take the system's roots
-		return handshake.Errorf(handshake.UnknownCA, "there are no roots to verify clients by")
-	}
-	if err := verifyChain(certificates, s.config.ClientCAs, "", smx509.ExtKeyUsageClientAuth, s.now); err != nil {
-		return err
+	switch {
+	case s.config.ClientCAs != nil:
+		err := verifyChain(certificates, s.config.ClientCAs, "", smx509.ExtKeyUsageClientAuth, s.now)
+		if err != nil {
+			return err
+		}
+	case s.config.VerifyPeer == nil:
+		return handshake.Errorf(handshake.UnknownCA, "there are no authorities to verify clients by")
 	}
 	if err := finalWord(s.config.VerifyPeer, certificates); err != nil {
 		return err
 	}
-	s.result.PeerChain, s.result.PeerVerified = chain, true
+	s.result.PeerChain, s.result.PeerVerified = chain, s.config.ClientCAs != nil
 	return nil
 }

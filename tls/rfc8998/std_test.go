@@ -113,7 +113,7 @@ func TestClientForGo(t *testing.T) {
 				holdShare:  retry,
 			}
 			server := &tls.Config{
-				Certificates:     []tls.Certificate{*p.server},
+				Certificates:     []tls.Certificate{{Certificate: p.server.Certificate, PrivateKey: p.server.PrivateKey, OCSPStaple: []byte("a staple")}},
 				MinVersion:       tls.VersionTLS13,
 				CurvePreferences: []tls.CurveID{tls.CurveP256},
 				NextProtos:       []string{"http/1.1"},
@@ -139,6 +139,9 @@ func TestClientForGo(t *testing.T) {
 				}
 				if state.NegotiatedProtocol != "http/1.1" || end.result.Protocol != "http/1.1" || state.ServerName != "server.test" {
 					t.Errorf("ALPN %q and %q, name %q", state.NegotiatedProtocol, end.result.Protocol, state.ServerName)
+				}
+				if got := string(end.result.OCSPStaple); resumed == (got == "a staple") {
+					t.Errorf("resumed %v: staple %q", resumed, got)
 				}
 				if !end.result.PeerVerified || mutual != (len(state.VerifiedChains) > 0) {
 					t.Errorf("mutual %v: the client verified %v, the server %d chains", mutual, end.result.PeerVerified, len(state.VerifiedChains))

@@ -2,6 +2,7 @@ package rfc8998
 
 import (
 	"crypto"
+	"crypto/rsa"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -12,6 +13,10 @@ import (
 	"github.com/emmansun/gmsm/smx509"
 )
 
+// maxRSABits bounds the RSA keys in a peer's chain: what a larger one costs to verify by is up
+// to the peer.
+const maxRSABits = 8192
+
 // parseChain parses a peer's certificates, leaf first.
 func parseChain(chain [][]byte) ([]*smx509.Certificate, error) {
 	certificates := make([]*smx509.Certificate, 0, len(chain))
@@ -19,6 +24,9 @@ func parseChain(chain [][]byte) ([]*smx509.Certificate, error) {
 		certificate, err := smx509.ParseCertificate(der)
 		if err != nil {
 			return nil, handshake.Errorf(handshake.BadCertificate, "the peer's certificate: %w", err)
+		}
+		if key, ok := certificate.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > maxRSABits {
+			return nil, handshake.Errorf(handshake.BadCertificate, "the peer's certificate: an RSA key of %d bits", key.N.BitLen())
 		}
 		certificates = append(certificates, certificate)
 	}
