@@ -45,12 +45,13 @@ type Terminator struct {
 	observer Observer
 	stats    *metrics.ListenerStats
 
-	open   map[*greeting]struct{}
-	free   []*greeting
-	queue  []*greeting // whose ClientHello is there and whose turn is not
-	posted bool        // pump will run in a later turn
-	logged int64       // when a failure was logged last
-	silent int         // failures since then that were not
+	open    map[*greeting]struct{}
+	free    []*greeting
+	queue   []*greeting // whose ClientHello is there and whose turn is not
+	running list        // handshakes under way, the oldest first
+	posted  bool        // pump will run in a later turn
+	logged  int64       // when a failure was logged last
+	silent  int         // failures since then that were not
 }
 
 // Observer hears of the connections that were taken from an Acceptor.
