@@ -30,7 +30,7 @@ func NewTLS13(id uint16, secret []byte) (*Half, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(secret) != s.newHash().Size() {
+	if len(secret) != s.hashSize {
 		return nil, errors.New("a traffic secret is as long as the suite's hash")
 	}
 	h := &Half{suite: s, version: VersionTLS12, secret: append([]byte(nil), secret...)}

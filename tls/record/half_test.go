@@ -23,7 +23,7 @@ func pairOf(t testing.TB, s *suite, seed byte) (seal, open *Half) {
 	}
 	var err error
 	if s.version == VersionTLS13 {
-		secret := bytesOf(s.newHash().Size())
+		secret := bytesOf(s.hashSize)
 		if seal, err = NewTLS13(s.id, secret); err == nil {
 			open, err = NewTLS13(s.id, secret)
 		}
@@ -232,5 +232,21 @@ func TestNewHalfRefuses(t *testing.T) {
 	}
 	if _, _, _, err := KeySizes(VersionTLS12, 1); err == nil {
 		t.Error("sizes of an unknown suite")
+	}
+}
+
+// The vector of RFC 8998 appendix A.1.
+func TestSM4GCM(t *testing.T) {
+	aead, err := newSM4GCM(unhex("0123456789abcdeffedcba9876543210"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := unhex(`aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbccccccccccccccccdddddddddddddddd
+		eeeeeeeeeeeeeeeeffffffffffffffffeeeeeeeeeeeeeeeeaaaaaaaaaaaaaaaa`)
+	want := unhex(`17f399f08c67d5ee19d0dc9969c4bb7d5fd46fd3756489069157b282bb200735
+		d82710ca5c22f0ccfa7cbf93d496ac15a56834cbcf98c397b4024a2691233b8d 83de3541e4c2b58177e065a9bf7b62ec`)
+	got := aead.Seal(nil, unhex("00001234567800000000abcd"), plain, unhex("feedfacedeadbeeffeedfacedeadbeefabaddad2"))
+	if !bytes.Equal(got, want) {
+		t.Errorf("%x", got)
 	}
 }

@@ -140,7 +140,7 @@ func (r *reader) half(s *suite) *Half {
 	var h *Half
 	var err error
 	if s.version == VersionTLS13 {
-		h, err = NewTLS13(s.id, r.bytes(s.newHash().Size()))
+		h, err = NewTLS13(s.id, r.bytes(s.hashSize))
 	} else {
 		mac, key, iv := r.bytes(s.macSize), r.bytes(s.keySize), make([]byte, s.ivSize)
 		if copy(iv, r.bytes(s.stateIV())) < s.stateIV() {

@@ -26,6 +26,7 @@ type suite struct {
 	version  uint16
 	newHash  func() hash.Hash                      // TLS 1.3: of the key schedule; else nil
 	newAEAD  func(key []byte) (cipher.AEAD, error) // nil: SM4-CBC with HMAC-SM3
+	hashSize int                                   // of newHash
 	keySize  int
 	ivSize   int    // of what the key block or the key schedule gives
 	explicit int    // bytes of nonce or IV in each record
@@ -45,10 +46,10 @@ const tagSize = 16 // of every AEAD here
 
 // The suites, each also the name of one or two key exchanges.
 var suites = []*suite{
-	{id: 0x1301, version: VersionTLS13, newHash: sha256.New, newAEAD: newAESGCM, keySize: 16, ivSize: 12, limit: gcmLimit},
-	{id: 0x1302, version: VersionTLS13, newHash: sha512.New384, newAEAD: newAESGCM, keySize: 32, ivSize: 12, limit: gcmLimit},
-	{id: 0x1303, version: VersionTLS13, newHash: sha256.New, newAEAD: chacha20poly1305.New, keySize: 32, ivSize: 12, limit: lastSequence},
-	{id: 0x00c6, version: VersionTLS13, newHash: sm3.New, newAEAD: newSM4GCM, keySize: 16, ivSize: 12, limit: gcmLimit}, // RFC 8998
+	{id: 0x1301, version: VersionTLS13, newHash: sha256.New, hashSize: sha256.Size, newAEAD: newAESGCM, keySize: 16, ivSize: 12, limit: gcmLimit},
+	{id: 0x1302, version: VersionTLS13, newHash: sha512.New384, hashSize: sha512.Size384, newAEAD: newAESGCM, keySize: 32, ivSize: 12, limit: gcmLimit},
+	{id: 0x1303, version: VersionTLS13, newHash: sha256.New, hashSize: sha256.Size, newAEAD: chacha20poly1305.New, keySize: 32, ivSize: 12, limit: lastSequence},
+	{id: 0x00c6, version: VersionTLS13, newHash: sm3.New, hashSize: sm3.Size, newAEAD: newSM4GCM, keySize: 16, ivSize: 12, limit: gcmLimit}, // RFC 8998
 
 	{id: 0x009c, version: VersionTLS12, newAEAD: newAESGCM, keySize: 16, ivSize: 4, explicit: 8, limit: lastSequence}, // RSA (RFC 5288)
 	{id: 0x009d, version: VersionTLS12, newAEAD: newAESGCM, keySize: 32, ivSize: 4, explicit: 8, limit: lastSequence},
