@@ -10,6 +10,7 @@ import (
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	listener "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	tls "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -17,6 +18,8 @@ import (
 
 	"longmen/gateway/resource"
 	"longmen/gateway/source/yaml"
+	"longmen/tls/sign"
+	"longmen/tls/verify"
 )
 
 // rich uses as much of the resources as there is, so that every message that is
@@ -70,6 +73,56 @@ clusters:
   api: {endpoints: {dns: "api:80", mode: logical, refresh: 9s, family: v4}, lb: random}
 `
 
+// richTLS does so for TLS, with the files that writeRichTLS writes.
+const richTLS = `
+listeners:
+  https:
+    bind: "127.0.0.1:8443"
+    routes: [{hosts: ["*"], rules: [{to: up}]}]
+    forwarded: {client_cert: set, client_cert_details: [subject]}
+    tls:
+      certs: [shop, gm]
+      min: "1.2"
+      suites: [ECDHE-RSA-AES128-GCM-SHA256]
+      curves: [X25519, P-256]
+      client_ca: clients
+      crl: list.crl
+      require: true
+      san: [{uri: {prefix: "spiffe://"}}, {dns: {regex: "a+"}}, {email: a@b}]
+      pins: NvqYIYSbgK2vCJpQhObf77vv+bQWtc5ek5RIOwPiC9A=
+      depth: 3
+      tickets: tickets
+      keylog: keys.log
+      domains: {a: {ocsp: require}}
+  plainer: {bind: "127.0.0.1:8444", routes: [{hosts: ["*"], rules: [{to: up}]}], tls: {certs: shop, spiffe: {d: ca.crt}, require: false, tickets: off, ocsp: require}}
+clusters:
+  up:
+    endpoints: ["10.0.0.1:443"]
+    tls: {ca: ca.crt, crl: list.crl, sni: up.internal, san: {dns: a}, cert: shop, alpn: http/1.1, sessions: 5, max: "1.2"}
+  host: {endpoints: ["10.0.0.1:443"], tls: {sni: request}}
+  trusting: {endpoints: ["10.0.0.1:443"], tls: {insecure: true}}
+secrets:
+  shop: {cert: shop.crt, key: shop.key, ocsp: none.ocsp}
+  gm: {sm2: {sign: [sign.crt, sign.key], encrypt: [encrypt.crt, encrypt.key]}}
+  clients: {ca: ca.crt, crl: list.crl}
+  tickets: {ticket_keys: [tickets.key]}
+  shared: {ticket_secret: tickets.key}
+`
+
+func writeRichTLS(t *testing.T) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	a := newAuthority(t, ".", false)
+	a.issue("shop", "ecdsa", 99, "shop.example.com")
+	a.crl("list.crl")
+	a.write("tickets.key", make([]byte, 80))
+	a.write("none.ocsp", []byte("none"))
+	sm := newAuthority(t, t.TempDir(), true)
+	sm.dir = "."
+	sm.issue("sign", "sm2", 99, "shop.example.com")
+	sm.issue("encrypt", "sm2", 99, "shop.example.com")
+}
+
 // meaningless are the fields that are accepted without any effect, and why.
 var meaningless = []string{
 	"Listener.stat_prefix", "HttpConnectionManager.stat_prefix", // statistics have names of their own
@@ -81,54 +134,31 @@ var meaningless = []string{
 	"HttpConnectionManager.rds",        // references are resolved elsewhere; so is the source
 	"HttpConnectionManager.route_config",
 	"Http1ProtocolOptions.allow_absolute_url", "Http1ProtocolOptions.accept_http_10", "Http1ProtocolOptions.enable_trailers", // always so
-	"RouteConfiguration.validate_clusters",                     // true is all there is
-	"RouteConfiguration.ignore_port_in_host_matching",          // a domain says itself whether it has a port
-	"RouteConfiguration.max_direct_response_body_size_bytes",   // a bound: the body here is shorter
-	"RegexMatcher.google_re2",                                  // RE2 is all there is
-	"HttpProtocolOptions.explicit_http_config",                 // HTTP/1 is all there is
-	"HeaderValueOption.keep_empty_value",                       // the values here are not empty
-	"UpgradeConfig.enabled",                                    // true is the default
-	"ClusterWeight.name",                                       // the slots of unknown names are all 0 here
-	"LbEndpoint.health_status",                                 // HEALTHY is what UNKNOWN is taken for
-	"Cluster.lb_policy=7",                                      // LOAD_BALANCING_POLICY_CONFIG says what load_balancing_policy says
+	"RouteConfiguration.validate_clusters",                                                                                              // true is all there is
+	"RouteConfiguration.ignore_port_in_host_matching",                                                                                   // a domain says itself whether it has a port
+	"RouteConfiguration.max_direct_response_body_size_bytes",                                                                            // a bound: the body here is shorter
+	"RegexMatcher.google_re2",                                                                                                           // RE2 is all there is
+	"HttpProtocolOptions.explicit_http_config",                                                                                          // HTTP/1 is all there is
+	"HeaderValueOption.keep_empty_value",                                                                                                // the values here are not empty
+	"UpgradeConfig.enabled",                                                                                                             // true is the default
+	"ClusterWeight.name",                                                                                                                // the slots of unknown names are all 0 here
+	"LbEndpoint.health_status",                                                                                                          // HEALTHY is what UNKNOWN is taken for
+	"TransportSocket.name",                                                                                                              // a label
+	"SdsSecretConfig.sds_config",                                                                                                        // where it comes from is the source's business
+	"UpstreamTlsContext.auto_host_sni", "UpstreamTlsContext.auto_sni_san_validation", "UpstreamHttpProtocolOptions.auto_san_validation", // always so
+	"Secret.name", // the path is the name
+	"TlsParameters.tls_minimum_protocol_version=3", "TlsParameters.tls_maximum_protocol_version=4", // the defaults
+	"Cluster.lb_policy=7", // LOAD_BALANCING_POLICY_CONFIG says what load_balancing_policy says
 	"HttpConnectionManager.path_with_escaped_slashes_action=2", // REJECT_REQUEST is the default
 }
 
 // Whatever is set in a resource either changes what is compiled or is refused:
 // the test sets every field that there is, one at a time.
 func TestNothingIsIgnoredSilently(t *testing.T) {
-	result, problems := yaml.Decode("rich.yaml", []byte(rich))
-	if err := problems.Err(); err != nil {
-		t.Fatal(err)
-	}
-	if _, problems := Compile(result.Set, nil); problems.Err() != nil {
-		t.Fatal(problems.Err())
-	}
-	fresh := func() *compiler {
-		return Defaults{}.compiler(&resource.Set{}, &Snapshot{})
-	}
+	writeRichTLS(t)
 	p := &prober{t: t, seen: map[string]bool{}}
-	for _, l := range result.Set.Listeners {
-		p.probe(l, func(m proto.Message) (any, bool) {
-			c := fresh()
-			out := c.listener(m.(*listener.Listener))
-			out.Hash = 0
-			return out, len(c.problems) == 0
-		})
-	}
-	for _, table := range result.Set.Routes {
-		p.probe(table, func(m proto.Message) (any, bool) {
-			c := fresh()
-			return c.hosts("routes.public", m.(*route.RouteConfiguration)), len(c.problems) == 0
-		})
-	}
-	for _, cl := range result.Set.Clusters {
-		p.probe(cl, func(m proto.Message) (any, bool) {
-			c := fresh()
-			out := c.cluster(m.(*clusterv3.Cluster))
-			out.Hash = 0
-			return out, len(c.problems) == 0
-		})
+	for _, text := range []string{rich, richTLS} {
+		p.probeAll(text)
 	}
 	for _, name := range meaningless {
 		if !p.seen[name] {
@@ -136,6 +166,58 @@ func TestNothingIsIgnoredSilently(t *testing.T) {
 		}
 	}
 	t.Logf("%d changes tried", p.tried)
+}
+
+func (p *prober) probeAll(text string) {
+	result, problems := yaml.Decode("rich.yaml", []byte(text))
+	if err := problems.Err(); err != nil {
+		p.t.Fatal(err)
+	}
+	whole, problems := Defaults{Now: func() time.Time { return testNow }}.Compile(result.Set, nil)
+	if problems.Err() != nil {
+		p.t.Fatal(problems.Err())
+	}
+	fresh := func(secrets ...*tls.Secret) *compiler {
+		c := Defaults{Now: func() time.Time { return testNow }}.compiler(&resource.Set{Secrets: secrets}, whole)
+		c.secrets()
+		return c
+	}
+	good := func(c *compiler) bool { return len(c.problems.Errors()) == 0 }
+	for _, l := range result.Set.Listeners {
+		p.probe(l, func(m proto.Message) (any, bool) {
+			c := fresh(result.Set.Secrets...)
+			out := c.listener(m.(*listener.Listener))
+			out.Hash, out.TLSHash = 0, 0
+			return out, good(c)
+		})
+	}
+	for _, table := range result.Set.Routes {
+		p.probe(table, func(m proto.Message) (any, bool) {
+			c := fresh()
+			return c.hosts("routes.public", m.(*route.RouteConfiguration)), good(c)
+		})
+	}
+	for _, cl := range result.Set.Clusters {
+		p.probe(cl, func(m proto.Message) (any, bool) {
+			c := fresh(result.Set.Secrets...)
+			out := c.cluster(m.(*clusterv3.Cluster))
+			out.Hash = 0
+			return out, good(c)
+		})
+	}
+	for _, s := range result.Set.Secrets {
+		p.probe(s, func(m proto.Message) (any, bool) {
+			c := fresh(m.(*tls.Secret))
+			made := c.next.secrets[s.GetName()]
+			if made != nil && made.kind == certificateSecret {
+				c.certificate(s.GetName(), sign.Go, verify.Server)
+			}
+			if made != nil {
+				made.hash = 0
+			}
+			return made, good(c)
+		})
+	}
 }
 
 // prober changes a message in every way and looks whether that is noticed.

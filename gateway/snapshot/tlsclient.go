@@ -161,7 +161,7 @@ func (u *upstream) serverAuth(peer *peerLayer, out *client.Config) {
 		return
 	}
 	if peer.insecure {
-		for part, there := range map[string]bool{"ca": peer.asks(), "crl": peer.crl != nil, "san": peer.names != nil, "pins": peer.pins != nil} {
+		for part, there := range map[string]bool{"ca": peer.asks(), "crl": peer.crl != nil, "san": peer.names != nil, "pins": peer.pins != nil, "depth": peer.depth != nil} {
 			if there {
 				u.fail(join(u.at, part), "has no effect: nothing is verified")
 			}
