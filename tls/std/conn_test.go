@@ -3,6 +3,8 @@ package std
 import (
 	"io"
 	"net"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,8 +16,25 @@ import (
 type secured struct {
 	net.Conn
 	*handshake.Result
-	buf   []byte // read and not opened
-	plain []byte // opened and not taken
+	writing sync.Mutex
+	mu      sync.Mutex // of Session: tests write and read at once
+	migrate bool       // the session is written down and taken up again before each use
+	buf     []byte     // read and not opened
+	plain   []byte     // opened and not taken
+}
+
+// lock takes the session for one use.
+func (c *secured) lock() error {
+	c.mu.Lock()
+	if !c.migrate {
+		return nil
+	}
+	state, err := c.Session.AppendBinary(nil)
+	if err != nil {
+		return nil // its input has ended, which is not to be restored
+	}
+	c.Session, err = record.RestoreSession(state)
+	return err
 }
 
 func (c *secured) Read(p []byte) (int, error) {
@@ -55,27 +74,49 @@ func (c *secured) fill() error {
 }
 
 func (c *secured) open() error {
+	err := c.lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	plain, used, err := c.Session.Open(c.buf)
 	c.plain = append(c.plain, plain...)
 	c.buf = c.buf[used:]
 	if c.Session.HasReply() {
-		if _, err := c.Conn.Write(c.Session.AppendReply(nil)); err != nil {
-			return err
+		c.mu.Unlock()
+		replyErr := c.send(func(out []byte) []byte { return c.Session.AppendReply(out) })
+		c.mu.Lock()
+		if replyErr != nil {
+			return replyErr
 		}
 	}
 	return err
 }
 
 func (c *secured) Write(p []byte) (int, error) {
-	out := c.Session.Seal(make([]byte, 0, c.Session.SealedSize(len(p))), p)
-	if _, err := c.Conn.Write(out); err != nil {
+	err := c.send(func(out []byte) []byte {
+		return c.Session.Seal(slices.Grow(out, c.Session.SealedSize(len(p))), p)
+	})
+	if err != nil {
 		return 0, err
 	}
 	return len(p), nil
 }
 
 func (c *secured) CloseWrite() error {
-	_, err := c.Conn.Write(c.Session.AppendClose(nil))
+	return c.send(func(out []byte) []byte { return c.Session.AppendClose(out) })
+}
+
+// send writes what the session appends. It does not hold the session while it does.
+func (c *secured) send(appendTo func([]byte) []byte) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	err := c.lock()
+	out := appendTo(nil)
+	c.mu.Unlock()
+	if err == nil {
+		_, err = c.Conn.Write(out)
+	}
 	return err
 }
 

@@ -196,7 +196,7 @@ func TestOpenSSLClient(t *testing.T) {
 			if v.suite != 0 && result.Suite != v.suite || !result.PeerVerified {
 				t.Fatalf("suite %x, verified %v", result.Suite, result.PeerVerified)
 			}
-			server := &secured{Conn: conn, Result: result}
+			server := &secured{Conn: conn, Result: result, migrate: true}
 			ended := make(chan error, 1)
 			go func() { // echoes lines in upper case
 				r := bufio.NewReader(server)

@@ -81,7 +81,7 @@ func TestServer(t *testing.T) {
 					exchange(t, peer, &secured{Conn: dripping{server}, Result: result}, messages[:2]...)
 					continue
 				}
-				exchange(t, peer, &secured{Conn: server, Result: result}, messages...)
+				exchange(t, peer, &secured{Conn: server, Result: result, migrate: i == 2}, messages...)
 			}
 		})
 	}
@@ -121,7 +121,7 @@ func TestClient(t *testing.T) {
 				if result.Resumed != resumed {
 					t.Fatalf("connection %d: resumed is %v", i, result.Resumed)
 				}
-				exchange(t, &secured{Conn: near, Result: result}, peer, messages...)
+				exchange(t, &secured{Conn: near, Result: result, migrate: i == 2}, peer, messages...)
 			}
 		})
 	}
