@@ -46,6 +46,9 @@ func Check(config *tls.Config) error {
 		return fmt.Errorf("no version of TLS below 1.2 is supported, and at most %s is asked for", tls.VersionName(config.MaxVersion))
 	}
 	for _, id := range config.CipherSuites {
+		if record.Supported(record.VersionTLS13, id) {
+			return fmt.Errorf("cipher suite %s cannot be listed: crypto/tls always has all of TLS 1.3", tls.CipherSuiteName(id))
+		}
 		if !record.Supported(record.VersionTLS12, id) {
 			return fmt.Errorf("cipher suite %s is not supported: its records are not protected by an AEAD", tls.CipherSuiteName(id))
 		}

@@ -195,6 +195,7 @@ func TestCheck(t *testing.T) {
 	for _, c := range []*tls.Config{
 		{MaxVersion: tls.VersionTLS11},
 		{CipherSuites: []uint16{tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA}},
+		{CipherSuites: []uint16{tls.TLS_AES_128_GCM_SHA256}},
 		{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, nil }},
 	} {
 		if Check(c) == nil {
