@@ -169,7 +169,7 @@ func (g *greeting) handshake() (*handshake.Result, error) {
 		return nil, &handshake.Error{Alert: alert, Sent: true, Cause: err}
 	}
 	wire := &connection.Wire{Conn: &g.Conn, Wait: g.wait, Local: g.local, Remote: g.remote}
-	run := &server.Handshake{Conn: wire, Hello: &h, Now: g.t.loop.Wall(), Offload: g.offload, Loading: &g.t.shared.Loading,
+	run := &server.Handshake{Conn: wire, Hello: &h, Now: g.t.loop.Wall(), Offload: g.offload, Loading: &g.t.shared.Loading, Verifying: &g.t.shared.Verify,
 		Sessions: g.t.shared.TLCP}
 	if g.config.KeyLog != "" {
 		run.KeyLog = g.t.shared.KeyLog(g.config.KeyLog)

@@ -28,6 +28,7 @@ type Taker interface {
 type Security struct {
 	Pool    *sign.Pool             // makes the dear signatures
 	Loading sign.Flow              // turns of keys that are used for the first time
+	Verify  sign.Flow              // turns of client certificates
 	TLCP    tlcp.SessionCache      // its sessions; its contexts keep listeners and domains apart
 	KeyLog  func(string) io.Writer // by path; nil when it cannot be written
 }

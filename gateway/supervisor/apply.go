@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -80,6 +79,7 @@ func (s *Supervisor) Apply(next *snapshot.Snapshot) error {
 	s.current.Store(next)
 	s.retire(previous, next)
 	s.forget(next)
+	s.sweepLogs()
 	s.registry.Reloads.Succeeded(next.Version, time.Now())
 	return problems
 }
@@ -90,11 +90,7 @@ func (s *Supervisor) Refused() { s.failedReload() }
 // failedApply closes the logs that were opened for nothing. Those of earlier
 // snapshots stay open: streams that began with them may still write a line.
 func (s *Supervisor) failedApply() {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	if err := s.logs.Retain(ctx, func(path string) bool { return s.logged[path] }); err != nil {
-		s.log.Warn("access logs", "error", err)
-	}
+	s.retainLogs()
 	s.failedReload()
 }
 

@@ -1,17 +1,29 @@
 package supervisor
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"longmen/gateway/listener"
 	"longmen/gateway/snapshot"
+	"longmen/tls/certificate"
+	"longmen/tls/ocsp"
+	"longmen/tls/openssl"
+	"longmen/tls/server"
 	"longmen/tls/sign"
 	"longmen/tls/tlcp"
 )
+
+// leastKeys is for how many keys there is secure memory at least.
+const leastKeys = 1024
 
 // Sessions of TLCP, which are kept by the server.
 const (
@@ -19,24 +31,90 @@ const (
 	tlcpLifetime = 4 * time.Hour
 )
 
-// secure makes what handshakes share, when the first listener with TLS comes.
+// secure makes what handshakes share, when the first listener with TLS comes,
+// and what they need of the snapshot.
 func (s *Supervisor) secure(next *snapshot.Snapshot) error {
-	if s.security != nil {
-		return s.openKeyLogs(next)
+	targets := stapled(next)
+	if s.security == nil {
+		if !slices.ContainsFunc(next.Listeners, func(l *snapshot.Listener) bool { return l.TLS != nil }) {
+			return nil
+		}
+		if err := s.openSecurity(len(targets)); err != nil {
+			return err
+		}
 	}
-	wanted := false
-	for _, l := range next.Listeners {
-		wanted = wanted || l.TLS != nil
+	if err := s.openKeyLogs(next); err != nil {
+		return err
 	}
-	if !wanted {
-		return nil
+	s.stapler.Watch(targets)
+	return nil
+}
+
+// openSecurity begins what handshakes share. keys is how many private keys there
+// are now.
+func (s *Supervisor) openSecurity(keys int) error {
+	// What holds private keys leaves no core dump, and no other process of the
+	// user may look into it.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		s.log.Warn("a core dump of this process would hold its private keys", "error", err)
+	}
+	if openssl.Available() {
+		heap, err := openssl.InitSecureHeap(max(leastKeys, 2*keys))
+		switch {
+		case err != nil:
+			s.log.Warn("private keys stand in ordinary memory", "error", err)
+		case !heap.Locked:
+			s.log.Warn("private keys may be swapped out: the limit of locked memory is too low", "bytes", heap.Size)
+		}
 	}
 	pool, err := sign.NewPool(sign.Options{Threads: len(s.workers)})
 	if err != nil {
 		return fmt.Errorf("threads for signatures: %w", err)
 	}
 	s.security = &listener.Security{Pool: pool, KeyLog: s.keyLogs.writer, TLCP: tlcp.NewCache(tlcpSessions, tlcpLifetime)}
-	return s.openKeyLogs(next)
+	s.stapler = ocsp.NewStapler(&http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}}, s.staplingDone)
+	ctx, cancel := context.WithCancel(context.Background())
+	s.endStapling = cancel
+	s.stapling.Go(func() { _ = s.stapler.Run(ctx) }) // it returns why ctx ended
+	return nil
+}
+
+// closeSecurity ends it. The loops have ended before.
+func (s *Supervisor) closeSecurity() {
+	if s.security == nil {
+		return
+	}
+	s.endStapling()
+	s.stapling.Wait()
+	s.security.Pool.Close()
+	s.keyLogs.close()
+}
+
+// stapled are the certificates for which OCSP responses are to be had.
+func stapled(next *snapshot.Snapshot) []ocsp.Target {
+	var targets []ocsp.Target
+	seen := map[*certificate.Certificate]bool{}
+	for _, l := range next.Listeners {
+		if l.TLS == nil || l.TLS.Default.OCSP == server.OCSPOff {
+			continue
+		}
+		for _, c := range l.TLS.Certificates.All() {
+			if !seen[c] {
+				seen[c] = true
+				targets = append(targets, ocsp.Target{Certificate: c})
+			}
+		}
+	}
+	return targets
+}
+
+// staplingDone tells what came of a fetch.
+func (s *Supervisor) staplingDone(e ocsp.Event) {
+	if e.Err != nil {
+		s.log.Warn("no OCSP response", "certificate", e.Certificate.Name, "error", e.Err, "stapled", e.Response != nil, "next", e.Next)
+		return
+	}
+	s.log.Debug("OCSP response", "certificate", e.Certificate.Name, "until", e.Response.NextUpdate)
 }
 
 // openKeyLogs opens the key logs that listeners ask for.

@@ -21,6 +21,7 @@ import (
 	"longmen/gateway/telemetry/exposition"
 	"longmen/gateway/telemetry/metrics"
 	"longmen/gateway/worker"
+	"longmen/tls/ocsp"
 )
 
 // Options are the settings of a gateway process.
@@ -52,10 +53,15 @@ type Supervisor struct {
 	global   listener.Gate
 	security *listener.Security // nil until a listener with TLS comes
 	keyLogs  keyLogs
-	stop     chan struct{} // ends the watchdog
-	failed   chan error    // a loop that ended by itself
+	stapler  *ocsp.Stapler // as security
+	stapling sync.WaitGroup
+	// endStapling ends stapler's goroutine.
+	endStapling context.CancelFunc
+	stop        chan struct{} // ends the watchdog
+	failed      chan error    // a loop that ended by itself
 
-	logged   map[string]bool // paths of access logs that snapshots were applied with
+	logged   map[string]bool // paths of access logs that streams can have begun with
+	sweeping bool            // some of them are to be closed; under mu
 	mu       sync.Mutex      // held while a snapshot is applied
 	gates    map[string]*listener.Gate
 	bound    map[string]map[bind]bool // by listener name: the sockets that its workers have
@@ -149,10 +155,7 @@ func (s *Supervisor) close() {
 		w.loop.Do(w.flushLogs) // the lines of streams that end cut off too
 	}
 	s.stopLoops()
-	if s.security != nil {
-		s.security.Pool.Close()
-	}
-	s.keyLogs.close()
+	s.closeSecurity()
 	if err := s.logs.Close(ctx); err != nil {
 		s.log.Warn("access logs", "error", err)
 	}

@@ -27,6 +27,7 @@ type edgeWorker struct {
 	ports    map[string]*port // by listener name
 	leaving  []*port          // removed; their connections drain
 	logs     map[*accesslog.Writer]*accesslog.Buffer
+	uses     []*use // of the logs
 }
 
 // responseLimits bound response heads. They are as wide as what clients may be
@@ -55,6 +56,7 @@ type port struct {
 	stats     *metrics.ListenerStats
 	acceptors map[bind]*listener.Acceptor
 	loop      *worker.Loop
+	use       *use // what streams begin with from now on
 }
 
 // Serve takes an accepted socket.
@@ -108,7 +110,8 @@ func (w *edgeWorker) adopt(a *adoption) error {
 	seen := map[string]bool{}
 	for _, l := range a.snapshot.Listeners {
 		seen[l.Name] = true
-		config := w.config(a, l)
+		u := &use{outputs: w.outputs(a, l)}
+		config := w.config(a, l, u)
 		p := w.ports[l.Name]
 		if p == nil {
 			stats := w.metrics.Listener(l.Name)
@@ -118,6 +121,8 @@ func (w *edgeWorker) adopt(a *adoption) error {
 		} else {
 			p.server.Configure(config)
 		}
+		u.port, p.use = p, u
+		w.uses = append(w.uses, u)
 		w.secure(p, l.TLS, a)
 		problems = append(problems, p.bindTo(l, a.sockets[l.Name]))
 	}
@@ -129,6 +134,7 @@ func (w *edgeWorker) adopt(a *adoption) error {
 		}
 	}
 	w.forget()
+	w.forgetUses()
 	return errors.Join(problems...)
 }
 
@@ -211,11 +217,10 @@ func (w *edgeWorker) forget() {
 }
 
 // config is how connections of the listener are served with this snapshot.
-func (w *edgeWorker) config(a *adoption, l *snapshot.Listener) *http1.Config {
+func (w *edgeWorker) config(a *adoption, l *snapshot.Listener, u *use) *http1.Config {
 	h := &l.HTTP
 	edge := proxy.NewEdge(w.proxy, a.snapshot, l)
 	stats := w.metrics.Listener(l.Name)
-	outputs := w.outputs(a, l)
 	name := l.Name
 	return &http1.Config{
 		Limits:           http1.Limits{Line: h.MaxLine, Head: h.MaxHead, Fields: h.MaxHeaders},
@@ -231,29 +236,31 @@ func (w *edgeWorker) config(a *adoption, l *snapshot.Listener) *http1.Config {
 		MaxRequests:      h.MaxRequests,
 		AbortOnHalfClose: h.AbortOnHalfClose,
 		Stats:            stats,
-		Inline:           inline(edge, stats),
+		Inline:           inline(edge, stats, u),
 		Reply:            edge.Reply,
 		Finish: func(s *stream.Stream, resp *stream.Response) {
 			rec := &s.Record
 			if rec.Listener != "" {
 				stats.RequestsActive.Dec()
+				u.streams--
 			} else {
 				rec.Listener = name // refused before it was handled
 			}
 			count(stats, rec, resp)
-			for i := range outputs {
-				outputs[i].buffer.Log(rec.End, outputs[i].format, s, resp)
+			for i := range u.outputs {
+				u.outputs[i].buffer.Log(rec.End, u.outputs[i].format, s, resp)
 			}
 		},
 	}
 }
 
 // inline is the listener's handler, with its streams counted.
-func inline(edge *proxy.Edge, stats *metrics.ListenerStats) *stream.Inline {
+func inline(edge *proxy.Edge, stats *metrics.ListenerStats, u *use) *stream.Inline {
 	in := edge.Inline()
 	begin, resume := in.Begin, in.Resume
 	in.Begin = func(s *stream.Stream) (*stream.Response, error) {
 		stats.RequestsActive.Inc()
+		u.streams++
 		return begin(s)
 	}
 	in.Resume = func(s *stream.Stream) (*stream.Response, error) {
@@ -265,27 +272,6 @@ func inline(edge *proxy.Edge, stats *metrics.ListenerStats) *stream.Inline {
 		return resp, err
 	}
 	return in
-}
-
-// output is one access log of a listener.
-type output struct {
-	buffer *accesslog.Buffer
-	format *stream.Format
-}
-
-func (w *edgeWorker) outputs(a *adoption, l *snapshot.Listener) []output {
-	var list []output
-	for _, log := range l.HTTP.AccessLog {
-		writer := a.writers[log.Path]
-		buffer := w.logs[writer]
-		if buffer == nil {
-			buffer = writer.Buffer(w.loop.ID)
-			buffer.FlushOn(w.loop)
-			w.logs[writer] = buffer
-		}
-		list = append(list, output{buffer, log.Format})
-	}
-	return list
 }
 
 // count adds a finished stream to the listener's figures.
@@ -321,11 +307,4 @@ func (w *edgeWorker) cut() {
 func (w *edgeWorker) end() {
 	w.cut()
 	w.upstream.Close()
-}
-
-// flushLogs hands over the lines that wait.
-func (w *edgeWorker) flushLogs() {
-	for _, b := range w.logs {
-		b.FlushNow()
-	}
 }

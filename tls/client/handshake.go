@@ -50,7 +50,7 @@ func (c *Config) Run(h *Handshake) (*handshake.Result, error) {
 
 // judge decides whether the server's certificate is accepted, in a full
 // handshake as in one that resumes a session.
-func (c *Config) judge(h *Handshake, chain [][]byte) error {
+func (c *Config) judge(h *Handshake, chain [][]byte, verified func(*verify.Policy, [][]byte, string, time.Time) (*verify.Peer, error)) error {
 	if c.Verify == nil {
 		return nil // Insecure
 	}
@@ -58,7 +58,11 @@ func (c *Config) judge(h *Handshake, chain [][]byte) error {
 	if c.AnyName {
 		host = ""
 	}
-	peer, err := c.Verify.Verify(chain, host, h.Now)
+	var peer *verify.Peer
+	err := h.Await(func() (err error) {
+		peer, err = verified(c.Verify, chain, host, h.Now)
+		return err
+	})
 	if err != nil {
 		if e, ok := errors.AsType[*verify.Error](err); ok {
 			return &handshake.Error{Alert: handshake.Alert(e.Alert()), Cause: err}
@@ -105,7 +109,7 @@ func (c *Config) runTLS(h *Handshake) (*handshake.Result, error) {
 		for i, certificate := range state.PeerCertificates {
 			chain[i] = certificate.Raw
 		}
-		return c.judge(h, chain)
+		return c.judge(h, chain, (*verify.Policy).Verify)
 	}
 	if c.Certificate != nil {
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return c.own(h) }

@@ -9,6 +9,7 @@ import (
 	"longmen/tls/handshake"
 	"longmen/tls/rfc8998"
 	"longmen/tls/tlcp"
+	"longmen/tls/verify"
 )
 
 // sm is what handshakes of SM keep.
@@ -30,25 +31,24 @@ func (c *Config) kept() *sm {
 	return &c.sm
 }
 
-// unrooted reports whether there are no roots for the handshake itself to
-// verify by: judge does.
-func (c *Config) unrooted() bool { return c.Insecure || c.Roots == nil || c.AnyName }
-
-func (c *Config) smRoots() *smx509.CertPool {
-	if c.Roots == nil {
-		return nil
-	}
-	return c.Roots.SM()
-}
-
 func (c *Config) judgeSM(h *Handshake) func([]*smx509.Certificate) error {
 	return func(list []*smx509.Certificate) error {
-		chain := make([][]byte, len(list))
-		for i, certificate := range list {
-			chain[i] = certificate.Raw
-		}
-		return c.judge(h, chain)
+		return c.judge(h, encoded(list), (*verify.Policy).Verify)
 	}
+}
+
+func (c *Config) judgePair(h *Handshake) func([]*smx509.Certificate) error {
+	return func(list []*smx509.Certificate) error {
+		return c.judge(h, encoded(list), (*verify.Policy).VerifyPair)
+	}
+}
+
+func encoded(list []*smx509.Certificate) [][]byte {
+	chain := make([][]byte, len(list))
+	for i, c := range list {
+		chain[i] = c.Raw
+	}
+	return chain
 }
 
 // runTLCP runs the handshake of GB/T 38636.
@@ -58,9 +58,8 @@ func (c *Config) runTLCP(h *Handshake) (*handshake.Result, error) {
 	}
 	config := &tlcp.ClientConfig{
 		ServerName: h.Name,
-		Roots:      c.smRoots(),
-		Insecure:   c.unrooted(),
-		VerifyPeer: c.judgeSM(h),
+		Insecure:   true, // judgePair verifies
+		VerifyPeer: c.judgePair(h),
 		Protocols:  c.ALPN,
 		Sessions:   c.kept().tlcp,
 		Time:       func() time.Time { return h.Now },
@@ -89,8 +88,7 @@ func (c *Config) runRFC8998(h *Handshake) (*handshake.Result, error) {
 	}
 	config := &rfc8998.ClientConfig{
 		ServerName: h.Name,
-		Roots:      c.smRoots(),
-		Insecure:   c.unrooted(),
+		Insecure:   true, // judgeSM verifies
 		VerifyPeer: c.judgeSM(h),
 		Protocols:  c.ALPN,
 		Sessions:   c.kept().sessions,

@@ -10,6 +10,7 @@ import (
 	"longmen/tls/certificate"
 	"longmen/tls/handshake"
 	"longmen/tls/hello"
+	"longmen/tls/ocsp"
 	"longmen/tls/record"
 	"longmen/tls/rfc8998"
 	"longmen/tls/sign"
@@ -27,7 +28,9 @@ type Handshake struct {
 	Offload func(*sign.Flow, func() error) error
 	// Loading is the turn of keys that are used for the first time.
 	Loading *sign.Flow
-	KeyLog  io.Writer // nil for none; see Config.KeyLog
+	// Verifying is the turn of client certificates.
+	Verifying *sign.Flow
+	KeyLog    io.Writer // nil for none; see Config.KeyLog
 	// Sessions are those of TLCP, which has no tickets; nil: none is resumed.
 	Sessions tlcp.SessionCache
 
@@ -39,6 +42,7 @@ var (
 	errNoName        = errors.New("the client names no server")
 	errNoMatch       = errors.New("the client can take no certificate for the name")
 	errTLCP          = errors.New("TLCP is not served for the name")
+	errNoStaple      = errors.New("no certificate for the name has the OCSP response that it needs")
 	errVersion       = errors.New("the client offers no version that is served")
 )
 
@@ -48,6 +52,7 @@ var (
 // connection.
 func (c *Config) Run(h *Handshake) (*handshake.Result, error) {
 	name := h.Hello.ServerName
+	settings := c.SettingsFor(name)
 	candidates := c.Certificates.Find(name)
 	if len(candidates) == 0 {
 		if c.StrictSNI {
@@ -55,7 +60,9 @@ func (c *Config) Run(h *Handshake) (*handshake.Result, error) {
 		}
 		candidates = c.Certificates.Default()
 	}
-	settings := c.SettingsFor(name)
+	if candidates = settings.stapled(candidates, h.Now); len(candidates) == 0 {
+		return nil, h.refuse(handshake.InternalError, errNoStaple)
+	}
 	offer, err := settings.offer(h.Hello)
 	if err != nil {
 		return nil, h.refuse(handshake.ProtocolVersion, err)
@@ -118,6 +125,20 @@ func (s *Settings) offer(h *hello.ClientHello) (*certificate.Offer, error) {
 		}
 	}
 	return o, nil
+}
+
+// stapled are the certificates that may be served: not those that need an OCSP
+// response and have none.
+func (s *Settings) stapled(candidates []*certificate.Certificate, now time.Time) []*certificate.Certificate {
+	policy := ocsp.Lenient
+	if s.OCSP == OCSPRequire {
+		policy = ocsp.MustStaple
+	}
+	unusable := func(c *certificate.Certificate) bool { return !policy.Usable(c, now) }
+	if !slices.ContainsFunc(candidates, unusable) {
+		return candidates
+	}
+	return slices.DeleteFunc(slices.Clone(candidates), unusable)
 }
 
 // takes reports whether the settings allow a suite of TLS.

@@ -3,22 +3,12 @@ package server
 import (
 	"time"
 
-	"github.com/emmansun/gmsm/smx509"
-
 	"longmen/tls/certificate"
 	"longmen/tls/handshake"
 	"longmen/tls/rfc8998"
 	"longmen/tls/tlcp"
 	"longmen/tls/verify"
 )
-
-// smRoots are the authorities of client certificates with SM2 keys.
-func (s *Settings) smRoots() *smx509.CertPool {
-	if s.ClientRoots == nil {
-		return smx509.NewCertPool()
-	}
-	return s.ClientRoots.SM()
-}
 
 // serveTLCP runs the handshake of GB/T 38636.
 func (s *Settings) serveTLCP(h *Handshake, c *certificate.Certificate) (*handshake.Result, error) {
@@ -45,7 +35,7 @@ func (s *Settings) serveTLCP(h *Handshake, c *certificate.Certificate) (*handsha
 		if mode == verify.Require {
 			config.ClientAuth = tlcp.ClientAuthRequire
 		}
-		config.ClientCAs, config.VerifyPeer = s.smRoots(), s.judgeSM(h)
+		config.VerifyPeer = s.judgePair(h)
 	}
 	return tlcp.Server(h.Conn, config)
 }
@@ -70,7 +60,7 @@ func (s *Settings) serveRFC8998(h *Handshake, c *certificate.Certificate) (*hand
 		if mode == verify.Require {
 			config.ClientAuth = rfc8998.ClientAuthRequire
 		}
-		config.ClientCAs, config.VerifyPeer = s.smRoots(), s.judgeSM(h)
+		config.VerifyPeer = s.judgeSM(h)
 	}
 	return rfc8998.Server(h.Conn, config)
 }
