@@ -176,3 +176,16 @@ func (b *Buffer) FlushNow() {
 	b.dropped.Add(b.current.lines)
 	b.current.text, b.current.lines = b.current.text[:0], 0
 }
+
+// Retire is FlushNow for a buffer that no line comes to any more, while its
+// writer goes on: it reports whether the writer had room. A buffer that is
+// wanted again begins with FlushOn.
+func (b *Buffer) Retire() bool {
+	if b.current != nil && len(b.current.text) > 0 && !b.give() {
+		return false
+	}
+	if b.loop != nil {
+		b.loop.Drop(&b.timer)
+	}
+	return true
+}
