@@ -114,7 +114,7 @@ func spareNames(t *certificate.Table, hosts *route.RouteConfiguration) map[strin
 	spare := map[string]*certificate.Certificate{}
 	for _, made := range t.All() {
 		for _, name := range made.DNSNames {
-			if !served[name] && len(spare) < most {
+			if !served[name] && !strings.HasPrefix(name, "*.") && len(spare) < most {
 				spare[name] = made
 			}
 		}

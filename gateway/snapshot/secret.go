@@ -62,6 +62,9 @@ func (c *compiler) refer(at resource.Path, name string, want secretKind) bool {
 	c.usedSecrets[whole] = true
 	s := c.next.secrets[name]
 	switch {
+	case c.next.secrets[name+"[0]"] != nil:
+		c.fail(at, "secret %q holds several certificates, not %s", name, want)
+		return false
 	case s == nil && c.refused(join("secrets", whole)):
 		return false // it is not there because it is wrong
 	case s == nil:
