@@ -38,6 +38,15 @@ func TestOffered(t *testing.T) {
 	if Offered(helloOf(t, func(conn net.Conn) { tls.Client(conn, &tls.Config{ServerName: "server.test"}).Handshake() })) {
 		t.Error("crypto/tls offers it")
 	}
+	grease := must(parseClientHello(ours)) // RFC 8701: values that mean nothing
+	grease.suites = append([]uint16{0x0A0A}, grease.suites...)
+	grease.versions = append([]uint16{0x2A2A}, grease.versions...)
+	grease.groups = append([]uint16{0x1A1A}, grease.groups...)
+	grease.schemes = append([]uint16{0x3A3A}, grease.schemes...)
+	grease.shares = append([]keyShare{{0x1A1A, []byte{0}}}, grease.shares...)
+	if hello := must(grease.marshal()); !Offered(hello) || must(parseClientHello(hello)).share(GroupCurveSM2) == nil {
+		t.Error("GREASE gets in the way")
+	}
 	for name, change := range map[string]func(*clientHello){
 		"version": func(h *clientHello) { h.versions = []uint16{0x0303} },
 		"suite":   func(h *clientHello) { h.suites = []uint16{0x1301, 0x1302} },
