@@ -30,4 +30,36 @@ type Result struct {
 
 	OCSPStaple  []byte // a client's: the OCSP response that the server stapled, not looked at; or nil
 	ECHAccepted bool   // the ClientHello came encrypted (RFC 9849)
+
+	// Local is the certificate that a server showed; nil for a client.
+	Local *verify.Identity
+	// Fingerprints are the client's; nil when the server was not asked to take them.
+	Fingerprints *Fingerprints
+
+	element *element
+}
+
+// Fingerprints tell a client's TLS implementation by its ClientHello.
+type Fingerprints struct {
+	JA3 string // 32 hexadecimal digits
+	JA4 string // 36 characters
+}
+
+// An element is that of x-forwarded-client-cert for a connection.
+type element struct {
+	details verify.Details
+	text    string
+}
+
+// Element is the element of x-forwarded-client-cert for the connection, whose Peer is not
+// nil. It is made once for all requests with the same details; not for several goroutines.
+func (r *Result) Element(d verify.Details) string {
+	if r.element == nil || r.element.details != d {
+		var by []string
+		if own := r.Local.Peer(); own != nil {
+			by = own.URIs()
+		}
+		r.element = &element{d, d.Element(r.Peer, by)}
+	}
+	return r.element.text
 }

@@ -5,6 +5,7 @@ package server
 
 import (
 	"crypto/tls"
+	"sync"
 	"time"
 
 	"longmen/tls/certificate"
@@ -43,6 +44,8 @@ type Config struct {
 	// KeyLog is a file that gets the secrets of every connection, in the format
 	// of NSS; "" for none. Whoever can read it can read all traffic.
 	KeyLog string
+
+	identities sync.Map // by *certificate.Certificate: *verify.Identity
 }
 
 // SettingsFor gives the settings for a server name; "" is a client that sent none.

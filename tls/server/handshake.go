@@ -89,6 +89,7 @@ func (c *Config) Run(h *Handshake) (*handshake.Result, error) {
 		return nil, err
 	}
 	result.Peer, result.PeerVerified = h.peer, h.peer != nil && h.peer.Verified
+	result.Local = c.identity(chosen)
 	return result, nil
 }
 

@@ -141,28 +141,27 @@ func writePEM(b *strings.Builder, chain [][]byte) {
 	b.WriteByte('"')
 }
 
-// Forward is the value of x-forwarded-client-cert for the next hop; "" for no
-// such field. received is the field's value as the request brought it (lines
-// joined by commas), "" for none; shown says whether the connection's peer showed
-// a certificate, and element is that of Details.Element. A received value to
-// which nothing can be appended safely is dropped: one in which a quote is left
-// open, or with more than 64 elements or 64 KB.
-func (f Forwarding) Forward(received string, shown bool, element string) string {
+// Decide says what the value of x-forwarded-client-cert for the next hop is made
+// of: what the request brought, an element of Details.Element, both with a comma
+// between them, or neither: no such field. received is the field's value (lines
+// joined by commas), empty for none; shown says whether the connection's peer
+// showed a certificate. A received value to which nothing can be appended safely
+// is dropped: one in which a quote is left open, or with more than 64 elements or
+// 64 KB.
+func (f Forwarding) Decide(received []byte, shown bool) (keep, add bool) {
 	switch {
 	case f == AlwaysForwardOnly:
-		return received
+		return true, false
 	case f == Sanitize || !shown:
-		return ""
+		return false, false
 	case f == ForwardOnly:
-		return received
-	case f == SanitizeSet || received == "" || !appendable(received):
-		return element
+		return true, false
 	}
-	return received + "," + element
+	return f == AppendForward && len(received) > 0 && appendable(received), true
 }
 
 // appendable says whether a comma behind value would begin a new element.
-func appendable(value string) bool {
+func appendable(value []byte) bool {
 	if len(value) > maxXFCC {
 		return false
 	}
@@ -178,15 +177,4 @@ func appendable(value string) bool {
 		}
 	}
 	return !quoted && elements < maxXFCCElements
-}
-
-// URIs are the URIs among the subject alternative names of a certificate in DER:
-// what Element takes for the certificate that this side showed.
-func URIs(der []byte) ([]string, error) {
-	c, err := parse(der)
-	if err != nil {
-		return nil, err
-	}
-	names, err := parseAltNames(c.san)
-	return names.uris, err
 }

@@ -67,7 +67,7 @@ func TestXFCCElement(t *testing.T) {
 	}
 }
 
-func TestXFCCForward(t *testing.T) {
+func TestXFCCDecide(t *testing.T) {
 	const element, received = "Hash=2", `By=x;Hash=1;Subject="CN=a,O=\"b\""`
 	tests := []struct {
 		mode     verify.Forwarding
@@ -95,22 +95,37 @@ func TestXFCCForward(t *testing.T) {
 		{verify.AppendForward, strings.Repeat("x", 64<<10+1), true, element},
 	}
 	for _, test := range tests {
-		if got := test.mode.Forward(test.received, test.shown, element); got != test.want {
+		keep, add := test.mode.Decide([]byte(test.received), test.shown)
+		got := ""
+		switch {
+		case keep && add:
+			got = test.received + "," + element
+		case keep:
+			got = test.received
+		case add:
+			got = element
+		}
+		if got != test.want {
 			t.Errorf("%d, %.60q, %v: %.80q, want %.80q", test.mode, test.received, test.shown, got, test.want)
 		}
 	}
 }
 
-func TestURIs(t *testing.T) {
+func TestIdentity(t *testing.T) {
 	ca := root(t, "ca", sm2Key(t))
 	own := ca.issue(leaf{uris: []string{"spiffe://td/gateway", "https://x.example/"}, dns: []string{"a.example"}})
-	if got, err := verify.URIs(own.cert.Raw); err != nil || !slices.Equal(got, []string{"spiffe://td/gateway", "https://x.example/"}) {
-		t.Errorf("%q, %v", got, err)
+	identity := verify.NewIdentity(own.cert.Raw)
+	got := identity.Peer()
+	if got == nil || !slices.Equal(got.URIs(), []string{"spiffe://td/gateway", "https://x.example/"}) || !slices.Equal(got.DNSNames(), []string{"a.example"}) {
+		t.Fatalf("%+v", got)
 	}
-	if got, err := verify.URIs(ca.cert.Raw); err != nil || got != nil {
-		t.Errorf("%q, %v", got, err)
+	if identity.Peer() != got {
+		t.Error("it is read twice")
 	}
-	if _, err := verify.URIs(own.cert.Raw[1:]); err == nil {
+	if got := verify.NewIdentity(ca.cert.Raw).Peer(); got == nil || got.URIs() != nil {
+		t.Errorf("%+v", got)
+	}
+	if (*verify.Identity)(nil).Peer() != nil || verify.NewIdentity(own.cert.Raw[1:]).Peer() != nil {
 		t.Error("no certificate")
 	}
 }
