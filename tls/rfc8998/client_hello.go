@@ -30,11 +30,13 @@ func (c *client) prepareHello() error {
 		sessionID:  random[32:], // that of no session: it makes middleboxes see TLS 1.2 (RFC 8446 §D.4)
 		suites:     []uint16{c.profile.suite},
 		serverName: hostName(c.config.ServerName),
-		protocols:  c.config.Protocols,
 		versions:   []uint16{handshake.VersionTLS13},
 		groups:     []uint16{c.profile.group},
 		schemes:    []uint16{c.profile.scheme},
 		staple:     true,
+	}
+	if len(c.config.Protocols) > 0 { // an empty list may not be sent
+		c.hello.protocols = c.config.Protocols
 	}
 	if !c.config.holdShare {
 		c.hello.shares = []keyShare{{c.profile.group, own.public()}}

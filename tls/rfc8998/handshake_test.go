@@ -52,6 +52,7 @@ func TestALPN(t *testing.T) {
 	}{
 		{[]string{"h2", "http/1.1"}, []string{"http/1.1", "h2"}, "h2", false},
 		{[]string{"h2"}, nil, "", false},
+		{[]string{"h2"}, []string{}, "", false},
 		{nil, []string{"h2"}, "", false},
 		{[]string{"h2"}, []string{"http/1.1"}, "", true},
 	} {

@@ -44,13 +44,12 @@ func (k *keySchedule) derive(label string, transcript []byte) []byte {
 
 func (k *keySchedule) emptyHash() []byte { return k.newHash().Sum(nil) }
 
-// The labels of the traffic secrets and of what outlives a handshake (RFC 8446 §7.1).
+// The labels of the secrets that come of a handshake (RFC 8446 §7.1).
 const (
 	clientHandshakeTraffic   = "c hs traffic"
 	serverHandshakeTraffic   = "s hs traffic"
 	clientApplicationTraffic = "c ap traffic"
 	serverApplicationTraffic = "s ap traffic"
-	exporterMaster           = "exp master"
 	resumptionMaster         = "res master"
 )
 

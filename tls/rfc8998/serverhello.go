@@ -133,8 +133,8 @@ type encryptedExtensions struct {
 	names    bool   // server_name was heeded; of no consequence for the client
 }
 
-// parseEncryptedExtensions takes what the client may be answered; offered says whether it
-// offered ALPN. An answer to what it did not send is an error (RFC 8446 §4.2).
+// parseEncryptedExtensions takes answers to what hello asked. An answer to what it did not ask
+// is an error (RFC 8446 §4.2).
 func parseEncryptedExtensions(message []byte, hello *clientHello) (*encryptedExtensions, error) {
 	const name = "EncryptedExtensions"
 	s, err := bodyOf(message, handshake.EncryptedExtensions, name)
