@@ -76,7 +76,7 @@ func (c *cutWire) Write(p []byte) (int, error) {
 // TestWireCut ends the connection after each byte of either side: both sides end with an error
 // of the connection, nobody waits, and what is whole is not missed.
 func TestWireCut(t *testing.T) {
-	p := newPair(t).mutual(t)
+	p := newPair(t)
 	p.server.Tickets, p.client.Sessions = &plainTickets{}, NewSessions(1)
 	for _, server := range []bool{false, true} {
 		for n, whole := 0, false; !whole; n++ {
