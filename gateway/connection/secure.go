@@ -46,6 +46,13 @@ func (c *Conn) Secure(session *record.Session) {
 // IsSecure reports whether c speaks TLS.
 func (c *Conn) IsSecure() bool { return c.tls != nil }
 
+// Rest drops what an idle connection can do without: all but the session's keys.
+func (c *Conn) Rest() {
+	if c.tls != nil {
+		c.tls.session.Release()
+	}
+}
+
 // Take moves the connection of another Conn to c, which is not open: the owner o
 // hears of it from then on, and from is closed but for the socket.
 func (c *Conn) Take(from *Conn, o Owner) {
@@ -221,7 +228,9 @@ func (c *Conn) seal() {
 		s.dropPlain(c.loop)
 		return
 	}
-	if len(s.plain) > 0 || s.session.HasReply() {
+	// What the session answers by itself waits for a peer that takes nothing: one
+	// answer serves for many questions, and must not pile up.
+	if len(s.plain) > 0 || s.session.HasReply() && (c.out == nil || s.err != nil) {
 		c.sealMore(s.plain)
 		s.dropPlain(c.loop)
 	}

@@ -88,13 +88,15 @@ func (g *greeting) read() {
 			g.refuse(handshake.ProtocolVersion, errSSLv2)
 			return
 		case hello.TLS, hello.TLCP:
-			_, used, err := hello.Find(p, nil)
+			msg, used, err := hello.Find(p, nil)
 			if err != nil {
 				g.refuseHello(err)
 				return
 			}
 			if used > 0 {
-				g.t.enqueue(g)
+				if !g.passThrough(msg) {
+					g.t.enqueue(g)
+				}
 				return
 			}
 		}
@@ -107,6 +109,23 @@ func (g *greeting) read() {
 			return
 		}
 	}
+}
+
+// passThrough splices a connection whose server name is another's to serve.
+func (g *greeting) passThrough(msg []byte) bool {
+	if g.config.Passthrough.Len() == 0 {
+		return false
+	}
+	var h hello.ClientHello
+	if h.Parse(msg) != nil {
+		return false // the handshake says what is wrong
+	}
+	cluster, ok := g.config.Passthrough.Find(h.ServerName)
+	if ok {
+		g.t.next.Splice(&g.Conn, g.remote, g.local, h.ServerName, cluster)
+		g.t.forget(g)
+	}
+	return ok
 }
 
 // plain passes a connection without TLS on, where it may come, or tells it off.

@@ -22,6 +22,8 @@ type Taker interface {
 	// Take moves the connection, with what was read of it. On an error it is
 	// still the caller's.
 	Take(c *connection.Conn, remote, local netip.AddrPort, tls *handshake.Result) error
+	// Splice moves a connection that is passed through to a cluster.
+	Splice(c *connection.Conn, remote, local netip.AddrPort, name, cluster string)
 }
 
 // Security is what the handshakes of all listeners and workers share.

@@ -181,18 +181,30 @@ func (e *Edge) target(s *stream.Stream, f *router.Forward, rnd uint32) (*router.
 	case len(name) == 0:
 		return nil, nil, local(stream.PhasePick, stream.NoCluster, 503, errNoNamed)
 	default:
-		slot, ok := e.slots[string(name)]
-		if !ok {
-			return nil, nil, local(stream.PhasePick, stream.NoCluster, 503, errUnknownName)
-		}
-		ref = router.ClusterRef{Name: string(name), Slot: slot}
+		c, err := e.named(string(name))
+		return nil, c, err
 	}
+	c, err := e.cluster(ref)
+	return target, c, err
+}
+
+// named finds a cluster by its name.
+func (e *Edge) named(name string) (*upstream.Cluster, error) {
+	slot, ok := e.slots[name]
+	if !ok {
+		return nil, local(stream.PhasePick, stream.NoCluster, 503, errUnknownName)
+	}
+	return e.cluster(router.ClusterRef{Name: name, Slot: slot})
+}
+
+// cluster finds a cluster by its slot, which may belong to another one by now:
+// that of a later snapshot.
+func (e *Edge) cluster(ref router.ClusterRef) (*upstream.Cluster, error) {
 	c := e.proxy.upstream.Cluster(ref.Slot)
-	// A slot may belong to another cluster by now: that of a later snapshot.
 	if c == nil || c.Config().Name != ref.Name {
-		return nil, nil, local(stream.PhasePick, stream.NoCluster, 503, errNoClusterNamed)
+		return nil, local(stream.PhasePick, stream.NoCluster, 503, errNoClusterNamed)
 	}
-	return target, c, nil
+	return c, nil
 }
 
 // upstreamPath is the path and query that go upstream.

@@ -235,9 +235,12 @@ func (x *exchange) try(co *worker.Coroutine) (*stream.Response, error) {
 	return resp, nil
 }
 
-// connect reports whether the client asked for a tunnel to an endpoint (RFC
-// 9110 section 9.3.6); the route allows it.
-func (x *exchange) connect() bool { return string(x.s.Request.Method) == "CONNECT" }
+// connect reports whether the client gets a tunnel to an endpoint: it asked for
+// one (RFC 9110 section 9.3.6) and the route allows it, or its connection is
+// spliced.
+func (x *exchange) connect() bool {
+	return string(x.s.Request.Method) == "CONNECT" || x.s.Request.Spliced
+}
 
 // sendRequest sends the head, and with it the body if all of it is at hand; a
 // longer body is carried by a coroutine of its own.

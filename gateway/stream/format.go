@@ -1,5 +1,7 @@
 package stream
 
+import "slices"
+
 // Format is a template in Envoy's command operators ("%REQ(X-A)% %PROTOCOL%"),
 // compiled: an access log line, or the value of a header edit. It is immutable
 // and may be used by every worker at once. The operators are listed in
@@ -18,7 +20,7 @@ type Format struct {
 // A piece is literal text (operator opText) or one command operator.
 type piece struct {
 	op     operator
-	text   string // opText: the text; START_TIME: its strftime layout; HOSTNAME: the name
+	text   string // opText: the text; of a time: its strftime layout; HOSTNAME: the name
 	first  source // REQ and RESP: where the value is
 	second source // where it is when first has none; opNone when there is no second
 	max    int    // REQ and RESP: bytes of the value to write; 0: all
@@ -79,6 +81,21 @@ func (f *Format) AppendValue(dst []byte, s *Stream, resp *Response) []byte {
 
 // Constant returns the text of a format without operators.
 func (f *Format) Constant() (text string, ok bool) { return f.constant, f.isConstant }
+
+// Fingerprints reports whether the template asks for a fingerprint of the client's
+// ClientHello, which are only taken when somebody wants them.
+func (f *Format) Fingerprints() bool {
+	for i := range f.fields {
+		if fingerprints(f.fields[i].pieces) {
+			return true
+		}
+	}
+	return fingerprints(f.pieces)
+}
+
+func fingerprints(pieces []piece) bool {
+	return slices.ContainsFunc(pieces, func(p piece) bool { return p.op == opJA3 || p.op == opJA4 })
+}
 
 // IsFieldValue reports whether the template's own text may stand in a header
 // field's value (RFC 9110 section 5.5): no control bytes but the tab, no white

@@ -1,10 +1,5 @@
 package stream
 
-import (
-	"net/netip"
-	"strconv"
-)
-
 // operator is a command operator of a Format.
 type operator uint8
 
@@ -52,6 +47,40 @@ const (
 	opTarget    // :PATH
 	opAuthority // :AUTHORITY
 	opScheme    // :SCHEME
+	opServerName
+	opTLSVersion
+	opTLSCipher
+	opJA3
+	opJA4
+	opPeerSubject
+	opPeerIssuer
+	opPeerSerial
+	opPeerFingerprint
+	opPeerURIs
+	opPeerDNS
+	opPeerIPs
+	opPeerEmails
+	opPeerStart
+	opPeerEnd
+	opPeerCert
+	opOwnSubject
+	opOwnURIs
+	opOwnDNS
+	opOwnIPs
+	opOwnEmails
+	opUpstreamTLSVersion
+	opUpstreamTLSCipher
+	opUpstreamSubject
+	opUpstreamIssuer
+	opUpstreamSerial
+	opUpstreamFingerprint
+	opUpstreamURIs
+	opUpstreamDNS
+	opUpstreamIPs
+	opUpstreamEmails
+	opUpstreamStart
+	opUpstreamEnd
+	opUpstreamCert
 	operatorCount
 )
 
@@ -105,6 +134,44 @@ var operators = [operatorCount]struct {
 	opTarget:           {foreign: true},                // the canonical path and the query
 	opAuthority:        {foreign: true},
 	opScheme:           {},
+	// The client's connection; absent on one without TLS.
+	opServerName: {name: "REQUESTED_SERVER_NAME", foreign: true}, // SNI
+	opTLSVersion: {name: "DOWNSTREAM_TLS_VERSION"},               // handshake.VersionName
+	opTLSCipher:  {name: "DOWNSTREAM_TLS_CIPHER"},                // handshake.SuiteName
+	opJA3:        {name: "TLS_JA3_FINGERPRINT"},                  // of its ClientHello
+	opJA4:        {name: "TLS_JA4_FINGERPRINT"},
+	// The certificate that the client showed.
+	opPeerSubject:     {name: "DOWNSTREAM_PEER_SUBJECT", foreign: true}, // RFC 2253
+	opPeerIssuer:      {name: "DOWNSTREAM_PEER_ISSUER", foreign: true},
+	opPeerSerial:      {name: "DOWNSTREAM_PEER_SERIAL"},                 // hexadecimal
+	opPeerFingerprint: {name: "DOWNSTREAM_PEER_FINGERPRINT_256"},        // SHA-256, hexadecimal
+	opPeerURIs:        {name: "DOWNSTREAM_PEER_URI_SAN", foreign: true}, // joined by commas
+	opPeerDNS:         {name: "DOWNSTREAM_PEER_DNS_SAN", foreign: true},
+	opPeerIPs:         {name: "DOWNSTREAM_PEER_IP_SAN"},
+	opPeerEmails:      {name: "DOWNSTREAM_PEER_EMAIL_SAN", foreign: true},
+	opPeerStart:       {name: "DOWNSTREAM_PEER_CERT_V_START"}, // (strftime) UTC
+	opPeerEnd:         {name: "DOWNSTREAM_PEER_CERT_V_END"},   // (strftime)
+	opPeerCert:        {name: "DOWNSTREAM_PEER_CERT"},         // URL-encoded PEM
+	// The certificate that it was shown.
+	opOwnSubject: {name: "DOWNSTREAM_LOCAL_SUBJECT", foreign: true},
+	opOwnURIs:    {name: "DOWNSTREAM_LOCAL_URI_SAN", foreign: true},
+	opOwnDNS:     {name: "DOWNSTREAM_LOCAL_DNS_SAN", foreign: true},
+	opOwnIPs:     {name: "DOWNSTREAM_LOCAL_IP_SAN"},
+	opOwnEmails:  {name: "DOWNSTREAM_LOCAL_EMAIL_SAN", foreign: true},
+	// The endpoint's connection.
+	opUpstreamTLSVersion:  {name: "UPSTREAM_TLS_VERSION"},
+	opUpstreamTLSCipher:   {name: "UPSTREAM_TLS_CIPHER"},
+	opUpstreamSubject:     {name: "UPSTREAM_PEER_SUBJECT", foreign: true},
+	opUpstreamIssuer:      {name: "UPSTREAM_PEER_ISSUER", foreign: true},
+	opUpstreamSerial:      {name: "UPSTREAM_PEER_SERIAL"},
+	opUpstreamFingerprint: {name: "UPSTREAM_PEER_FINGERPRINT_256"},
+	opUpstreamURIs:        {name: "UPSTREAM_PEER_URI_SAN", foreign: true},
+	opUpstreamDNS:         {name: "UPSTREAM_PEER_DNS_SAN", foreign: true},
+	opUpstreamIPs:         {name: "UPSTREAM_PEER_IP_SAN"},
+	opUpstreamEmails:      {name: "UPSTREAM_PEER_EMAIL_SAN", foreign: true},
+	opUpstreamStart:       {name: "UPSTREAM_PEER_CERT_V_START"},
+	opUpstreamEnd:         {name: "UPSTREAM_PEER_CERT_V_END"},
+	opUpstreamCert:        {name: "UPSTREAM_PEER_CERT"},
 }
 
 // A source is where %REQ()% or %RESP()% finds a value: in the field of that
@@ -121,205 +188,4 @@ func (x *source) value(h *Header) []byte {
 		return h.GetKnown(x.id)
 	}
 	return h.Get(x.name)
-}
-
-// append appends the piece's value as it is; ok is false when there is none.
-func (p *piece) append(dst []byte, s *Stream, resp *Response) (_ []byte, ok bool) {
-	switch p.op {
-	case opText:
-		return append(dst, p.text...), true
-	case opRequestHeader, opResponseHeader:
-		return p.appendHeader(dst, s, resp)
-	case opStartTime:
-		if s.Record.Start.IsZero() {
-			return dst, false
-		}
-		if p.text == isoTime && s.Loop != nil {
-			return s.Loop.AppendStamp(dst, s.Record.Start), true
-		}
-		return appendTime(dst, s.Record.Start.UTC(), p.text), true
-	case opHostname:
-		return appendText(dst, p.text)
-	}
-	return appendOperator(dst, p.op, s, resp)
-}
-
-func (p *piece) appendHeader(dst []byte, s *Stream, resp *Response) (_ []byte, ok bool) {
-	start := len(dst)
-	if dst, ok = p.first.append(dst, s, resp); !ok && p.second.op != opNone {
-		dst, ok = p.second.append(dst, s, resp)
-	}
-	if p.max > 0 && len(dst)-start > p.max {
-		dst = dst[:start+p.max]
-	}
-	return dst, ok
-}
-
-func (x *source) append(dst []byte, s *Stream, resp *Response) (_ []byte, ok bool) {
-	switch x.op {
-	case opRequestHeader:
-		return appendPresent(dst, x.value(&s.Request.Header))
-	case opResponseHeader:
-		if resp == nil {
-			return dst, false
-		}
-		return appendPresent(dst, x.value(&resp.Header))
-	}
-	return appendOperator(dst, x.op, s, resp)
-}
-
-// appendOperator appends the value of an operator that has no argument.
-func appendOperator(dst []byte, op operator, s *Stream, resp *Response) (_ []byte, ok bool) {
-	r, rec := &s.Request, &s.Record
-	switch op {
-	case opProtocol:
-		if len(r.Method) == 0 { // no request line was understood
-			return dst, false
-		}
-		return append(append(dst, "HTTP/1."...), '0'+r.Minor), true
-	case opResponseCode:
-		status := rec.Status
-		if status == 0 && resp != nil {
-			status = resp.Status // of an edit: the record is filled in later
-		}
-		return appendNumber(dst, int64(status))
-	case opResponseFlags:
-		if rec.Flag() == FlagNone {
-			return dst, false
-		}
-		return append(dst, rec.Flag().String()...), true
-	case opResponseCodeDetails, opErrorCause:
-		if rec.Err == nil || rec.Err.Cause == nil {
-			return dst, false
-		}
-		return append(dst, rec.Err.Cause.Error()...), true
-	case opErrorSide:
-		if rec.Err == nil {
-			return dst, false
-		}
-		return append(dst, rec.Err.Side.String()...), true
-	case opErrorPhase:
-		if rec.Err == nil {
-			return dst, false
-		}
-		return append(dst, rec.Err.Phase.String()...), true
-	case opBytesReceived:
-		return appendNumber(dst, rec.RequestBytes)
-	case opBytesSent:
-		return appendNumber(dst, rec.ResponseBytes)
-	case opDuration:
-		return appendSince(dst, rec.Begin, rec.End)
-	case opRequestDuration:
-		return appendSince(dst, rec.Begin, rec.HeadDone)
-	case opResponseDuration:
-		return appendSince(dst, rec.Begin, rec.UpstreamHead)
-	case opUpstreamHost:
-		return appendAddress(dst, rec.Endpoint)
-	case opUpstreamCluster:
-		return appendText(dst, rec.Cluster)
-	case opUpstreamAttempts:
-		return appendNumber(dst, int64(rec.Tries))
-	case opRouteName:
-		return appendText(dst, rec.Route)
-	case opRouteOrigin:
-		return appendText(dst, rec.RouteOrigin)
-	case opListener:
-		return appendText(dst, rec.Listener)
-	case opRemoteAddress:
-		return appendAddress(dst, s.client())
-	case opRemoteAddressOnly:
-		return appendAddr(dst, s.client().Addr())
-	case opRemotePort:
-		return appendPort(dst, s.client().Port())
-	case opDirectAddress:
-		return appendAddress(dst, s.Remote)
-	case opDirectAddressOnly:
-		return appendAddr(dst, s.Remote.Addr())
-	case opDirectPort:
-		return appendPort(dst, s.Remote.Port())
-	case opLocalAddress:
-		return appendAddress(dst, s.Local)
-	case opLocalAddressOnly:
-		return appendAddr(dst, s.Local.Addr())
-	case opLocalPort:
-		return appendPort(dst, s.Local.Port())
-	case opStreamID:
-		return strconv.AppendUint(dst, s.ID, 10), true
-	case opMethod:
-		return appendSome(dst, r.Method)
-	case opPath:
-		return appendSome(dst, r.Path)
-	case opQuery:
-		return append(dst, r.Query...), r.HasQuery
-	case opHost:
-		return appendSome(dst, r.Host)
-	case opTarget:
-		if len(r.Path) == 0 {
-			return appendSome(dst, r.Target)
-		}
-		dst = append(dst, r.Path...)
-		if r.HasQuery {
-			dst = append(append(dst, '?'), r.Query...)
-		}
-		return dst, true
-	case opAuthority:
-		return appendSome(dst, r.Authority)
-	case opScheme:
-		return appendText(dst, r.Scheme)
-	}
-	return dst, false
-}
-
-// client is the client's address, with its port when that is known.
-func (s *Stream) client() netip.AddrPort {
-	if !s.Client.IsValid() || s.Client == s.Remote.Addr() {
-		return s.Remote
-	}
-	return netip.AddrPortFrom(s.Client, 0)
-}
-
-// appendPresent appends a header field's value, nil when the field is absent.
-func appendPresent(dst, value []byte) ([]byte, bool) {
-	return append(dst, value...), value != nil
-}
-
-func appendSome(dst, value []byte) ([]byte, bool) {
-	return append(dst, value...), len(value) > 0
-}
-
-func appendText(dst []byte, value string) ([]byte, bool) {
-	return append(dst, value...), value != ""
-}
-
-func appendNumber(dst []byte, n int64) ([]byte, bool) {
-	return strconv.AppendInt(dst, n, 10), true
-}
-
-func appendPort(dst []byte, port uint16) ([]byte, bool) {
-	if port == 0 {
-		return dst, false
-	}
-	return appendNumber(dst, int64(port))
-}
-
-// appendSince appends the milliseconds between two times of a Record.
-func appendSince(dst []byte, from, to int64) ([]byte, bool) {
-	if from == 0 || to == 0 {
-		return dst, false
-	}
-	return appendNumber(dst, (to-from)/1e6)
-}
-
-func appendAddress(dst []byte, a netip.AddrPort) ([]byte, bool) {
-	if !a.IsValid() {
-		return dst, false
-	}
-	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()).AppendTo(dst), true
-}
-
-func appendAddr(dst []byte, a netip.Addr) ([]byte, bool) {
-	if !a.IsValid() {
-		return dst, false
-	}
-	return a.Unmap().AppendTo(dst), true
 }

@@ -92,7 +92,7 @@ func parseOperator(text string) (p piece, size int, err error) {
 	switch p.op {
 	case opRequestHeader, opResponseHeader:
 		err = p.parseHeader(argument, hasArgument)
-	case opStartTime:
+	case opStartTime, opPeerStart, opPeerEnd, opUpstreamStart, opUpstreamEnd:
 		if p.text = isoTime; argument != "" {
 			p.text = argument
 		}

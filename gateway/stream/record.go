@@ -3,6 +3,8 @@ package stream
 import (
 	"net/netip"
 	"time"
+
+	"longmen/tls/handshake"
 )
 
 // Record is what the access log and the metrics say about a stream. Each part
@@ -26,6 +28,9 @@ type Record struct {
 	Cluster     string
 	Endpoint    netip.AddrPort // zero when no endpoint was chosen
 	Tries       int            // times the request was given to an endpoint
+	// UpstreamTLS is what the endpoint's connection agreed on; nil when it is
+	// plain, or there is none.
+	UpstreamTLS *handshake.Result
 
 	Status        int   // what the client was told; 0 when nothing
 	RequestBytes  int64 // body bytes received

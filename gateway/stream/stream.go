@@ -37,6 +37,10 @@ type Request struct {
 	Body   Body
 	Length int64
 
+	// Spliced is a connection whose bytes are passed on as they are: there is no
+	// request, but its server name as Authority and Host.
+	Spliced bool
+
 	Minor          uint8  // HTTP/1 minor version
 	ExpectContinue bool   // the client waits for 100 before it sends its body
 	Upgrade        []byte // the protocols offered by Upgrade, nil when none

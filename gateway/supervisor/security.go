@@ -19,6 +19,7 @@ import (
 	"longmen/tls/openssl"
 	"longmen/tls/server"
 	"longmen/tls/sign"
+	"longmen/tls/std"
 	"longmen/tls/tlcp"
 )
 
@@ -66,6 +67,9 @@ func (s *Supervisor) openSecurity(keys int) error {
 		case !heap.Locked:
 			s.log.Warn("private keys may be swapped out: the limit of locked memory is too low", "bytes", heap.Size)
 		}
+	}
+	if err := std.SelfTest(); err != nil {
+		return fmt.Errorf("TLS cannot be served by this build: %w", err)
 	}
 	pool, err := sign.NewPool(sign.Options{Threads: len(s.workers)})
 	if err != nil {

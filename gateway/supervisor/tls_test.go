@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"bufio"
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
@@ -258,4 +259,46 @@ func TestTLSStop(t *testing.T) {
 		io.WriteString(c, "\x16\x03\x01\x00\x80\x01\x00"[:i%8])
 	}
 	h.stopped()
+}
+
+// A connection for a name of another is passed on as it is, and so is what comes
+// back.
+func TestTLSPassthrough(t *testing.T) {
+	h := newHouse(t, Options{})
+	origin := newSecureOrigin(t, tls.VersionTLS13, p256Key(t), false, nil)
+	l := listens(t, "https", "ours")
+	logged := logsTo(t, l)
+	config := secured(t, l, map[string]crypto.Signer{"a.test": p256Key(t)})
+	l.TLS.Passthrough.Set("origin.test", "origin")
+	l.TLS.Passthrough.Set("gone.test", "gone")
+	c := clusterOf("origin", origin.Addr())
+	gone := clusterOf("gone", net.TCPAddrFromAddrPort(freePort(t)))
+	h.applied(having(snap("1", l), cluster.New(c), cluster.New(gone)))
+	config.ServerName = "a.test"
+	if _, body := asks(t, h.address("https"), config); body != "ours" {
+		t.Error(body)
+	}
+	config.RootCAs, config.ServerName = origin.root.Standard(), "origin.test"
+	conn, err := tls.Dial("tcp", h.address("https"), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.SetDeadline(time.Now().Add(2 * patience))
+	sent := strings.Repeat("through ", 50_000)
+	for range 2 {
+		fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: origin.test\r\nContent-Length: %d\r\n\r\n%s", len(sent), sent)
+		k := &client{t, conn, bufio.NewReader(conn)}
+		if resp, body := k.answer(); resp.StatusCode != 200 || body != sent {
+			t.Errorf("%d, %d bytes", resp.StatusCode, len(body))
+		}
+	}
+	conn.Close()
+	config.ServerName = "gone.test"
+	if _, err := tls.Dial("tcp", h.address("https"), config); err == nil {
+		t.Error("connected to an endpoint that is not there")
+	}
+	h.stopped()
+	if got := logged(); !strings.Contains(got, "- 0 UF") {
+		t.Errorf("logged %q", got)
+	}
 }

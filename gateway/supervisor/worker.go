@@ -237,7 +237,12 @@ func (w *edgeWorker) config(a *adoption, l *snapshot.Listener, u *use) *http1.Co
 		AbortOnHalfClose: h.AbortOnHalfClose,
 		Stats:            stats,
 		Inline:           inline(edge, stats, u),
-		Reply:            edge.Reply,
+		Splice: func(s *stream.Stream, cluster string) (*stream.Response, error) {
+			stats.RequestsActive.Inc()
+			u.streams++
+			return tunnelled(stats)(edge.Splice(s, cluster))
+		},
+		Reply: edge.Reply,
 		Finish: func(s *stream.Stream, resp *stream.Response) {
 			rec := &s.Record
 			if rec.Listener != "" {
@@ -264,14 +269,20 @@ func inline(edge *proxy.Edge, stats *metrics.ListenerStats, u *use) *stream.Inli
 		return begin(s)
 	}
 	in.Resume = func(s *stream.Stream) (*stream.Response, error) {
-		resp, err := resume(s)
+		return tunnelled(stats)(resume(s))
+	}
+	return in
+}
+
+// tunnelled counts a response that makes its stream a tunnel.
+func tunnelled(stats *metrics.ListenerStats) func(*stream.Response, error) (*stream.Response, error) {
+	return func(resp *stream.Response, err error) (*stream.Response, error) {
 		if err == nil && resp.Upgraded != nil {
 			stats.Tunnels.Inc()
 			stats.TunnelsActive.Inc()
 		}
 		return resp, err
 	}
-	return in
 }
 
 // count adds a finished stream to the listener's figures.

@@ -35,6 +35,9 @@ type Config struct {
 	Handle stream.Handler
 	// Inline does what Handle does, without a coroutine as far as that goes.
 	Inline *stream.Inline
+	// Splice connects a connection that is no HTTP to a cluster: its response
+	// has an Upgraded.
+	Splice func(s *stream.Stream, cluster string) (*stream.Response, error)
 	// Reply makes a local reply out of an error, in s.Response.
 	Reply func(s *stream.Stream, e *stream.Error) *stream.Response
 	// Finish is called when a stream is over: its log line, its counts. resp is

@@ -28,6 +28,7 @@ type serverConn struct {
 	local      address
 	phase      connPhase
 	leaving    bool // ends after its stream: the listener has left its address
+	rested     bool // gave up what idleness can do without
 }
 
 type connPhase uint8
@@ -41,6 +42,8 @@ const (
 )
 
 const (
+	// restAfter is how long a connection over TLS is idle before it rests.
+	restAfter = time.Second
 	// headRead bounds the first read of a head.
 	headRead = 16 << 10
 	// A lingering close (RFC 9112 section 9.6) ends when the client sends
@@ -98,8 +101,26 @@ func (c *serverConn) ConnReady(ev worker.Events) {
 
 // idle waits for the next request.
 func (c *serverConn) idle() {
-	c.phase = phaseIdle
-	c.srv.loop.Arm(&c.timer, c.srv.config.IdleTimeout)
+	c.phase, c.rested = phaseIdle, false
+	wait := c.srv.config.IdleTimeout
+	if c.IsSecure() {
+		wait = min(wait, restAfter)
+	}
+	c.srv.loop.Arm(&c.timer, wait)
+}
+
+// idled does what the end of a step of idleness asks for: first a connection
+// over TLS gives up what its keys expand to, then any one is closed.
+func (c *serverConn) idled() {
+	cfg := c.srv.config
+	if c.IsSecure() && !c.rested && cfg.IdleTimeout > restAfter {
+		c.rested = true
+		c.Rest()
+		c.srv.loop.Arm(&c.timer, cfg.IdleTimeout-restAfter)
+		return
+	}
+	cfg.timedOut(metrics.TimeoutIdle)
+	c.end()
 }
 
 // parse reads until a request head is complete and begins a stream with it. It
@@ -318,8 +339,7 @@ func (t *connTimer) Expire(*worker.Timer) {
 	cfg := c.srv.config
 	switch c.phase {
 	case phaseIdle:
-		cfg.timedOut(metrics.TimeoutIdle)
-		c.end()
+		c.idled()
 	case phaseOut:
 		cfg.timedOut(metrics.TimeoutWrite)
 		c.closeNow()

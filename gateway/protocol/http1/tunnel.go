@@ -8,11 +8,15 @@ import (
 	"longmen/gateway/worker"
 )
 
-// tunnel answers with resp and carries bytes in both directions until both
-// sides have ended, one fails, or nothing moves for too long.
+// tunnel answers with resp and becomes a tunnel to its other end.
 func (st *serverStream) tunnel(co *worker.Coroutine, resp *stream.Response) {
-	up := resp.Upgraded
 	st.sendHead(resp, responseFraming{length: -1})
+	st.relay(co, resp.Upgraded)
+}
+
+// relay carries bytes in both directions until both sides have ended, one
+// fails, or nothing moves for too long.
+func (st *serverStream) relay(co *worker.Coroutine, up stream.Tunnel) {
 	st.tunneling = true
 	st.body.done = true // what follows are the tunnel's bytes
 	request := &tunnelUp{st: st, up: up}

@@ -1,0 +1,25 @@
+package proxy
+
+import (
+	"longmen/gateway/protocol/http1"
+	"longmen/gateway/router"
+	"longmen/gateway/stream"
+)
+
+// Splice connects a connection that is not HTTP, such as TLS that is passed
+// through, to an endpoint of the cluster: the response's Upgraded is its other
+// end. It runs on a coroutine.
+func (e *Edge) Splice(s *stream.Stream, cluster string) (*stream.Response, error) {
+	s.Record.Listener, s.Record.RouteOrigin = e.listener.Name, e.listener.Origin
+	s.Client = s.Remote.Addr()
+	c, err := e.named(cluster)
+	if err != nil {
+		return nil, err
+	}
+	s.Record.Cluster = cluster
+	x, err := e.proxy.prepare(s, &router.Route{Forward: &router.Forward{}}, nil, c, http1.Outgoing{})
+	if err != nil {
+		return nil, err
+	}
+	return x.finish(s.Co)
+}
