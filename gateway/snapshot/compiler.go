@@ -24,6 +24,7 @@ type compiler struct {
 	parts       map[string]secretParts
 	parsers     map[sign.Policy]*certificate.Parser
 	judged      map[judged]bool
+	partial     map[string]bool // listeners that lack certificates, as these are wrong
 }
 
 func (d Defaults) compiler(set *resource.Set, previous *Snapshot) *compiler {
@@ -35,7 +36,7 @@ func (d Defaults) compiler(set *resource.Set, previous *Snapshot) *compiler {
 			clusterTLS: map[string]clientTLS{}, policies: map[policyKey]*policy{}, tickets: previous.tickets,
 		},
 		secretNames: map[string]resource.Path{}, usedSecrets: map[string]bool{},
-		parts: map[string]secretParts{}, parsers: map[sign.Policy]*certificate.Parser{}, judged: map[judged]bool{},
+		parts: map[string]secretParts{}, parsers: map[sign.Policy]*certificate.Parser{}, judged: map[judged]bool{}, partial: map[string]bool{},
 	}
 	if d.Now != nil {
 		c.now = d.Now()

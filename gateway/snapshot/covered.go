@@ -28,7 +28,7 @@ func (c *compiler) uncovered() {
 	}
 	for i, l := range c.set.Listeners {
 		config := c.next.Listeners[i].TLS
-		if config == nil {
+		if config == nil || c.partial[l.GetName()] {
 			continue
 		}
 		at := join("listeners", l.GetName())

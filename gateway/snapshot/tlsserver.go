@@ -115,6 +115,9 @@ func (d *downstream) certificates(common *tlsv3.CommonTlsContext, policy sign.Po
 			d.digest.add(d.next.secrets[ref.GetName()].sum)
 		}
 	}
+	if len(list) < len(refs) {
+		d.partial[d.name] = true
+	}
 	for _, old := range d.previous.Listeners {
 		if old.TLS != nil && old.Name == d.name && slices.Equal(old.TLS.Certificates.All(), list) {
 			return old.TLS.Certificates

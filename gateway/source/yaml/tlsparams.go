@@ -75,7 +75,7 @@ func (d *decoder) suite(v value) (string, bool) {
 		d.failHint(v, "see gm", "%s is chosen by the client when an SM2 certificate covers the name", clip(s))
 	case strings.Contains(upper, "RC4") || strings.Contains(upper, "DES") || strings.Contains(upper, "NULL") || strings.Contains(upper, "EXPORT"):
 		d.fail(v, "%s is broken and not spoken", clip(s))
-	case strings.Contains(upper, "CBC") || strings.HasSuffix(upper, "-SHA"):
+	case strings.Contains(upper, "CBC") || strings.Contains(upper, "AES") && strings.Contains(upper, "-SHA") && !strings.Contains(upper, "GCM"):
 		d.fail(v, "%s is a CBC suite; only AEAD suites are spoken, as CBC in TLS 1.2 has a record of padding attacks", clip(s))
 	case strings.HasPrefix(upper, "DHE") || strings.Contains(upper, "-DHE-"):
 		d.fail(v, "%s needs finite-field Diffie-Hellman, which is not spoken; take ECDHE", clip(s))
