@@ -39,6 +39,10 @@ type Options struct {
 	Listener string // Longmen only: more keys of the listener, as YAML flow pairs
 	Rule     string // Longmen only: more keys of the rule, likewise
 	Cluster  string // Longmen only: more keys of the cluster, likewise
+
+	// Config, Longmen only, is the whole configuration in place of the plain
+	// proxy's: @addr@, @admin@, @log@ and @origin@ stand for what Start knows.
+	Config string
 }
 
 // A Proxy is a running proxy under test, with one route that sends everything
@@ -165,6 +169,9 @@ func (p *Proxy) Alive() bool {
 // Output is what the proxy printed so far.
 func (p *Proxy) Output() string { return p.output.String() }
 
+// Signal sends the proxy a signal.
+func (p *Proxy) Signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
+
 func (p *Proxy) stop(t testing.TB) {
 	if !p.Alive() {
 		t.Errorf("%s died: %v\n%s", p.Kind, p.cmd.ProcessState, p.Output())
@@ -190,6 +197,9 @@ func (p *Proxy) stop(t testing.TB) {
 }
 
 func longmenConfig(p *Proxy, origin string, opt Options) string {
+	if opt.Config != "" {
+		return strings.NewReplacer("@addr@", p.Addr, "@admin@", p.Admin, "@log@", p.Log, "@origin@", origin).Replace(opt.Config)
+	}
 	more := func(s string) string {
 		if s != "" {
 			return ", " + s

@@ -113,7 +113,8 @@ func (p *Proxy) Gauges(except string, names ...string) (map[string]float64, erro
 // connection is open.
 func underWay() []string {
 	return []string{
-		"longmen_downstream_connections_active", "longmen_downstream_tunnels_active", "longmen_http_requests_active",
+		"longmen_downstream_connections_active", "longmen_downstream_tls_handshakes_active",
+		"longmen_downstream_tunnels_active", "longmen_http_requests_active",
 		"longmen_upstream_connections_active", "longmen_upstream_connections_idle",
 		"longmen_upstream_requests_active", "longmen_upstream_requests_pending",
 		"longmen_worker_coroutines", "longmen_worker_buffers",

@@ -46,6 +46,11 @@ func (s *Settings) serveRFC8998(h *Handshake, c *certificate.Certificate) (*hand
 	if err != nil {
 		return nil, h.refuse(handshake.InternalError, err)
 	}
+	if s.OCSP == OCSPOff && own.OCSPStaple != nil {
+		bare := *own
+		bare.OCSPStaple = nil
+		own = &bare
+	}
 	config := &rfc8998.ServerConfig{
 		Certificate: own,
 		Protocols:   s.ALPN,

@@ -67,6 +67,9 @@ func (s *Settings) serveTLS(h *Handshake, c *certificate.Certificate) (*handshak
 		return nil, h.refuse(handshake.InternalError, err)
 	}
 	own := *stored
+	if s.OCSP == OCSPOff {
+		own.OCSPStaple = nil
+	}
 	if key, ok := own.PrivateKey.(*sign.Key); ok && !key.Inline() {
 		own.PrivateKey = &awaited{key, h}
 	}
