@@ -24,7 +24,7 @@ import (
 const allowedImports = `
 worker:
 connection:          worker telemetry/metrics tls/record
-stream:              worker tls/handshake
+stream:              worker tls/handshake tls/verify
 protocol/http1:      worker connection stream telemetry/metrics tls/handshake
 filter:              worker stream
 cluster:             cluster/balance cluster/dns cluster/health tls/client

@@ -109,36 +109,37 @@ func writeValue(b *strings.Builder, key, value string) {
 
 // writePEM writes certificates in PEM with those bytes encoded that Envoy does.
 func writePEM(b *strings.Builder, chain [][]byte) {
-	size := 2
-	for _, der := range chain {
-		size += 80 + 2*len(der)
-	}
-	b.Grow(size)
 	b.WriteByte('"')
 	for _, der := range chain {
-		b.WriteString("-----BEGIN%20CERTIFICATE-----%0A")
-		for len(der) > 0 {
-			n := min(48, len(der))
-			var line [64]byte
-			base64.StdEncoding.Encode(line[:], der[:n])
-			for _, c := range line[:(n+2)/3*4] {
-				switch c {
-				case '+':
-					b.WriteString("%2B")
-				case '/':
-					b.WriteString("%2F")
-				case '=':
-					b.WriteString("%3D")
-				default:
-					b.WriteByte(c)
-				}
+		b.Write(AppendPEM(make([]byte, 0, 80+2*len(der)), der))
+	}
+	b.WriteByte('"')
+}
+
+// AppendPEM appends a certificate in DER as PEM that is URL-encoded as Envoy does:
+// what Cert of an element holds.
+func AppendPEM(dst, der []byte) []byte {
+	dst = append(dst, "-----BEGIN%20CERTIFICATE-----%0A"...)
+	for len(der) > 0 {
+		n := min(48, len(der))
+		var line [64]byte
+		base64.StdEncoding.Encode(line[:], der[:n])
+		for _, c := range line[:(n+2)/3*4] {
+			switch c {
+			case '+':
+				dst = append(dst, "%2B"...)
+			case '/':
+				dst = append(dst, "%2F"...)
+			case '=':
+				dst = append(dst, "%3D"...)
+			default:
+				dst = append(dst, c)
 			}
-			b.WriteString("%0A")
-			der = der[n:]
 		}
-		b.WriteString("-----END%20CERTIFICATE-----%0A")
+		dst = append(dst, "%0A"...)
+		der = der[n:]
 	}
-	b.WriteByte('"')
+	return append(dst, "-----END%20CERTIFICATE-----%0A"...)
 }
 
 // Decide says what the value of x-forwarded-client-cert for the next hop is made
