@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"longmen/gateway/admin"
 )
 
 // secured goes into a folder with the files of testdata/tls and certificates, and
@@ -83,4 +85,72 @@ func TestExplainTLS(t *testing.T) {
 		fmt.Fprintf(&got, "$ longmen %s\n%s\n", line, longmen(t, words(line)...))
 	}
 	golden(t, filepath.Join(back, "testdata/tls/answers.golden"), got.String())
+}
+
+const tlsConfig = `listeners:
+  https: {bind: ":8443", routes: [{hosts: [shop.example.com], rules: [{respond: {status: 204}}]}], tls: [shop]}
+secrets:
+  shop: {cert: CERTS/shop.example.com.crt, key: CERTS/shop.example.com.key}
+`
+
+// A new certificate in the files is served without a word about it; one that is no
+// good changes nothing, and the next good one is served again.
+func TestRunFollowsCertificates(t *testing.T) {
+	certs := t.TempDir()
+	renew := func() {
+		t.Helper()
+		if got := longmen(t, "cert", "--force", "--name", "shop.example.com", "--out", certs); !strings.HasSuffix(got, "exit 0\n") {
+			t.Fatal(got)
+		}
+	}
+	renew()
+	r := start(t, strings.ReplaceAll(tlsConfig, "CERTS", certs))
+	first := r.current.Load().snapshot
+	renew()
+	second := r.next(t)
+	if second.Version == first.Version || second.Listeners[0].TLS == first.Listeners[0].TLS {
+		t.Error("another certificate is another version")
+	}
+	write(t, filepath.Join(certs, "shop.example.com.crt"), "not a certificate")
+	r.log.wait(t, "no certificate: nothing in it begins with")
+	if r.refusals.Load() == 0 {
+		t.Error("nobody was told that it was refused")
+	}
+	renew()
+	if third := r.next(t); third.Listeners[0].TLS == second.Listeners[0].TLS {
+		t.Error("the third certificate is not served")
+	}
+	if strings.Contains(r.log.String(), "PRIVATE KEY") {
+		t.Errorf("a key in the log:\n%s", r.log)
+	}
+}
+
+// A key that stands in the configuration itself gets into no dump, in no form.
+func TestDumpHasNoKeys(t *testing.T) {
+	secured(t)
+	indented := func(name string) string {
+		text, err := os.ReadFile(name)
+		must(t, err)
+		return "|\n      " + strings.ReplaceAll(strings.TrimSpace(string(text)), "\n", "\n      ")
+	}
+	key := indented("certs/shop.example.com.key")
+	text := "listeners:\n  https: {bind: \":8443\", routes: [{hosts: [shop.example.com], rules: [{respond: {status: 204}}]}], tls: [shop]}\n" +
+		"secrets:\n  shop:\n    cert: " + indented("certs/shop.example.com.crt") + "\n    key: " + key + "\n"
+	l := load("gateway.yaml", []byte(text), sources{}, nil)
+	if l.snapshot == nil {
+		t.Fatal(l.problems)
+	}
+	secret := strings.Fields(key)[5]
+	for _, format := range []admin.DumpFormat{admin.DumpYAML, admin.DumpJSON, admin.DumpXDS} {
+		dump, err := dumpConfig(l.set, format)
+		must(t, err)
+		if strings.Contains(string(dump), secret) || !strings.Contains(string(dump), "[redacted]") || !strings.Contains(string(dump), "BEGIN CERTIFICATE") {
+			t.Errorf("%s:\n%s", format, dump)
+		}
+	}
+	dump, err := dumpConfig(l.set, admin.DumpYAML)
+	must(t, err)
+	if again := load("gateway.yaml", dump, sources{}, nil); again.snapshot != nil || !strings.Contains(again.problems[0].Text, "[redacted] is no key") {
+		t.Errorf("a dump is no configuration with keys: %v", again.problems)
+	}
 }
