@@ -91,12 +91,17 @@ func (c *Cluster) addChecks() {
 		if e.checks != nil {
 			continue
 		}
+		var secure func(net.Conn, string) (net.Conn, error)
+		if c.config.TLS != nil {
+			secure = c.config.TLS.Secure
+		}
 		for i := range c.config.Health {
 			e.checks = append(e.checks, c.group.Add(health.Target{
 				Config:   &c.config.Health[i],
 				Address:  func() string { return e.Address().String() },
 				Hostname: checkHost(e),
 				Initial:  e.states[i],
+				Secure:   secure,
 				Report:   func(event health.Event) { c.checked(e, i, event) },
 			}))
 		}

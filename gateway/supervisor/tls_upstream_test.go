@@ -214,3 +214,30 @@ func parsedPair(t testing.TB, key crypto.Signer, der []byte, name string) *certi
 	}
 	return c
 }
+
+// Health checks speak TLS as requests do: an endpoint that cannot be trusted is down.
+func TestTLSHealthChecks(t *testing.T) {
+	for name, want := range map[string]int{"origin.test": 200, "other.test": 503} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t, Options{Workers: 1})
+			origin := newSecureOrigin(t, tls.VersionTLS13, p256Key(t), false, nil)
+			c := clusterOf("secure", origin.Addr())
+			c.TLS = trusts(t, &tlsclient.Config{Name: tlsclient.NameFixed, ServerName: name}, origin.root)
+			c.Health = []cluster.HealthConfig{{HTTP: &cluster.HTTPHealth{Path: "/"}, Healthy: 1, Unhealthy: 1, Every: 50 * time.Millisecond, Timeout: patience}}
+			shared := cluster.New(c)
+			h.applied(having(snap("1", forwards(t, "http", "secure")), shared))
+			for shared.HealthStats().Attempts == 0 {
+				time.Sleep(time.Millisecond)
+			}
+			resp, err := http.Get("http://" + h.address("http") + "/")
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if resp.StatusCode != want {
+				t.Errorf("%d", resp.StatusCode)
+			}
+			http.DefaultClient.CloseIdleConnections()
+		})
+	}
+}

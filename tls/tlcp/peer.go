@@ -2,6 +2,7 @@ package tlcp
 
 import (
 	"crypto/ecdsa"
+	"crypto/rsa"
 	"errors"
 	"time"
 
@@ -31,6 +32,10 @@ func (p *peer) der() [][]byte {
 	return chain
 }
 
+// maxRSABits bounds the RSA keys in a peer's chain: what it costs to verify by one grows with
+// its size, which is up to the peer.
+const maxRSABits = 8192
+
 // parsePeer parses a chain of at least one certificate and tells what its leaves are for.
 func parsePeer(chain [][]byte) (*peer, error) {
 	p := new(peer)
@@ -38,6 +43,9 @@ func parsePeer(chain [][]byte) (*peer, error) {
 		c, err := smx509.ParseCertificate(der)
 		if err != nil {
 			return nil, &handshake.Error{Alert: handshake.BadCertificate, Cause: err}
+		}
+		if key, ok := c.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > maxRSABits {
+			return nil, handshake.Errorf(handshake.BadCertificate, "an RSA key of %d bits in the peer's chain", key.N.BitLen())
 		}
 		p.chain = append(p.chain, c)
 	}

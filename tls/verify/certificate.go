@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
@@ -35,6 +36,25 @@ func parse(der []byte) (*certificate, error) {
 		return nil, err
 	}
 	return fromSM(sm), nil
+}
+
+// maxRSABits bounds the RSA keys of peers: what it costs to verify by one grows
+// with its size, which is up to the peer. crypto/tls has the same bound.
+const maxRSABits = 8192
+
+var errRSA = errors.New("its RSA key is longer than 8192 bits")
+
+func (c *certificate) rsaBits() int {
+	var key any
+	if c.std != nil {
+		key = c.std.PublicKey
+	} else {
+		key = c.sm.PublicKey
+	}
+	if key, ok := key.(*rsa.PublicKey); ok {
+		return key.N.BitLen()
+	}
+	return 0
 }
 
 func fromStandard(c *x509.Certificate) *certificate {
@@ -96,6 +116,9 @@ func parseChain(chain [][]byte) ([]*certificate, *Error) {
 		c, err := parse(der)
 		if err != nil {
 			return nil, &Error{Reason: Malformed, Cause: err}
+		}
+		if c.rsaBits() > maxRSABits {
+			return nil, &Error{Reason: Malformed, Subject: c.subject(), Cause: errRSA}
 		}
 		list = append(list, c)
 	}

@@ -43,6 +43,12 @@ func probe(ctx context.Context, dial Dialer, t *Target) error {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
+	if t.Secure != nil {
+		if conn, err = t.Secure(conn, t.Hostname); err != nil {
+			return &networkError{fmt.Errorf("TLS: %w", err)}
+		}
+		defer conn.Close()
+	}
 	switch {
 	case t.Config.HTTP != nil:
 		return probeHTTP(conn, t.Config.HTTP, cmp.Or(t.Config.HTTP.Host, t.Hostname, address))

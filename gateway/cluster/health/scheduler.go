@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"time"
 )
@@ -109,6 +110,8 @@ type Target struct {
 	Address  func() string // host:port, asked for before each check
 	Hostname string        // Host header unless Config says otherwise; "": the address
 	Initial  State         // what is known from before
+	// Secure, if not nil, makes a connection one that speaks TLS, for a host.
+	Secure func(conn net.Conn, hostname string) (net.Conn, error)
 	// Report is called with every change of state, in order, from some
 	// goroutine. It must not block, and not call into this package.
 	Report func(Event)
