@@ -26,6 +26,7 @@ func Client(conn net.Conn, config *tls.Config, options Options) (*handshake.Resu
 		c.ClientSessionCache = sessionCache{c.ClientSessionCache, log}
 	}
 	w := &wire{Conn: conn, log: log, client: true}
+	w.judged(c)
 	t := tls.Client(w, c)
 	if err := t.HandshakeContext(context.Background()); err != nil {
 		return nil, w.failure(err)

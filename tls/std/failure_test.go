@@ -47,6 +47,8 @@ func TestServerRefuses(t *testing.T) {
 		{"certificate untrusted", &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: newAuthority(t).pool},
 			&tls.Config{Certificates: []tls.Certificate{certificate}}, handshake.UnknownCA},
 		{"refused when verified", &tls.Config{VerifyConnection: func(tls.ConnectionState) error { return errors.New("no") }}, &tls.Config{}, handshake.BadCertificate},
+		{"refused for a reason", &tls.Config{VerifyConnection: revoked}, &tls.Config{}, handshake.CertificateRevoked},
+		{"refused for a reason in 1.2", &tls.Config{VerifyConnection: revoked, MaxVersion: tls.VersionTLS12}, &tls.Config{}, handshake.CertificateRevoked},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			near, far := pair(t)
@@ -76,6 +78,10 @@ func TestServerRefuses(t *testing.T) {
 	}
 }
 
+func revoked(tls.ConnectionState) error {
+	return handshake.Errorf(handshake.CertificateRevoked, "revoked")
+}
+
 func wantAlert(t *testing.T, err error, want *handshake.Error) {
 	t.Helper()
 	e, ok := errors.AsType[*handshake.Error](err)
@@ -95,6 +101,8 @@ func TestClientRefuses(t *testing.T) {
 		{"authority", &tls.Config{RootCAs: newAuthority(t).pool}, &tls.Config{}, &handshake.Error{Alert: handshake.BadCertificate, Sent: true}},
 		{"authority in 1.2", &tls.Config{RootCAs: newAuthority(t).pool}, &tls.Config{MaxVersion: tls.VersionTLS12}, &handshake.Error{Alert: handshake.BadCertificate, Sent: true}},
 		{"name", &tls.Config{ServerName: "another.test"}, &tls.Config{}, &handshake.Error{Alert: handshake.BadCertificate, Sent: true}},
+		{"revoked", &tls.Config{VerifyConnection: revoked}, &tls.Config{}, &handshake.Error{Alert: handshake.CertificateRevoked, Sent: true}},
+		{"revoked in 1.2", &tls.Config{VerifyConnection: revoked}, &tls.Config{MaxVersion: tls.VersionTLS12}, &handshake.Error{Alert: handshake.CertificateRevoked, Sent: true}},
 		{"refused by the server", &tls.Config{NextProtos: []string{"mail"}}, &tls.Config{NextProtos: []string{"h2"}}, &handshake.Error{Alert: handshake.NoApplicationProtocol, Received: true}},
 		{"version", &tls.Config{MaxVersion: tls.VersionTLS12}, &tls.Config{MinVersion: tls.VersionTLS13}, &handshake.Error{Alert: handshake.ProtocolVersion, Received: true}},
 	} {

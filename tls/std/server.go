@@ -25,6 +25,7 @@ func Server(conn net.Conn, config *tls.Config, options Options) (*handshake.Resu
 		c.GetCertificate, c.Certificates = options.GetCertificate, nil
 	}
 	w := &wire{Conn: conn, log: log}
+	w.judged(c)
 	t := tls.Server(w, c)
 	if err := t.HandshakeContext(context.Background()); err != nil {
 		return nil, w.failure(err)

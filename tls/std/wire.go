@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 
+	"longmen/tls/handshake"
 	"longmen/tls/record"
 )
 
@@ -24,6 +25,8 @@ type wire struct {
 
 	sealed      *record.Half // a server's TLS 1.3: opens what it wrote itself
 	sealedCount uint64       // records under it
+
+	verdict handshake.Alert // of VerifyConnection, to be told in place of crypto/tls's; 0: none
 
 	failed error // of the connection itself, not of TLS
 
@@ -111,12 +114,16 @@ func (w *wire) Write(p []byte) (int, error) {
 	if w.detached {
 		return len(p), nil
 	}
-	w.wrote(p)
-	n, err := w.Conn.Write(p)
-	if err != nil {
-		w.failed = err
+	told := p
+	if w.verdict != 0 {
+		told = w.retold(p)
 	}
-	return n, err
+	w.wrote(told)
+	if _, err := w.Conn.Write(told); err != nil {
+		w.failed = err
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // recent is how many of the last records of a write are tried for being the first under the
