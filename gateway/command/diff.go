@@ -82,7 +82,7 @@ func (d *difference) count(ctx context.Context, l live) (err error) {
 }
 
 // kinds are the maps of resources, in the order of the file.
-var kinds = []string{"listeners", "routes", "clusters"}
+var kinds = []string{"listeners", "routes", "clusters", "secrets"}
 
 func (d *difference) write(w io.Writer) error {
 	before, err := d.before.tree()
@@ -171,7 +171,7 @@ func (d *difference) fields(out *strings.Builder, path string, changes []treeCha
 // tree is the configuration in the vocabulary of gateway.yaml, written in one way
 // whatever way the file has.
 func (l *loaded) tree() (map[string]any, error) {
-	text, err := yaml.Encode(l.set)
+	text, err := yaml.Encode(l.set.WithoutKeys())
 	if err != nil {
 		return nil, err
 	}

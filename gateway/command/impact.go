@@ -44,6 +44,8 @@ func (d *difference) impact(out *strings.Builder) {
 			fmt.Fprintf(out, "cluster %s goes: its connections close when idle%s\n", name, d.upstream(name))
 		case now.Config().TCP != c.Config().TCP:
 			fmt.Fprintf(out, "cluster %s has other socket options: its connections are made anew%s\n", name, d.upstream(name))
+		case now.Config().TLS != c.Config().TLS:
+			fmt.Fprintf(out, "cluster %s speaks TLS otherwise: its connections are made anew%s\n", name, d.upstream(name))
 		default:
 			fmt.Fprintf(out, "cluster %s has other settings: endpoints that stay keep their health and connections%s\n", name, d.upstream(name))
 		}

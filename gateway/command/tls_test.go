@@ -154,3 +154,25 @@ func TestDumpHasNoKeys(t *testing.T) {
 		t.Errorf("a dump is no configuration with keys: %v", again.problems)
 	}
 }
+
+// What a change of TLS touches is told, and no key is.
+func TestDiffOfTLS(t *testing.T) {
+	secured(t)
+	key, err := os.ReadFile("certs/shop.example.com.key")
+	must(t, err)
+	text := `listeners: {https: {bind: ":8443", routes: [{hosts: [shop.example.com], rules: [{to: up}]}], tls: [shop]}}
+clusters: {up: {endpoints: ["10.0.0.1:443"], tls: {ca: certs/ca-ecdsa.crt}}}
+secrets: {shop: {cert: certs/shop.example.com.crt, key: KEY}}
+`
+	write(t, "old.yaml", strings.Replace(text, "KEY", "certs/shop.example.com.key", 1))
+	write(t, "new.yaml", strings.NewReplacer("KEY", fmt.Sprintf("%q", key), "tls: [shop]", `tls: {certs: shop, min: "1.3"}`, "ca-ecdsa.crt}", "ca-ecdsa.crt, sni: a.b}").Replace(text))
+	got := longmen(t, "diff", "old.yaml", "new.yaml")
+	for _, want := range []string{"[redacted]", "listener https has other settings: no connection closes", "cluster up speaks TLS otherwise"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in:\n%s", want, got)
+		}
+	}
+	if secret := strings.Split(string(key), "\n")[1]; strings.Contains(got, secret) {
+		t.Errorf("a key in:\n%s", got)
+	}
+}
