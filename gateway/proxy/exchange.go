@@ -122,7 +122,7 @@ func (x *exchange) begin() bool {
 		return false
 	}
 	x.conn = conn
-	s.Record.Endpoint = conn.Endpoint().Address()
+	s.Record.Endpoint, s.Record.UpstreamTLS = conn.Endpoint().Address(), conn.Agreed()
 	s.Record.Tries++
 	s.Record.UpstreamBegin, s.Record.UpstreamHead = s.Loop.Now(), 0
 	x.progress = sent
@@ -207,13 +207,13 @@ func (x *exchange) try(co *worker.Coroutine) (*stream.Response, error) {
 		x.choice = upstream.Choice{}
 		conn, err := x.cluster.Acquire(s, co, &x.tried, x.fresh, choice)
 		if len(x.tried) > before {
-			s.Record.Endpoint = x.tried[before].Address()
+			s.Record.Endpoint, s.Record.UpstreamTLS = x.tried[before].Address(), nil
 			s.Record.Tries++
 		}
 		if err != nil {
 			return nil, err
 		}
-		x.conn = conn
+		x.conn, s.Record.UpstreamTLS = conn, conn.Agreed()
 		s.Record.UpstreamBegin, s.Record.UpstreamHead = s.Loop.Now(), 0
 		if x.connect() {
 			resp := s.Respond(200, "", nil)

@@ -11,7 +11,7 @@ import (
 )
 
 // forwarding adds what tells an endpoint of the client: X-Forwarded-*,
-// Forwarded (RFC 7239), Via and X-Request-Id, and finds the client's address
+// Forwarded (RFC 7239), Via and X-Forwarded-Client-Cert, and finds the client's address
 // behind proxies that are trusted.
 func (e *Edge) forwarding(s *stream.Stream) {
 	h := &s.Request.Header
@@ -24,6 +24,7 @@ func (e *Edge) forwarding(s *stream.Stream) {
 			s.Client = a
 		}
 	}
+	e.clientCert(s)
 	var text [64]byte
 	address := peer.AppendTo(text[:0])
 	if cfg.UseRemote {

@@ -143,7 +143,7 @@ func TestKnownName(t *testing.T) {
 		"location": Location, "proxy-authenticate": ProxyAuthenticate, "proxy-authorization": ProxyAuthorization,
 		"proxy-connection": ProxyConnection, "referer": Referer, "retry-after": RetryAfter, "server": Server,
 		"set-cookie": SetCookie, "te": TE, "trailer": Trailer, "transfer-encoding": TransferEncoding, "upgrade": Upgrade,
-		"user-agent": UserAgent, "via": Via, "x-forwarded-for": XForwardedFor, "x-forwarded-host": XForwardedHost,
+		"user-agent": UserAgent, "via": Via, "x-forwarded-client-cert": XForwardedClientCert, "x-forwarded-for": XForwardedFor, "x-forwarded-host": XForwardedHost,
 		"x-forwarded-port": XForwardedPort, "x-forwarded-proto": XForwardedProto, "x-request-id": XRequestID,
 	}
 	if len(names) != int(knownCount)-1 {

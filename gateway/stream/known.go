@@ -35,6 +35,7 @@ const (
 	Upgrade
 	UserAgent
 	Via
+	XForwardedClientCert
 	XForwardedFor
 	XForwardedHost
 	XForwardedPort
@@ -154,6 +155,13 @@ func KnownName[T ~string | ~[]byte](name T) Known {
 	case 19:
 		if string(name) == "proxy-authorization" {
 			return ProxyAuthorization
+		}
+	case 23:
+		// Programs that get fields as variables (RFC 3875 section 4.1.18) take the
+		// second for the first: what holds for one must hold for the other.
+		switch string(name) {
+		case "x-forwarded-client-cert", "x_forwarded_client_cert":
+			return XForwardedClientCert
 		}
 	}
 	return Other

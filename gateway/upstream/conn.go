@@ -10,6 +10,7 @@ import (
 	"longmen/gateway/telemetry/metrics"
 	"longmen/gateway/worker"
 	"longmen/tls/client"
+	"longmen/tls/handshake"
 )
 
 // Conn is a connection to an endpoint.
@@ -22,6 +23,7 @@ type Conn struct {
 	born       int64
 	security   *client.Config // what it was made with; nil: plain
 	name       string         // the server name of its handshake
+	agreed     *handshake.Result
 	idling     bool
 	connecting bool
 	limit      metrics.UpstreamTimeout // that of AwaitHead
@@ -36,6 +38,9 @@ var (
 
 // Endpoint is where the connection goes.
 func (c *Conn) Endpoint() *cluster.Endpoint { return c.pool.endpoint }
+
+// Agreed is what the connection's TLS handshake came to; nil when it is plain.
+func (c *Conn) Agreed() *handshake.Result { return c.agreed }
 
 // Pooled reports whether the connection carried streams before: the endpoint
 // may have closed it just now.

@@ -26,7 +26,8 @@ func (c *Conn) secure(co *worker.Coroutine, s *stream.Stream) error {
 		return fmt.Errorf("TLS: %w", err)
 	}
 	c.Secure(result.Session)
-	c.security, c.name = config, name
+	result.Session, result.PeerChain, result.OCSPStaple = nil, nil, nil // the connection's; nobody's: Peer has the chain
+	c.security, c.name, c.agreed = config, name, result
 	return nil
 }
 

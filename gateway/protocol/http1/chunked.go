@@ -188,8 +188,9 @@ func (c *chunks) trailer(p []byte, h *stream.Header, lim *Limits) (int, *Malform
 		return 0, m
 	}
 	// What frames, routes or authenticates a message has no place in a
-	// trailer (RFC 9110 section 6.5.1); it is dropped.
-	for _, name := range []string{"content-length", "host", "authorization", "cookie", "set-cookie", "content-encoding", "content-type", "expect", "upgrade", "trailer", "cache-control"} {
+	// trailer (RFC 9110 section 6.5.1), and what only the gateway may say of a
+	// client would come behind its back; it is dropped.
+	for _, name := range []string{"content-length", "host", "authorization", "cookie", "set-cookie", "content-encoding", "content-type", "expect", "upgrade", "trailer", "cache-control", "x-forwarded-client-cert"} {
 		h.Remove(name)
 	}
 	c.state = chunkDone
