@@ -58,6 +58,7 @@ tls/certificate:     tls/openssl tls/sign
 tls/ticket:
 tls/verify:
 tls/ocsp:            tls/certificate
+tls/acme:
 tls/server:          tls/record tls/hello tls/handshake tls/std tls/tlcp tls/rfc8998 tls/sign tls/certificate tls/ticket tls/verify tls/ocsp
 tls/client:          tls/record tls/hello tls/handshake tls/std tls/tlcp tls/rfc8998 tls/sign tls/certificate tls/ticket tls/verify tls/ocsp
 plugins:             filter plugins/*
