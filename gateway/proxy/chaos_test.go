@@ -12,6 +12,7 @@ import (
 
 	"longmen/gateway/protocol/http1"
 	"longmen/gateway/router"
+	"longmen/gateway/upstream/origintest"
 )
 
 // Clients and endpoints that end connections at any moment, with bodies,
@@ -71,7 +72,7 @@ func TestNothingIsHeldAfterChaos(t *testing.T) {
 		f.Retry = &router.Retry{Attempts: 3, On: router.On5xx | router.OnReset | router.OnConnectFailure, PerTry: 20 * time.Millisecond,
 			BackoffBase: time.Millisecond, BackoffMax: 5 * time.Millisecond}
 	})}, config: func(c *http1.Config) { c.BodyTimeout = 100 * time.Millisecond }}.with(newOrigin(t, serve), newOrigin(t, serve))
-	set.clusters[0].Endpoints = append(set.clusters[0].Endpoints, clusterOf("", closedPort(t)).Endpoints...)
+	set.clusters[0].Endpoints = append(set.clusters[0].Endpoints, clusterOf("", origintest.ClosedPort(t)).Endpoints...)
 	set.clusters[0].Limits.Connections, set.clusters[0].Limits.Retries = 4, 3
 	set.clusters[0].Pool.MaxRequests = 5
 	s := newStage(t, set)

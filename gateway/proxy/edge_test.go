@@ -11,10 +11,11 @@ import (
 	"longmen/gateway/router"
 	"longmen/gateway/snapshot"
 	"longmen/gateway/stream"
+	"longmen/gateway/upstream/origintest"
 )
 
 // mirrorOrigin answers with the request as it came: target, host and fields.
-func mirrorOrigin(t testing.TB, fields ...string) *origin {
+func mirrorOrigin(t testing.TB, fields ...string) *origintest.Origin {
 	return newOrigin(t, func(p *peer, _ int) {
 		for {
 			r, body := p.ask()

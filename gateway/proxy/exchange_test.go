@@ -13,6 +13,7 @@ import (
 	"longmen/gateway/router"
 	"longmen/gateway/stream"
 	"longmen/gateway/telemetry/metrics"
+	"longmen/gateway/upstream/origintest"
 )
 
 // The client's connection is reset while the stream is in each of its phases.
@@ -34,7 +35,7 @@ func TestClientGone(t *testing.T) {
 		then    func(s *stage)
 	}{
 		{name: "connecting", request: get, phase: stream.PhaseResponseHead,
-			setting: func(t *testing.T, set *settings) { set.clusters[0] = clusterOf("c", deafPort(t)) },
+			setting: func(t *testing.T, set *settings) { set.clusters[0] = clusterOf("c", origintest.DeafPort(t)) },
 			ready: func(s *stage, _ *peer) {
 				s.until("it connects", func() bool { return s.stats(0).ConnectionsActive.Load() == 1 })
 			}},
@@ -111,7 +112,7 @@ func TestClientGone(t *testing.T) {
 func TestRouteTimeout(t *testing.T) {
 	short := func(f *router.Forward) { f.Timeout = 40 * time.Millisecond }
 	t.Run("while connecting", func(t *testing.T) {
-		s := newStage(t, settings{routes: []*router.Route{to("/", short)}, clusters: nil}.clustered(clusterOf("c", deafPort(t))))
+		s := newStage(t, settings{routes: []*router.Route{to("/", short)}, clusters: nil}.clustered(clusterOf("c", origintest.DeafPort(t))))
 		if resp, _ := s.get("/"); resp.StatusCode != 504 {
 			t.Errorf("%d", resp.StatusCode)
 		}
@@ -120,7 +121,7 @@ func TestRouteTimeout(t *testing.T) {
 		}
 	})
 	t.Run("while waiting for a connection", func(t *testing.T) {
-		set := settings{routes: []*router.Route{to("/", short)}}.clustered(clusterOf("c", closedPort(t)))
+		set := settings{routes: []*router.Route{to("/", short)}}.clustered(clusterOf("c", origintest.ClosedPort(t)))
 		set.clusters[0].Limits.Connections = 1
 		s := newStage(t, set)
 		s.shared[0].TryConnection()
@@ -301,7 +302,7 @@ func TestResponsesOfEveryFraming(t *testing.T) {
 			t.Errorf("%q: %v", a.raw, r.Err)
 		}
 	}
-	if n := o.accepted.Load(); n != 1 {
+	if n := o.Accepted.Load(); n != 1 {
 		t.Errorf("%d connections", n)
 	}
 }
@@ -358,7 +359,7 @@ func TestTunnels(t *testing.T) {
 		t.Fatalf("%q", head)
 	}
 	through(c, "raw bytes")
-	if n := o.accepted.Load(); n != 2 {
+	if n := o.Accepted.Load(); n != 2 {
 		t.Errorf("%d connections: the tunnel began where a request went before", n)
 	}
 	c.CloseWrite()

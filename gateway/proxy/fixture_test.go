@@ -10,12 +10,9 @@ import (
 	"net/netip"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"longmen/gateway/cluster"
 	"longmen/gateway/listener"
@@ -25,6 +22,7 @@ import (
 	"longmen/gateway/stream"
 	"longmen/gateway/telemetry/metrics"
 	"longmen/gateway/upstream"
+	"longmen/gateway/upstream/origintest"
 	"longmen/gateway/worker"
 )
 
@@ -346,80 +344,8 @@ func lines(fields []string) string {
 	return strings.Join(fields, "\r\n") + "\r\n"
 }
 
-// origin is an endpoint that does what a test says.
-type origin struct {
-	at       netip.AddrPort
-	accepted atomic.Int32
-	mu       sync.Mutex
-	conns    []net.Conn
-	all      sync.WaitGroup
-}
-
 // newOrigin serves every connection by serve, which gets its number from 1.
-func newOrigin(t testing.TB, serve func(p *peer, n int)) *origin {
+func newOrigin(t testing.TB, serve func(p *peer, n int)) *origintest.Origin {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := &origin{at: ln.Addr().(*net.TCPAddr).AddrPort()}
-	o.all.Go(func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			n := int(o.accepted.Add(1))
-			o.mu.Lock()
-			o.conns = append(o.conns, c)
-			o.mu.Unlock()
-			o.all.Go(func() {
-				defer c.Close()
-				serve(newPeer(t, c), n)
-			})
-		}
-	})
-	t.Cleanup(func() {
-		ln.Close()
-		o.mu.Lock()
-		for _, c := range o.conns {
-			c.Close()
-		}
-		o.mu.Unlock()
-		o.all.Wait()
-	})
-	return o
-}
-
-// closedPort is an address that refuses connections.
-func closedPort(t testing.TB) netip.AddrPort {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln.Close()
-	return ln.Addr().(*net.TCPAddr).AddrPort()
-}
-
-// deafPort is an address where connecting never ends: the backlog is full.
-func deafPort(t testing.TB) netip.AddrPort {
-	t.Helper()
-	fd, err := listener.Listen(netip.MustParseAddrPort("127.0.0.1:0"), &snapshot.Socket{Backlog: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { unix.Close(fd) })
-	at, err := listener.LocalAddr(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 2 { // a backlog of one holds two
-		c, err := net.Dial("tcp", at.String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
-	}
-	return at
+	return origintest.New(t, func(c net.Conn, n int) { serve(newPeer(t, c), n) })
 }

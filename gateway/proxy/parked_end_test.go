@@ -10,6 +10,7 @@ import (
 	"longmen/gateway/protocol/http1"
 	"longmen/gateway/router"
 	"longmen/gateway/stream"
+	"longmen/gateway/upstream/origintest"
 )
 
 // The cluster is removed, or replaced, while a stream waits for its answer.
@@ -31,7 +32,7 @@ func TestParkedOverAChange(t *testing.T) {
 		},
 		"without its endpoint": func(s *stage) []*cluster.Cluster {
 			config := *s.shared[0].Config()
-			config.Endpoints = clusterOf("", closedPort(s)).Endpoints
+			config.Endpoints = clusterOf("", origintest.ClosedPort(s)).Endpoints
 			c := cluster.New(&config)
 			c.Inherit(s.shared[0])
 			return []*cluster.Cluster{c}
@@ -59,7 +60,7 @@ func TestParkedOverAChange(t *testing.T) {
 // connection.
 func TestTurnsWithAndWithoutIdleConnections(t *testing.T) {
 	var order []string
-	origin := func(name string, keeps bool) *origin {
+	origin := func(name string, keeps bool) *origintest.Origin {
 		return newOrigin(t, func(p *peer, _ int) {
 			for {
 				if r, _ := p.ask(); r == nil {

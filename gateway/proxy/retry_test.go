@@ -14,6 +14,7 @@ import (
 	"longmen/gateway/router"
 	"longmen/gateway/stream"
 	"longmen/gateway/telemetry/metrics"
+	"longmen/gateway/upstream/origintest"
 )
 
 // failure is how an endpoint fails a request.
@@ -156,7 +157,7 @@ func TestEndpointThatRefuses(t *testing.T) {
 		}
 	})
 	set := settings{routes: policyRoutes()}.with(o)
-	set.clusters[0].Endpoints = append(set.clusters[0].Endpoints, clusterOf("", closedPort(t)).Endpoints...)
+	set.clusters[0].Endpoints = append(set.clusters[0].Endpoints, clusterOf("", origintest.ClosedPort(t)).Endpoints...)
 	s := newStage(t, set)
 	for path, policy := range policies {
 		heals := policy == nil || policy.Attempts > 0 && policy.On&(router.OnConnectFailure|router.On5xx|router.OnGatewayError|router.OnReset|router.OnResetBeforeRequest) != 0
@@ -172,7 +173,7 @@ func TestEndpointThatRefuses(t *testing.T) {
 			c.Close()
 			r := s.record()
 			tries += r.Tries
-			if resp.StatusCode == 503 && (r.Flag() != stream.UpstreamConnectFailure || r.Endpoint == o.at) {
+			if resp.StatusCode == 503 && (r.Flag() != stream.UpstreamConnectFailure || r.Endpoint == o.At) {
 				t.Errorf("%s: %v by %v", path, r.Err, r.Endpoint)
 			}
 		}
@@ -315,10 +316,10 @@ func TestStaleConnections(t *testing.T) {
 				t.Errorf("%d", resp.StatusCode)
 			}
 			r := s.record()
-			if test.status == 200 && (r.Err != nil || o.accepted.Load() != 2 || len(got) != 1 || got[0] != test.method+" "+test.body) {
-				t.Errorf("%v, %d connections, %q", r.Err, o.accepted.Load(), got)
+			if test.status == 200 && (r.Err != nil || o.Accepted.Load() != 2 || len(got) != 1 || got[0] != test.method+" "+test.body) {
+				t.Errorf("%v, %d connections, %q", r.Err, o.Accepted.Load(), got)
 			}
-			if test.status != 200 && (o.accepted.Load() != 1 || len(got) != 0) {
+			if test.status != 200 && (o.Accepted.Load() != 1 || len(got) != 0) {
 				t.Errorf("sent twice: %q", got)
 			}
 			if s.stats(0).Retries.Load() != 0 {
@@ -347,7 +348,7 @@ func TestStaleIsNoAttempt(t *testing.T) {
 	s.get("/")
 	s.record()
 	s.quiet()
-	if resp, body := s.get("/"); resp.StatusCode != 200 || body != "third" || o.accepted.Load() != 3 {
+	if resp, body := s.get("/"); resp.StatusCode != 200 || body != "third" || o.Accepted.Load() != 3 {
 		t.Errorf("%d %q", resp.StatusCode, body)
 	}
 	if r := s.record(); r.Tries != 3 {

@@ -11,18 +11,19 @@ import (
 	"longmen/gateway/protocol/http1"
 	"longmen/gateway/router"
 	"longmen/gateway/stream"
+	"longmen/gateway/upstream/origintest"
 )
 
-func forwarding(t testing.TB, edit func(*router.Forward), serve func(p *peer, n int)) (*stage, *origin) {
+func forwarding(t testing.TB, edit func(*router.Forward), serve func(p *peer, n int)) (*stage, *origintest.Origin) {
 	o := newOrigin(t, serve)
 	return newStage(t, settings{routes: []*router.Route{to("/", edit)}, clusters: nil}.with(o)), o
 }
 
 // with adds a cluster of the origin.
-func (s settings) with(o ...*origin) settings {
+func (s settings) with(o ...*origintest.Origin) settings {
 	c := clusterOf("c")
 	for _, o := range o {
-		c.Endpoints = append(c.Endpoints, clusterOf("", o.at).Endpoints...)
+		c.Endpoints = append(c.Endpoints, clusterOf("", o.At).Endpoints...)
 	}
 	s.clusters = append(s.clusters, c)
 	return s
@@ -105,7 +106,7 @@ func TestUploadInParallelWithTheResponse(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	}
-	if n := o.accepted.Load(); n != 1 {
+	if n := o.Accepted.Load(); n != 1 {
 		t.Errorf("%d connections to the endpoint, want 1", n)
 	}
 }

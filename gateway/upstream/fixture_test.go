@@ -8,17 +8,14 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"longmen/gateway/cluster"
 	"longmen/gateway/protocol/http1"
 	"longmen/gateway/stream"
 	"longmen/gateway/telemetry/metrics"
+	"longmen/gateway/upstream/origintest"
 	"longmen/gateway/worker"
 )
 
@@ -227,45 +224,19 @@ func (u *use) release() { u.place.loop.Do(u.conn.Release) }
 
 // origin is an endpoint that answers everything, until a test says otherwise.
 type origin struct {
-	at       netip.AddrPort
-	accepted atomic.Int32
-	ended    chan bool // one for each connection that has ended
-	extra    string    // fields of responses
-
-	mu    sync.Mutex
-	conns []net.Conn
-	all   sync.WaitGroup
+	*origintest.Origin
+	ended chan bool // one for each connection that has ended
+	extra string    // fields of responses
 }
 
 func newOrigin(t testing.TB, extra string) *origin {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := &origin{at: ln.Addr().(*net.TCPAddr).AddrPort(), ended: make(chan bool, 1000), extra: extra}
-	o.all.Go(func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			o.accepted.Add(1)
-			o.mu.Lock()
-			o.conns = append(o.conns, c)
-			o.mu.Unlock()
-			o.all.Go(func() { o.serve(c) })
-		}
-	})
-	t.Cleanup(func() {
-		ln.Close()
-		o.close()
-		o.all.Wait()
-	})
+	o := &origin{ended: make(chan bool, 1000), extra: extra}
+	o.Origin = origintest.New(t, o.serve)
 	return o
 }
 
-func (o *origin) serve(c net.Conn) {
+func (o *origin) serve(c net.Conn, _ int) {
 	defer func() { c.Close(); o.ended <- true }()
 	r := bufio.NewReader(c)
 	for {
@@ -274,54 +245,4 @@ func (o *origin) serve(c net.Conn) {
 		}
 		io.WriteString(c, "HTTP/1.1 200 OK\r\n"+o.extra+"content-length: 5\r\n\r\nhello")
 	}
-}
-
-// close ends all connections.
-func (o *origin) close() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, c := range o.conns {
-		c.Close()
-	}
-	o.conns = nil
-}
-
-// closedPort is an address that refuses connections.
-func closedPort(t testing.TB) netip.AddrPort {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln.Close()
-	return ln.Addr().(*net.TCPAddr).AddrPort()
-}
-
-// deafPort is an address where connecting never ends: the backlog is full.
-func deafPort(t testing.TB) netip.AddrPort {
-	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { unix.Close(fd) })
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Listen(fd, 1); err != nil {
-		t.Fatal(err)
-	}
-	sa, err := unix.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(sa.(*unix.SockaddrInet4).Port))
-	for range 2 { // a backlog of one holds two
-		c, err := net.Dial("tcp", at.String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.Close() })
-	}
-	return at
 }

@@ -11,6 +11,7 @@ import (
 	"longmen/gateway/cluster"
 	"longmen/gateway/stream"
 	"longmen/gateway/telemetry/metrics"
+	"longmen/gateway/upstream/origintest"
 )
 
 // refused is the stream.Error that an Acquire must have ended in.
@@ -37,7 +38,7 @@ func (p *place) waits(n int64) {
 
 func TestLimitOfConnections(t *testing.T) {
 	o := newOrigin(t, "")
-	p := newPlace(t, limited(t, 1, 2, o.at))
+	p := newPlace(t, limited(t, 1, 2, o.At))
 	first := p.acquire()
 	second := p.begin(nil)
 	third := p.begin(nil)
@@ -67,7 +68,7 @@ func TestLimitOfConnections(t *testing.T) {
 
 func TestWaitingIsAborted(t *testing.T) {
 	o := newOrigin(t, "")
-	p := newPlace(t, limited(t, 1, 5, o.at))
+	p := newPlace(t, limited(t, 1, 5, o.At))
 	first := p.acquire()
 	second, third := p.begin(nil), p.begin(nil)
 	p.waits(2)
@@ -88,7 +89,7 @@ func TestWaitingIsAborted(t *testing.T) {
 // does not take the wake-up along.
 func TestWakeUpOfOneThatGoes(t *testing.T) {
 	o := newOrigin(t, "")
-	p := newPlace(t, limited(t, 1, 5, o.at))
+	p := newPlace(t, limited(t, 1, 5, o.At))
 	first := p.acquire()
 	second, third := p.begin(nil), p.begin(nil)
 	p.waits(2)
@@ -107,7 +108,7 @@ func TestWakeUpOfOneThatGoes(t *testing.T) {
 // that are not wanted: one makes room.
 func TestIdleConnectionsMakeRoom(t *testing.T) {
 	a, b := newOrigin(t, ""), newOrigin(t, "")
-	p := newPlace(t, limited(t, 1, 5, a.at, b.at))
+	p := newPlace(t, limited(t, 1, 5, a.At, b.At))
 	u := p.acquire()
 	first := u.conn.Endpoint()
 	u.served()
@@ -129,7 +130,7 @@ func TestIdleConnectionsMakeRoom(t *testing.T) {
 // Another worker frees what this one waits for, by closing or by sparing.
 func TestLimitOverWorkers(t *testing.T) {
 	o := newOrigin(t, "")
-	shared := limited(t, 1, 5, o.at)
+	shared := limited(t, 1, 5, o.At)
 	p, q := newPlace(t, shared), newPlace(t, shared)
 	for _, connect := range []bool{false, true} {
 		u := p.acquire()
@@ -154,7 +155,7 @@ func TestNoEndpoint(t *testing.T) {
 	o := newOrigin(t, "")
 	p := newPlace(t, cluster.New(clusterOf()))
 	p.begin(nil).refused(stream.NoHealthyUpstream)
-	q := newPlace(t, cluster.New(clusterOf(o.at)))
+	q := newPlace(t, cluster.New(clusterOf(o.At)))
 	e := q.shared[0].Hosts().Endpoints
 	if q.up.Cluster(0).HasOther(e) || !q.up.Cluster(0).HasOther(nil) {
 		t.Error("HasOther")
@@ -164,7 +165,7 @@ func TestNoEndpoint(t *testing.T) {
 
 func TestConnectFailures(t *testing.T) {
 	t.Run("refused", func(t *testing.T) {
-		p := newPlace(t, cluster.New(clusterOf(closedPort(t))))
+		p := newPlace(t, cluster.New(clusterOf(origintest.ClosedPort(t))))
 		u := p.begin(nil)
 		if e := u.refused(stream.UpstreamConnectFailure); e.Phase != stream.PhaseConnect || !errors.Is(e, unix.ECONNREFUSED) || e.Status != 503 {
 			t.Errorf("%+v", e)
@@ -181,7 +182,7 @@ func TestConnectFailures(t *testing.T) {
 		}
 	})
 	t.Run("timeout", func(t *testing.T) {
-		config := clusterOf(deafPort(t))
+		config := clusterOf(origintest.DeafPort(t))
 		config.ConnectTimeout = 30 * time.Millisecond
 		p := newPlace(t, cluster.New(config))
 		if e := p.begin(nil).refused(stream.UpstreamConnectFailure); e.Phase != stream.PhaseConnect || e.Status != 504 {
@@ -196,7 +197,7 @@ func TestConnectFailures(t *testing.T) {
 		}
 	})
 	t.Run("aborted", func(t *testing.T) {
-		p := newPlace(t, cluster.New(clusterOf(deafPort(t))))
+		p := newPlace(t, cluster.New(clusterOf(origintest.DeafPort(t))))
 		u := p.begin(nil)
 		p.until("it connects", func() bool { return p.up.Cluster(0).Stats.ConnectionsActive.Load() == 1 })
 		gone := &stream.Error{Side: stream.Downstream, Phase: stream.PhaseResponseHead, Flag: stream.DownstreamConnectionEnd}
@@ -209,7 +210,7 @@ func TestConnectFailures(t *testing.T) {
 		}
 	})
 	t.Run("no such source address", func(t *testing.T) {
-		config := clusterOf(closedPort(t))
+		config := clusterOf(origintest.ClosedPort(t))
 		config.TCP.Source = netip.MustParseAddr("192.0.2.1") // nobody's (RFC 5737)
 		p := newPlace(t, cluster.New(config))
 		if e := p.begin(nil).refused(stream.UpstreamConnectFailure); e.Phase != stream.PhaseConnect {
@@ -224,7 +225,7 @@ func TestConnectFailures(t *testing.T) {
 
 func TestSocketOptions(t *testing.T) {
 	o := newOrigin(t, "")
-	config := clusterOf(o.at)
+	config := clusterOf(o.At)
 	config.TCP = cluster.TCP{KeepaliveIdle: 90 * time.Second, KeepaliveInterval: 1500 * time.Millisecond, KeepaliveProbes: 4, Source: netip.MustParseAddr("127.0.0.9")}
 	p := newPlace(t, cluster.New(config))
 	u := p.acquire()
@@ -255,7 +256,7 @@ func (p *place) next(config *cluster.Config) *cluster.Cluster {
 
 func TestClusterIsReplaced(t *testing.T) {
 	a, b := newOrigin(t, ""), newOrigin(t, "")
-	p := newPlace(t, cluster.New(clusterOf(a.at, b.at)))
+	p := newPlace(t, cluster.New(clusterOf(a.At, b.At)))
 	idleA, idleB := p.acquire(), p.acquire() // round robin
 	busy1, busy2 := p.acquire(), p.acquire()
 	if idleA.conn.Endpoint() == idleB.conn.Endpoint() || busy1.conn.Endpoint() == busy2.conn.Endpoint() {
@@ -264,7 +265,7 @@ func TestClusterIsReplaced(t *testing.T) {
 	idleA.served()
 	idleB.served()
 	before := p.shared[0]
-	next := p.next(clusterOf(b.at)) // a is gone
+	next := p.next(clusterOf(b.At)) // a is gone
 	if n := p.idle(0); n != 1 {
 		t.Errorf("%d idle, want b's", n)
 	}
@@ -296,11 +297,11 @@ func TestClusterIsReplaced(t *testing.T) {
 // A limit that appears while connections are open does not count them down.
 func TestLimitsChange(t *testing.T) {
 	o := newOrigin(t, "")
-	config := clusterOf(o.at)
+	config := clusterOf(o.At)
 	config.Limits = cluster.Limits{}
 	p := newPlace(t, cluster.New(config))
 	old := p.acquire()
-	p.next(clusterOf(o.at))
+	p.next(clusterOf(o.At))
 	young := p.acquire()
 	old.served()
 	young.served()
@@ -312,11 +313,11 @@ func TestLimitsChange(t *testing.T) {
 // A stream waits for a connection while its cluster gets a higher limit, or none.
 func TestWaitingOverAChange(t *testing.T) {
 	o := newOrigin(t, "")
-	p := newPlace(t, limited(t, 1, 5, o.at))
+	p := newPlace(t, limited(t, 1, 5, o.At))
 	first := p.acquire()
 	second := p.begin(nil)
 	p.waits(1)
-	p.next(clusterOf(o.at))
+	p.next(clusterOf(o.At))
 	if second.wait().err != nil {
 		t.Fatal(second.err)
 	}
@@ -326,7 +327,7 @@ func TestWaitingOverAChange(t *testing.T) {
 
 func TestClusterIsRemoved(t *testing.T) {
 	o := newOrigin(t, "")
-	p := newPlace(t, limited(t, 2, 5, o.at))
+	p := newPlace(t, limited(t, 2, 5, o.At))
 	c := p.up.Cluster(0)
 	kept, busy, waiting := p.acquire(), p.acquire(), p.begin(nil)
 	p.waits(1)
@@ -348,7 +349,7 @@ func TestClusterIsRemoved(t *testing.T) {
 
 // A removed cluster whose stream is still connecting.
 func TestRemovedWhileConnecting(t *testing.T) {
-	config := clusterOf(deafPort(t))
+	config := clusterOf(origintest.DeafPort(t))
 	config.ConnectTimeout = 50 * time.Millisecond
 	p := newPlace(t, cluster.New(config))
 	c := p.up.Cluster(0)
@@ -364,7 +365,7 @@ func TestRemovedWhileConnecting(t *testing.T) {
 // An endpoint goes without a new configuration (DNS): Changed closes what is idle.
 func TestChanged(t *testing.T) {
 	o := newOrigin(t, "")
-	p := newPlace(t, cluster.New(clusterOf(o.at)))
+	p := newPlace(t, cluster.New(clusterOf(o.At)))
 	p.acquire().served()
 	p.shared[0].Close() // marks its endpoints as gone, and publishes nothing
 	p.loop.Do(func() { p.up.Changed(p.shared[0]) })
@@ -379,7 +380,7 @@ func TestChanged(t *testing.T) {
 // whatever happens, all of them end and nothing stays in use.
 func TestManyStreams(t *testing.T) {
 	a, b, closing := newOrigin(t, ""), newOrigin(t, ""), newOrigin(t, "connection: close\r\n")
-	p := newPlace(t, limited(t, 3, 1000, a.at, b.at, closing.at, closedPort(t)))
+	p := newPlace(t, limited(t, 3, 1000, a.At, b.At, closing.At, origintest.ClosedPort(t)))
 	done := make(chan error, 300)
 	for i := range 300 {
 		p.begin(func(u *use) {
@@ -390,7 +391,7 @@ func TestManyStreams(t *testing.T) {
 			}
 		})
 		if i == 100 {
-			config := clusterOf(a.at, closing.at, closedPort(t))
+			config := clusterOf(a.At, closing.At, origintest.ClosedPort(t))
 			config.Limits.Connections, config.Limits.Pending = 3, 1000
 			p.next(config)
 		}
@@ -423,7 +424,7 @@ func (u *use) answered() {
 // their order, and never to one that comes later.
 func TestWhoWaitsComesFirst(t *testing.T) {
 	o := newOrigin(t, "")
-	p := newPlace(t, limited(t, 2, 5, o.at))
+	p := newPlace(t, limited(t, 2, 5, o.At))
 	a, b := p.acquire(), p.acquire()
 	a.answered()
 	b.answered()

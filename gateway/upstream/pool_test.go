@@ -11,9 +11,9 @@ import (
 
 func TestReuseIsLastInFirstOut(t *testing.T) {
 	o := newOrigin(t, "")
-	p := newPlace(t, cluster.New(clusterOf(o.at)))
+	p := newPlace(t, cluster.New(clusterOf(o.At)))
 	a, b, c := p.acquire(), p.acquire(), p.acquire()
-	p.until("there are three", func() bool { return o.accepted.Load() == 3 })
+	p.until("there are three", func() bool { return o.Accepted.Load() == 3 })
 	if a.conn == b.conn || b.conn == c.conn || a.conn.Pooled() {
 		t.Error("streams share a connection")
 	}
@@ -30,21 +30,21 @@ func TestReuseIsLastInFirstOut(t *testing.T) {
 		}
 		defer got.served()
 	}
-	if n := p.idle(0); n != 0 || o.accepted.Load() != 3 {
-		t.Errorf("%d idle, %d connections", n, o.accepted.Load())
+	if n := p.idle(0); n != 0 || o.Accepted.Load() != 3 {
+		t.Errorf("%d idle, %d connections", n, o.Accepted.Load())
 	}
 }
 
 func TestFreshIsNew(t *testing.T) {
 	o := newOrigin(t, "")
-	p := newPlace(t, cluster.New(clusterOf(o.at)))
+	p := newPlace(t, cluster.New(clusterOf(o.At)))
 	p.acquire().served()
 	u := p.begin(func(u *use) { u.fresh = true }).wait()
 	if u.err != nil || u.conn.Pooled() {
 		t.Error(u.err)
 	}
 	u.served()
-	if n := o.accepted.Load(); n != 2 {
+	if n := o.Accepted.Load(); n != 2 {
 		t.Errorf("%d connections", n)
 	}
 }
@@ -86,7 +86,7 @@ func TestBoundsOfThePool(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := newOrigin(t, "")
-			config := clusterOf(o.at)
+			config := clusterOf(o.At)
 			config.Pool = test.pool
 			p := newPlace(t, cluster.New(config))
 			test.run(p)
@@ -118,7 +118,7 @@ func TestWhatIsNotKept(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := newOrigin(t, test.extra)
-			p := newPlace(t, cluster.New(clusterOf(o.at)))
+			p := newPlace(t, cluster.New(clusterOf(o.At)))
 			test.use(p.acquire())
 			if n := p.idle(0); n != 0 {
 				t.Errorf("%d kept", n)
@@ -145,21 +145,19 @@ func (a *halfAsker) Run(co *worker.Coroutine) {
 // is discarded at once.
 func TestIdleConnectionsThatEnd(t *testing.T) {
 	o := newOrigin(t, "")
-	p := newPlace(t, cluster.New(clusterOf(o.at)))
+	p := newPlace(t, cluster.New(clusterOf(o.At)))
 	a, b := p.acquire(), p.acquire()
 	a.served()
 	b.served()
-	o.mu.Lock()
-	o.conns[0].Write([]byte("HTTP/1.1 408 Timeout\r\n\r\n"))
-	o.mu.Unlock()
+	o.Connection(1).Write([]byte("HTTP/1.1 408 Timeout\r\n\r\n"))
 	p.until("the talking one is discarded", func() bool { return p.up.Cluster(0).Stats.ConnectionsIdle.Load() == 1 })
-	o.close()
+	o.CloseConnections()
 	p.until("the closed one is discarded", func() bool {
 		s := p.up.Cluster(0).Stats
 		return s.ConnectionsIdle.Load() == 0 && s.ConnectionsActive.Load() == 0
 	})
 	p.acquire().served()
-	if n := o.accepted.Load(); n != 3 {
+	if n := o.Accepted.Load(); n != 3 {
 		t.Errorf("%d connections", n)
 	}
 }
@@ -168,7 +166,7 @@ func TestIdleConnectionsThatEnd(t *testing.T) {
 // in the same turn: the loop has not yet been told.
 func TestEndInTheSameTurn(t *testing.T) {
 	o := newOrigin(t, "")
-	p := newPlace(t, cluster.New(clusterOf(o.at)))
+	p := newPlace(t, cluster.New(clusterOf(o.At)))
 	p.acquire().served()
 	u := &use{place: p, got: make(chan bool)}
 	u.Loop = p.loop
@@ -176,7 +174,7 @@ func TestEndInTheSameTurn(t *testing.T) {
 	failed := make(chan error, 1)
 	u.then = func(u *use) { failed <- u.ask(u.Co); u.conn.Release() }
 	p.loop.Do(func() {
-		o.close()
+		o.CloseConnections()
 		<-o.ended // the end is on its way over the loopback
 		p.loop.Go(u)
 	})
@@ -193,7 +191,7 @@ func TestEndInTheSameTurn(t *testing.T) {
 
 func TestActiveIsCountedForLeastRequest(t *testing.T) {
 	o := newOrigin(t, "")
-	config := clusterOf(o.at)
+	config := clusterOf(o.At)
 	config.Balance = cluster.LeastRequest
 	c := cluster.New(config)
 	p := newPlace(t, c)
