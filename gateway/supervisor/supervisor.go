@@ -70,7 +70,14 @@ type Supervisor struct {
 	draining atomic.Pointer[drain]
 	drained  chan struct{}
 	once     sync.Once
+	ballast  []byte
 }
+
+// ballastSize is memory that is never touched, so that it is none but in Go's
+// reckoning of when to collect garbage: with the few megabytes that a gateway has
+// live, a storm of handshakes would have it collect a hundred times a second. It
+// lets as much garbage gather before that. (docs/decisions.md has the figures.)
+const ballastSize = 32 << 20
 
 // New starts the workers and the admin API. They serve nothing until Apply.
 func New(o Options) (*Supervisor, error) {
@@ -95,6 +102,7 @@ func New(o Options) (*Supervisor, error) {
 		logged:   map[string]bool{},
 		bound:    map[string]map[bind]bool{},
 		drained:  make(chan struct{}),
+		ballast:  make([]byte, ballastSize),
 	}
 	s.global.SetLimits(o.MaxConnections, 0)
 	s.clusters = cluster.NewRuntime(o.Log, s.hostsChanged)
