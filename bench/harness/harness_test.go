@@ -26,7 +26,7 @@ func TestCasesHaveTheirRoutesAndTargets(t *testing.T) {
 		for _, h := range c.Hosts() {
 			routes += len(h.Prefixes)
 		}
-		if want := max(c.Routes, 1); routes != want {
+		if want := max(c.Routes, c.Certs, 1); routes != want {
 			t.Errorf("%s: %d routes, want %d", c.Name, routes, want)
 		}
 		targets := c.Targets()
@@ -47,7 +47,7 @@ func TestCasesHaveTheirRoutesAndTargets(t *testing.T) {
 }
 
 func TestSelect(t *testing.T) {
-	for pattern, want := range map[string]int{"": 10, "get-1k": 1, "routes-1": 1, "^routes": 4, "1k$": 2} {
+	for pattern, want := range map[string]int{"": 27, "get-1k": 1, "routes-1": 1, "^routes": 4, "1k$": 3, "^tls-full": 6} {
 		if got, err := Select(pattern); len(got) != want || err != nil {
 			t.Errorf("%q: %d cases, %v, want %d", pattern, len(got), err, want)
 		}

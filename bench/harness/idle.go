@@ -42,7 +42,7 @@ func (b *Bench) measureIdle(ctx context.Context, c Case, targets string, r *Case
 	}
 	skip := map[string]bool{}
 	for rep := range min(b.Reps, idleReps) {
-		for _, p := range b.selected() {
+		for _, p := range b.selected(c) {
 			if skip[p.Name] {
 				continue
 			}
@@ -65,15 +65,9 @@ func (b *Bench) measureIdle(ctx context.Context, c Case, targets string, r *Case
 			if err != nil {
 				return fmt.Errorf("%s: %w\n%s", p.Name, err, said)
 			}
-			i := 0
-			for i < len(r.Proxies) && r.Proxies[i].Name != p.Name {
-				i++
-			}
-			if i == len(r.Proxies) {
-				r.Proxies = append(r.Proxies, ProxyResult{Name: p.Name})
-			}
-			r.Proxies[i].Idle = append(r.Proxies[i].Idle, idle)
-			r.Proxies[i].Memory = idle.Memory[len(idle.Memory)-1]
+			result := r.of(p.Name)
+			result.Idle = append(result.Idle, idle)
+			result.Memory = idle.Memory[len(idle.Memory)-1]
 			fmt.Fprintf(b.Log, "  %d/%d %-8s %8.0f bytes a connection\n", rep+1, min(b.Reps, idleReps), p.Name, idle.SlopePSS)
 		}
 	}
@@ -135,7 +129,7 @@ func (b *Bench) hold(ctx context.Context, t *turn, c Case, targets string, n int
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	guard(cmd)
-	if err := pinned(b.Layout.Client, cmd.Start); err != nil {
+	if err := pinned(b.place(c).Client, cmd.Start); err != nil {
 		return nil, err
 	}
 	lines := make(chan string, 2)

@@ -49,7 +49,7 @@ func (b *Bench) instructions(ctx context.Context, t *turn, c Case, targets strin
 	}
 	file := filepath.Join(b.dir, "perf.counts")
 	args := []string{"stat", "-x", ",", "-e", counters, "-o", file, "-p", strings.Join(list, ","), "--", b.tools.Load}
-	out, err := output(ctx, exec.Command("perf", append(args, b.loadArgs(t, c, targets, 0, d)...)...), b.Layout.Client)
+	out, err := output(ctx, exec.Command("perf", append(args, b.loadArgs(t, c, targets, 0, d)...)...), b.place(c).Client)
 	if err != nil {
 		return 0, 0, err
 	}

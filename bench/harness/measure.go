@@ -14,6 +14,8 @@ import (
 type CaseResult struct {
 	Name     string        `json:"name"`
 	About    string        `json:"about"`
+	TLS      bool          `json:"tls,omitempty"`
+	New      bool          `json:"new,omitempty"`
 	HalfRate float64       `json:"half_rate,omitempty"` // requests a second
 	LowRate  float64       `json:"low_rate,omitempty"`
 	Proxies  []ProxyResult `json:"proxies"`
@@ -27,18 +29,26 @@ type ProxyResult struct {
 	Low    []Sample    `json:"low,omitempty"`
 	Memory proc.Memory `json:"memory"` // after the work
 	Idle   []Idle      `json:"idle,omitempty"`
+	Storm  []Storm     `json:"storm,omitempty"`
+	Start  []Start     `json:"start,omitempty"`
 }
 
 // measure makes a case with all proxies. They run side by side and take turns,
 // so that whatever disturbs the machine for a while disturbs them all.
 func (b *Bench) measure(ctx context.Context, c Case) (r *CaseResult, err error) {
-	r = &CaseResult{Name: c.Name, About: c.About}
+	r = &CaseResult{Name: c.Name, About: c.About, TLS: c.TLS != "", New: c.New}
 	targets, err := b.writeTargets(c)
 	if err != nil {
 		return nil, err
 	}
-	if c.Idle {
+	if err := b.certify(c); err != nil {
+		return nil, err
+	}
+	switch {
+	case c.Idle:
 		return r, b.measureIdle(ctx, c, targets, r)
+	case c.Start:
+		return r, b.measureStart(ctx, c, targets, r)
 	}
 	var turns []*turn
 	defer func() {
@@ -46,7 +56,7 @@ func (b *Bench) measure(ctx context.Context, c Case) (r *CaseResult, err error) 
 			t.stop()
 		}
 	}()
-	for _, p := range b.selected() {
+	for _, p := range b.selected(c) {
 		t, err := b.start(ctx, p, c)
 		if errors.Is(err, exec.ErrNotFound) {
 			b.note("%s is left out: %v", p.Name, err)
@@ -61,7 +71,12 @@ func (b *Bench) measure(ctx context.Context, c Case) (r *CaseResult, err error) 
 	if len(turns) == 0 {
 		return nil, errors.New("no proxy to measure")
 	}
-	if err := b.full(ctx, c, targets, turns, r); err != nil {
+	if c.Storm {
+		err = b.storm(ctx, c, targets, turns, r)
+	} else {
+		err = b.full(ctx, c, targets, turns, r)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if c.Rates {
@@ -161,10 +176,22 @@ func (o Options) Estimate() time.Duration {
 			runs *= 3
 		}
 		d := time.Duration(runs)*(o.Duration+200*time.Millisecond) + o.Duration
-		if c.Idle {
+		switch {
+		case c.Idle:
 			d = time.Duration(min(o.Reps, idleReps)) * 8 * time.Second
+		case c.Start:
+			d = time.Duration(min(o.Reps, idleReps)) * 16 * time.Second
+		case c.Storm:
+			d = time.Duration(o.Reps) * (3*o.Duration + 2*time.Second)
 		}
-		total += d * time.Duration(len(o.Proxies))
+		proxies := len(o.Proxies)
+		switch {
+		case c.TLS.SM():
+			proxies = min(proxies, 1)
+		case c.TLS != "":
+			proxies = min(proxies, 3)
+		}
+		total += d * time.Duration(proxies)
 	}
 	return total
 }

@@ -108,25 +108,59 @@ func (p *process) said() string {
 
 // output runs cmd to its end and returns what it prints.
 func output(ctx context.Context, cmd *exec.Cmd, cpus []int) ([]byte, error) {
-	var out, errs strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &errs
+	c, err := begin(cmd, cpus)
+	if err != nil {
+		return nil, err
+	}
+	return c.wait(ctx)
+}
+
+// command is a child whose output is awaited.
+type command struct {
+	cmd       *exec.Cmd
+	out, errs strings.Builder
+	done      chan struct{}
+	err       error // once it is done
+}
+
+func begin(cmd *exec.Cmd, cpus []int) (*command, error) {
+	c := &command{cmd: cmd, done: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = &c.out, &c.errs
 	guard(cmd)
 	if err := pinned(cpus, cmd.Start); err != nil {
 		return nil, err
 	}
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
+	go func() {
+		c.err = cmd.Wait()
+		close(c.done)
+	}()
+	return c, nil
+}
+
+// wait returns what the child has printed when it ends by itself; when ctx
+// ends first, so does the child.
+func (c *command) wait(ctx context.Context) ([]byte, error) {
 	select {
-	case err := <-done:
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w: %s", cmd.Path, err, strings.TrimSpace(errs.String()))
+	case <-c.done:
+		if c.err != nil {
+			return nil, fmt.Errorf("%s: %w: %s", c.cmd.Path, c.err, strings.TrimSpace(c.errs.String()))
 		}
-		return []byte(out.String()), nil
+		return []byte(c.out.String()), nil
 	case <-ctx.Done():
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-		<-done
+		c.kill()
 		return nil, context.Cause(ctx)
 	}
+}
+
+// kill ends the child if it has not ended.
+func (c *command) kill() {
+	select {
+	case <-c.done:
+		return
+	default:
+	}
+	syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL)
+	<-c.done
 }
 
 // freePorts asks the kernel for ports that nobody listens on. Another process

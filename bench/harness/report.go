@@ -36,6 +36,12 @@ func (r *Report) Errors() (n uint64) {
 			for _, s := range slices.Concat(p.Full, p.Half, p.Low) {
 				n += s.Errors
 			}
+			for _, s := range p.Storm {
+				n += s.Calm.Errors + s.Stormy.Errors + s.Handshakes.Errors
+			}
+			for _, s := range p.Start {
+				n += s.Touch.Errors
+			}
 		}
 	}
 	return n
@@ -50,11 +56,21 @@ func (r *Report) Print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "\nMedians of %d runs of %v each. CPUs: proxy %s, client %s, origin %s; %d worker(s) a proxy.\n",
 		o.Reps, o.Duration, cpuList(o.Layout.Proxy), cpuList(o.Layout.Client), cpuList(o.Layout.Origin), o.Workers)
+	if slices.ContainsFunc(o.Cases, func(c Case) bool { return c.Apart }) {
+		fmt.Fprintf(w, "Handshakes, storm and start: proxy %s, client %s, origin %s.\n", cpuList(o.Apart.Proxy), cpuList(o.Apart.Client), cpuList(o.Apart.Origin))
+	}
 	fmt.Fprintln(w, "× is the ratio to the better of nginx and HAProxy in the same case.")
 	for _, c := range r.Cases {
 		fmt.Fprintf(w, "\n%s: %s\n", c.Name, c.About)
-		if len(c.Proxies) > 0 && len(c.Proxies[0].Idle) > 0 {
+		switch {
+		case len(c.Proxies) > 0 && len(c.Proxies[0].Idle) > 0:
 			c.printIdle(w)
+			continue
+		case len(c.Proxies) > 0 && len(c.Proxies[0].Storm) > 0:
+			c.printStorm(w)
+			continue
+		case len(c.Proxies) > 0 && len(c.Proxies[0].Start) > 0:
+			c.printStart(w)
 			continue
 		}
 		c.printFull(w)
@@ -62,6 +78,7 @@ func (r *Report) Print(w io.Writer) {
 		c.printFixed(w, c.LowRate, "far below saturation", func(p ProxyResult) []Sample { return p.Low })
 	}
 	r.printRoutes(w)
+	r.printTLS(w)
 	for _, n := range r.Notes {
 		fmt.Fprintln(w, "\nnote:", n)
 	}
@@ -89,9 +106,13 @@ func (c CaseResult) printFull(w io.Writer) {
 			column{name: "instr/req", of: full(func(s Sample) float64 { return s.User + s.Kernel }), form: "%.0f", ratio: true},
 			column{name: "user", of: full(func(s Sample) float64 { return s.User }), form: "%.0f", ratio: true})
 	}
+	if c.TLS && c.New {
+		cols = append(cols, column{name: "a s/core", of: full(func(s Sample) float64 { return 1e6 / s.CPU }), form: "%.0f", ratio: true, more: true})
+	}
 	cols = append(cols,
 		column{name: "req/s", of: full(func(s Sample) float64 { return s.RPS }), form: "%.0f", ratio: true, more: true},
 		column{name: "busy", of: full(func(s Sample) float64 { return s.Busy }), form: "%.2f"},
+		column{name: "client", of: full(func(s Sample) float64 { return s.Result.Busy }), form: "%.2f"},
 		column{name: "p50 µs", of: full(func(s Sample) float64 { return s.Latency.P50 }), form: "%.0f"},
 		column{name: "p99 µs", of: full(func(s Sample) float64 { return s.Latency.P99 }), form: "%.0f"},
 		column{name: "errors", of: func(p ProxyResult) float64 { return failures(p.Full) }, form: "%.0f"},

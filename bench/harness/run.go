@@ -30,6 +30,7 @@ type Options struct {
 	Duration   time.Duration // of each run
 	Workers    int           // of each proxy
 	Layout     Layout
+	Apart      Layout  // for the cases in which the proxy has its CPUs to itself
 	LowRate    float64 // requests a second
 	IdleLevels []int   // connections, ascending
 	Log        io.Writer
@@ -40,10 +41,25 @@ type Bench struct {
 	Options
 	tools  Tools
 	dir    string
-	origin netip.AddrPort
+	shared place
+	apart  place
 	files  int
-	perf   bool // instructions can be counted
-	Notes  []string
+	certified
+	perf  bool // instructions can be counted
+	Notes []string
+}
+
+// A place is a layout with an origin in it.
+type place struct {
+	Layout
+	origin netip.AddrPort
+}
+
+func (b *Bench) place(c Case) *place {
+	if c.Apart {
+		return &b.apart
+	}
+	return &b.shared
 }
 
 // Run measures all cases. The calling goroutine must be locked to its thread.
@@ -62,13 +78,25 @@ func Run(ctx context.Context, o Options, root string) (report *Report, err error
 		return nil, err
 	}
 	b.perf = b.countsInstructions(ctx)
-	stop, err := b.startOrigin(ctx)
-	if err != nil {
-		return nil, err
+	for _, p := range []struct {
+		to     *place
+		layout Layout
+		wanted func(Case) bool
+	}{
+		{&b.shared, o.Layout, func(c Case) bool { return !c.Apart }},
+		{&b.apart, o.Apart, func(c Case) bool { return c.Apart }},
+	} {
+		if !slices.ContainsFunc(o.Cases, p.wanted) {
+			continue
+		}
+		stop, err := b.startOrigin(ctx, p.layout, p.to)
+		if err != nil {
+			return nil, err
+		}
+		defer stop()
 	}
-	defer stop()
 	report = &Report{Options: o, Machine: machine()}
-	for _, p := range b.selected() {
+	for _, p := range b.selected(Case{}) {
 		if v, err := p.Version(ctx); err == nil && v != "" {
 			report.Versions = append(report.Versions, v)
 		}
@@ -94,16 +122,22 @@ func (b *Bench) note(format string, args ...any) {
 	}
 }
 
-func (b *Bench) startOrigin(ctx context.Context) (stop func(), err error) {
-	workers := max(1, len(b.Layout.Origin))
+func (b *Bench) startOrigin(ctx context.Context, layout Layout, to *place) (stop func(), err error) {
+	to.Layout = layout
+	workers := max(1, len(layout.Origin))
 	cmd := exec.Command(b.tools.Origin, "-workers", strconv.Itoa(workers))
-	p, err := start("origin", cmd, b.Layout.Origin, filepath.Join(b.dir, "origin.out"))
+	out, err := os.CreateTemp(b.dir, "origin-")
+	if err != nil {
+		return nil, err
+	}
+	out.Close()
+	p, err := start("origin", cmd, layout.Origin, out.Name())
 	if err != nil {
 		return nil, err
 	}
 	for deadline := time.Now().Add(5 * time.Second); ; {
 		if addr, ok := strings.CutPrefix(p.said(), "listening "); ok {
-			b.origin, err = netip.ParseAddrPort(addr)
+			to.origin, err = netip.ParseAddrPort(addr)
 			if err != nil {
 				p.stop()
 			}
@@ -136,6 +170,12 @@ func (b *Bench) loadArgs(t *turn, c Case, targets string, rate float64, d time.D
 	if c.New {
 		args = append(args, "-new")
 	}
+	if c.TLS != "" {
+		args = append(args, "-tls", string(c.TLS))
+	}
+	if c.Resume {
+		args = append(args, "-resume")
+	}
 	return args
 }
 
@@ -152,7 +192,7 @@ func (b *Bench) sample(ctx context.Context, t *turn, c Case, targets string, rat
 		return Sample{}, err
 	}
 	begin := time.Now()
-	out, err := output(ctx, exec.Command(b.tools.Load, b.loadArgs(t, c, targets, rate, d)...), b.Layout.Client)
+	out, err := output(ctx, exec.Command(b.tools.Load, b.loadArgs(t, c, targets, rate, d)...), b.place(c).Client)
 	if err != nil {
 		return Sample{}, fmt.Errorf("load on %s: %w\n%s", t.peer.Name, err, t.process.said())
 	}
@@ -191,12 +231,12 @@ func shuffled[T any](list []T) {
 	rand.New(rand.NewPCG(1, 1)).Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 }
 
-// selected are the peers to be measured, without those that are not there.
-func (b *Bench) selected() []peers.Peer {
+// selected are the peers to be measured in a case.
+func (b *Bench) selected(c Case) []peers.Peer {
 	var list []peers.Peer
 	for _, name := range b.Proxies {
 		for _, p := range peers.All(b.tools.Longmen, b.tools.Floor) {
-			if p.Name == name {
+			if p.Name == name && p.Speaks(c.TLS) {
 				list = append(list, p)
 			}
 		}

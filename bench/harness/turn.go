@@ -3,6 +3,8 @@ package harness
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +17,8 @@ import (
 	"time"
 
 	"longmen/bench/peers"
+	"longmen/bench/proc"
+	"longmen/bench/tlsclient"
 )
 
 // readyWithin bounds a proxy's start: 100,000 routes take some of them long.
@@ -25,6 +29,15 @@ type turn struct {
 	peer    peers.Peer
 	site    peers.Site
 	process *process
+	pool    *x509.CertPool // of the certificates' authority
+	ready   readiness
+}
+
+// readiness is what it took a proxy to start.
+type readiness struct {
+	after  time.Duration // from its start until it served
+	cpu    time.Duration
+	memory proc.Memory
 }
 
 // start brings a proxy up for the case and checks that it does what it is
@@ -55,8 +68,8 @@ func (b *Bench) startOnce(ctx context.Context, p peers.Peer, c Case) (*turn, err
 		return nil, err
 	}
 	site := peers.Site{
-		Dir: dir, Port: ports[0], AdminPort: ports[1], Origin: b.origin,
-		Workers: b.Workers, Connections: 8192, Files: b.files, Hosts: c.Hosts(),
+		Dir: dir, Port: ports[0], AdminPort: ports[1], Origin: b.place(c).origin,
+		Workers: b.Workers, Connections: 8192, Files: b.files, Hosts: b.hosts(c),
 	}
 	if c.Idle {
 		// nginx closes idle connections once fewer than 1/16 are to spare.
@@ -67,21 +80,40 @@ func (b *Bench) startOnce(ctx context.Context, p peers.Peer, c Case) (*turn, err
 	if err != nil {
 		return nil, err
 	}
-	proc, err := start(p.Name, cmd, b.Layout.Proxy, filepath.Join(dir, p.Name+".out"))
+	began := time.Now()
+	child, err := start(p.Name, cmd, b.place(c).Proxy, filepath.Join(dir, p.Name+".out"))
 	if err != nil {
 		return nil, err
 	}
-	t := &turn{peer: p, site: site, process: proc}
+	t := &turn{peer: p, site: site, process: child, pool: b.trust}
 	if err := t.await(ctx); err != nil {
-		said := proc.said() + t.errorLog()
+		said := child.said() + t.errorLog()
 		t.stop()
 		return nil, fmt.Errorf("%s: %w: %s", p.Name, err, said)
+	}
+	t.ready.after = time.Since(began)
+	if err := t.ready.read(child); err != nil {
+		t.stop()
+		return nil, fmt.Errorf("%s: %w", p.Name, err)
 	}
 	if err := t.verify(c); err != nil {
 		t.stop()
 		return nil, fmt.Errorf("%s: %w", p.Name, err)
 	}
 	return t, nil
+}
+
+// read takes down what a process has used by now.
+func (r *readiness) read(p *process) error {
+	pids, err := proc.Tree(p.pid())
+	if err != nil {
+		return err
+	}
+	if r.cpu, err = proc.CPU(pids); err != nil {
+		return err
+	}
+	r.memory, err = proc.ReadMemory(pids)
+	return err
 }
 
 func (t *turn) stop() {
@@ -111,7 +143,7 @@ func (t *turn) await(ctx context.Context) error {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("not ready within %v", readyWithin)
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(2 * time.Millisecond)
 	}
 }
 
@@ -124,7 +156,7 @@ func (t *turn) serves(ctx context.Context) bool {
 		}
 		return err == nil
 	}
-	status, _, err := get(ctx, url, "")
+	status, _, err := get(ctx, url, "", nil)
 	return err == nil && status == http.StatusOK
 }
 
@@ -134,21 +166,36 @@ func (t *turn) verify(c Case) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	base := fmt.Sprintf("http://127.0.0.1:%d", t.site.Port)
+	secure := func(string) *tls.Config { return nil }
+	if c.TLS.SM() {
+		return nil // which net/http does not speak: the warm-up checks all that it can
+	}
+	if c.TLS != "" {
+		base = fmt.Sprintf("https://127.0.0.1:%d", t.site.Port)
+		secure = func(name string) *tls.Config {
+			version := map[tlsclient.Protocol]uint16{tlsclient.TLS13: tls.VersionTLS13, tlsclient.TLS12: tls.VersionTLS12}[c.TLS]
+			return &tls.Config{RootCAs: t.pool, ServerName: name, MinVersion: version, MaxVersion: version}
+		}
+	}
 	first, last := t.site.Hosts[0], t.site.Hosts[len(t.site.Hosts)-1]
 	type check struct {
 		host, prefix string
 		found        bool
+		secure       *tls.Config
 	}
-	checks := []check{{first.Name, first.Prefixes[0], true}, {last.Name, last.Prefixes[len(last.Prefixes)-1], true}}
+	checks := []check{
+		{first.Name, first.Prefixes[0], true, secure(first.Name)},
+		{last.Name, last.Prefixes[len(last.Prefixes)-1], true, secure(last.Name)},
+	}
 	if t.peer.Real {
-		checks = append(checks, check{"unknown.example.com", first.Prefixes[0], false})
+		checks = append(checks, check{"unknown.example.com", first.Prefixes[0], false, secure(first.Name)})
 		if c.Routes > 0 {
-			checks = append(checks, check{first.Name, "/unknown", false})
+			checks = append(checks, check{first.Name, "/unknown", false, secure(first.Name)})
 		}
 	}
 	for _, k := range checks {
 		path := strings.TrimSuffix(k.prefix, "/") + "/1k"
-		status, size, err := get(ctx, base+path, k.host)
+		status, size, err := get(ctx, base+path, k.host, k.secure)
 		if err != nil {
 			return err
 		}
@@ -180,7 +227,7 @@ func (t *turn) logged(c Case) error {
 }
 
 // get makes one request on a connection of its own.
-func get(ctx context.Context, url, host string) (status int, size int64, err error) {
+func get(ctx context.Context, url, host string, secure *tls.Config) (status int, size int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -188,7 +235,9 @@ func get(ctx context.Context, url, host string) (status int, size int64, err err
 		return 0, 0, err
 	}
 	req.Host, req.Close = host, true
-	res, err := http.DefaultTransport.RoundTrip(req)
+	transport := &http.Transport{TLSClientConfig: secure}
+	defer transport.CloseIdleConnections()
+	res, err := transport.RoundTrip(req)
 	if err != nil {
 		return 0, 0, err
 	}

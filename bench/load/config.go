@@ -11,6 +11,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"longmen/bench/tlsclient"
 )
 
 // Target is one thing to ask for.
@@ -32,6 +34,9 @@ type Config struct {
 	Timeout  time.Duration // of one request, and of what is under way at the end
 	Status   int           // what every answer must have; 0 is any below 400
 	Length   int64         // content length every answer must have; negative is any
+
+	TLS    tlsclient.Protocol // empty is none; the server name is the target's host, on kept connections the first one's
+	Resume bool               // with TLS: handshakes by ticket; one that is not is an error
 }
 
 func (c *Config) check() error {
@@ -50,6 +55,10 @@ func (c *Config) check() error {
 		return fmt.Errorf("rate of %v a second", c.Rate)
 	case c.Timeout <= 0:
 		return fmt.Errorf("timeout of %v: must be positive", c.Timeout)
+	case c.TLS != "" && c.Body > inlineBody:
+		return fmt.Errorf("body of %d bytes: over TLS at most %d", c.Body, inlineBody)
+	case c.TLS == "" && c.Resume:
+		return errors.New("resumption without TLS")
 	}
 	for _, t := range c.Targets {
 		if t.Host == "" || !strings.HasPrefix(t.Path, "/") || strings.ContainsAny(t.Host+t.Path, " \r\n") {

@@ -6,6 +6,7 @@ import (
 
 	"longmen/bench/epoll"
 	"longmen/bench/http1"
+	"longmen/bench/tlsclient"
 )
 
 type state uint8
@@ -13,6 +14,7 @@ type state uint8
 const (
 	down       state = iota // not connected, nothing to do
 	connecting              // since conn.since
+	shaking                 // connected, and within the TLS handshake
 	free                    // connected, nothing asked
 	busy                    // a request is under way since conn.since
 	ending                  // answered, and the server is to close the connection
@@ -31,6 +33,9 @@ type conn struct {
 	due      time.Duration // when the request begun was due
 	out      []byte        // what is still to be sent, before the body
 	bodyLeft int64         // what is still to be sent of a long body, in bytes
+	target   int           // what is asked for
+	tls      *tlsclient.Conn
+	sealed   []byte // the request, encrypted
 }
 
 // begin starts a request that is due now or was a while ago.
@@ -38,6 +43,11 @@ func (g *generator) begin(c *conn, due time.Duration) {
 	c.due = due
 	c.owing = true
 	g.owed++
+	c.target = g.nextHead
+	g.nextHead++
+	if g.nextHead == len(g.heads) {
+		g.nextHead = 0
+	}
 	if c.fd < 0 {
 		g.connect(c)
 		return
@@ -64,14 +74,15 @@ func (g *generator) disconnect(c *conn) {
 		epoll.CloseFD(c.fd)
 		c.fd = -1
 	}
+	c.tls = nil
 	c.state = down
 }
 
 func (g *generator) send(c *conn) {
-	c.out = g.heads[g.nextHead]
-	g.nextHead++
-	if g.nextHead == len(g.heads) {
-		g.nextHead = 0
+	c.out = g.heads[c.target]
+	if c.tls != nil {
+		c.sealed = c.tls.Seal(c.sealed[:0], c.out)
+		c.out = c.sealed
 	}
 	if g.body != nil {
 		c.bodyLeft = g.cfg.Body
@@ -107,10 +118,17 @@ func (g *generator) handle(c *conn, ev epoll.Event) {
 			g.fail(c, failConnect, err)
 			return
 		}
-		if c.owing {
-			g.send(c)
-		} else {
-			g.release(c)
+		if g.tls != nil {
+			g.shake(c)
+			return
+		}
+		g.established(c)
+	case shaking:
+		if ev.Write {
+			g.push(c)
+		}
+		if ev.Read && c.state == shaking {
+			g.shaken(c, ev.End)
 		}
 	case busy:
 		if ev.Write {
@@ -125,14 +143,24 @@ func (g *generator) handle(c *conn, ev epoll.Event) {
 		if !ev.Read {
 			return
 		}
-		// Nothing was asked, so only the end of the connection can come.
-		if n, err := epoll.Read(c.fd, g.buf); n == 0 && errors.Is(err, epoll.ErrAgain) {
+		// Nothing was asked, so only the end of the connection can come, and
+		// before it what TLS has to say for itself.
+		if g.quiet(c) {
 			return
 		}
 		g.tally.reconnects++
 		g.disconnect(c)
 		g.ready.remove(c.index)
 		g.connect(c)
+	}
+}
+
+// established makes use of a connection.
+func (g *generator) established(c *conn) {
+	if c.owing {
+		g.send(c)
+	} else {
+		g.release(c)
 	}
 }
 
@@ -156,13 +184,10 @@ func (g *generator) receive(c *conn, end bool) {
 			return
 		}
 		g.tally.in += uint64(n)
-		used, done, err := c.answer.Feed(g.buf[:n])
+		done, err := g.feed(c, g.buf[:n])
 		switch {
 		case err != nil:
 			g.fail(c, failMalformed, err)
-			return
-		case done && used < n:
-			g.fail(c, failMalformed, errSurplus)
 			return
 		case done:
 			g.complete(c)
@@ -171,6 +196,18 @@ func (g *generator) receive(c *conn, end bool) {
 			return
 		}
 	}
+}
+
+// feed gives the answer what came; done when it is complete.
+func (g *generator) feed(c *conn, p []byte) (done bool, err error) {
+	if c.tls != nil {
+		return g.feedTLS(c, p)
+	}
+	used, done, err := c.answer.Feed(p)
+	if err == nil && done && used < len(p) {
+		err = errSurplus
+	}
+	return done, err
 }
 
 // complete judges an answer and makes the connection ready for the next
@@ -208,6 +245,10 @@ func (g *generator) complete(c *conn) {
 func (g *generator) awaitEnd(c *conn) {
 	n, err := epoll.Read(c.fd, g.buf)
 	if errors.Is(err, epoll.ErrAgain) {
+		return
+	}
+	if n > 0 && c.tls != nil { // close_notify, and the end after it
+		g.awaitEnd(c)
 		return
 	}
 	if n > 0 {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"longmen/bench/epoll"
+	"longmen/bench/tlsclient"
 )
 
 const (
@@ -32,6 +33,7 @@ type generator struct {
 	ready   ring    // places with nothing to do, longest waiting first
 	retries []int32 // failed places, longest waiting first
 	tally   tally
+	tls     *tlsclient.Client // nil without TLS
 
 	start      time.Time
 	now        time.Duration // since start
@@ -40,6 +42,7 @@ type generator struct {
 	nextHead   int
 	nextSource int
 	atOnce     bool  // closed loop: a place that is ready begins its next request at once
+	resuming   bool  // every further handshake must be by ticket
 	firstErr   error // of all failures, to explain them
 }
 
@@ -57,13 +60,20 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 	if err := steady(); err != nil {
 		return Result{}, err
 	}
+	if cfg.Resume {
+		if err := g.prime(ctx); err != nil {
+			return Result{}, err
+		}
+	}
 	if err := g.establish(ctx); err != nil {
 		return Result{}, err
 	}
+	before, begun := used(), time.Now()
 	if err := g.run(ctx); err != nil {
 		return Result{}, err
 	}
 	r := g.tally.result()
+	r.Busy = float64(used()-before) / float64(time.Since(begun))
 	if g.firstErr != nil {
 		r.FirstError = g.firstErr.Error()
 	}
@@ -80,16 +90,32 @@ func steady() error {
 	return nil
 }
 
+// used is the CPU time of this process so far.
+func used() time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		return 0 // cannot be: both arguments are good
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 func newGenerator(cfg Config) (*generator, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
+	}
+	var client *tlsclient.Client
+	if cfg.TLS != "" {
+		var err error
+		if client, err = tlsclient.New(tlsclient.Config{Protocol: cfg.TLS, Resume: cfg.Resume}); err != nil {
+			return nil, err
+		}
 	}
 	poller, err := epoll.New(1024)
 	if err != nil {
 		return nil, err
 	}
 	g := &generator{
-		cfg: cfg, poller: poller, heads: cfg.requests(), sources: cfg.sources(),
+		cfg: cfg, poller: poller, tls: client, heads: cfg.requests(), sources: cfg.sources(),
 		buf: make([]byte, 256<<10), conns: make([]conn, cfg.Conns),
 		ready: newRing(cfg.Conns), retries: make([]int32, 0, cfg.Conns), start: time.Now(),
 	}
@@ -209,7 +235,7 @@ func (g *generator) turn(ctx context.Context, wait time.Duration) error {
 	g.scanned = g.now
 	for i := range g.conns {
 		c := &g.conns[i]
-		if (c.state == connecting || c.state == busy || c.state == ending) && g.now-c.since > g.cfg.Timeout {
+		if (c.state == connecting || c.state == shaking || c.state == busy || c.state == ending) && g.now-c.since > g.cfg.Timeout {
 			g.fail(c, failTimeout, fmt.Errorf("nothing within %v", g.cfg.Timeout))
 		}
 	}

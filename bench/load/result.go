@@ -16,7 +16,8 @@ type Result struct {
 	Reconnects uint64            `json:"reconnects"` // kept connections that the server ended between requests
 	Seconds    float64           `json:"seconds"`    // from the first request to the last answer
 	RPS        float64           `json:"rps"`
-	BytesIn    uint64            `json:"bytes_in"` // on the wire, with heads
+	Busy       float64           `json:"client_busy"` // the generator's own CPU time over wall time: near 1 it is the bottleneck
+	BytesIn    uint64            `json:"bytes_in"`    // on the wire, with heads
 	BytesOut   uint64            `json:"bytes_out"`
 	Latency    Latency           `json:"latency_us"` // of the requests answered as expected
 }
@@ -35,6 +36,7 @@ type failure uint8
 
 const (
 	failConnect   failure = iota // not connected
+	failHandshake                // connected, but no TLS
 	failTimeout                  // no complete answer in time
 	failClosed                   // the connection ended before the answer did
 	failMalformed                // not an HTTP response
@@ -45,7 +47,7 @@ const (
 )
 
 func (f failure) String() string {
-	return [failures]string{"connect", "timeout", "closed", "malformed", "status", "length", "unsent"}[f]
+	return [failures]string{"connect", "handshake", "timeout", "closed", "malformed", "status", "length", "unsent"}[f]
 }
 
 // tally counts while the load runs.

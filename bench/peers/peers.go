@@ -14,6 +14,9 @@ import (
 	"strconv"
 	"strings"
 	"text/template"
+
+	"longmen/bench/certs"
+	"longmen/bench/tlsclient"
 )
 
 //go:embed *.tmpl
@@ -23,6 +26,8 @@ var files embed.FS
 type Host struct {
 	Name     string
 	Prefixes []string // of paths, without a slash at the end except "/"
+	// Certificate is empty where the site is served without TLS.
+	Certificate certs.Certificate
 }
 
 // Site is what a peer is to serve.
@@ -36,6 +41,12 @@ type Site struct {
 	Files       int // descriptors a process may have
 	Hosts       []Host
 }
+
+// TLS says whether the site is served over TLS.
+func (s Site) TLS() bool { return s.Hosts[0].Certificate.File != "" }
+
+// Certificates is the directory of all certificates, and of nothing else.
+func (s Site) Certificates() string { return filepath.Dir(s.Hosts[0].Certificate.File) }
 
 // Log is where the access log goes.
 func (s Site) Log() string { return filepath.Join(s.Dir, "access.log") }
@@ -87,6 +98,11 @@ func All(longmen, floor string) []Peer {
 			},
 		},
 	}
+}
+
+// Speaks says whether the peer serves a protocol of TLS; empty is none.
+func (p Peer) Speaks(protocol tlsclient.Protocol) bool {
+	return protocol == "" || p.Real && !protocol.SM() || p.Name == "longmen"
 }
 
 // Command writes the peer's configuration into the site's directory and

@@ -14,7 +14,7 @@ func site(t *testing.T) Site {
 	return Site{
 		Dir: t.TempDir(), Port: 18080, AdminPort: 18081, Origin: netip.MustParseAddrPort("127.0.0.1:18082"),
 		Workers: 1, Connections: 1000, Files: 2000,
-		Hosts: []Host{{"a.example.com", []string{"/r1", "/r2"}}, {"b.example.com", []string{"/"}}},
+		Hosts: []Host{{Name: "a.example.com", Prefixes: []string{"/r1", "/r2"}}, {Name: "b.example.com", Prefixes: []string{"/"}}},
 	}
 }
 

@@ -94,6 +94,15 @@ func run(ctx context.Context, args []string) error {
 			return fmt.Errorf("%s: %w", l.name, err)
 		}
 	}
+	// Unless told where to run what, handshakes have the proxy's CPU to
+	// themselves: client and proxy both compute, and neither is to be charged
+	// for the other's caches.
+	o.Apart = o.Layout
+	if *layout+*proxyCPUs+*clientCPUs+*originCPUs == "" {
+		if l, err := harness.NewLayout("split", o.Workers); err == nil {
+			o.Apart = l
+		}
+	}
 	if !slices.IsSorted(o.IdleLevels) || o.IdleLevels[0] < 1 {
 		return errors.New("-idle-levels must be positive and ascending")
 	}

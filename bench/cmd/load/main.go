@@ -13,11 +13,13 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
 
 	"longmen/bench/load"
+	"longmen/bench/tlsclient"
 )
 
 type options struct {
@@ -27,6 +29,7 @@ type options struct {
 	paths   []string
 	targets string
 	idle    int
+	nice    int
 }
 
 func main() {
@@ -47,6 +50,12 @@ func main() {
 	flag.DurationVar(&o.cfg.Timeout, "timeout", 5*time.Second, "of one request")
 	flag.IntVar(&o.cfg.Status, "status", 200, "expected status; 0 is any below 400")
 	flag.Int64Var(&o.cfg.Length, "length", -1, "expected content length in `bytes`; -1 is any")
+	flag.Func("tls", "speak `tls1.3`, tls1.2, tlcp or rfc8998", func(p string) error {
+		o.cfg.TLS = tlsclient.Protocol(p)
+		return nil
+	})
+	flag.BoolVar(&o.cfg.Resume, "resume", false, "with -tls: handshakes by ticket")
+	flag.IntVar(&o.nice, "nice", 0, "run at this niceness")
 	flag.IntVar(&o.idle, "idle", 0, "hold this many idle connections instead, until standard input is closed")
 	flag.Parse()
 	if flag.NArg() > 0 {
@@ -78,6 +87,13 @@ func run(ctx context.Context, o options) error {
 		}
 		for _, p := range o.paths {
 			o.cfg.Targets = append(o.cfg.Targets, load.Target{Host: o.host, Path: p})
+		}
+	}
+	if o.nice != 0 {
+		// The thread that makes the load; others have little to do.
+		runtime.LockOSThread()
+		if err := syscall.Setpriority(syscall.PRIO_PROCESS, 0, o.nice); err != nil {
+			return fmt.Errorf("setpriority: %w", err)
 		}
 	}
 	if o.idle > 0 {
