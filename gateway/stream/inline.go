@@ -8,7 +8,8 @@ import "errors"
 type Inline struct {
 	// Begin answers the stream, or sends it on its way: then its error is
 	// ErrParked, and Poll is called when Stream.Parked is woken. ErrCoroutine
-	// asks for a coroutine, on which Resume is called.
+	// asks for a coroutine, on which Resume is called. A wake-up during Begin or
+	// Poll is not noticed, but for that of an Abort.
 	Begin Handler
 	// Poll looks for the answer; its results are those of Begin.
 	Poll Handler
