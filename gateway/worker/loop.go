@@ -202,11 +202,33 @@ func (l *Loop) readClock() {
 func (l *Loop) Post(f func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
-		return
+	l.post(f)
+	l.notify()
+}
+
+// PostQuietly is Post, but the loop need not hear of it before Notify: who has
+// several things to post wakes it once.
+func (l *Loop) PostQuietly(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.post(f)
+}
+
+// Notify wakes the loop for what was posted quietly.
+func (l *Loop) Notify() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.notify()
+}
+
+func (l *Loop) post(f func()) {
+	if !l.closed {
+		l.tasks = append(l.tasks, f)
 	}
-	l.tasks = append(l.tasks, f)
-	if !l.notified.Swap(true) {
+}
+
+func (l *Loop) notify() {
+	if len(l.tasks) > 0 && !l.closed && !l.notified.Swap(true) {
 		var one = [8]byte{1}
 		unix.Write(l.wakefd, one[:])
 	}

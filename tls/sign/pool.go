@@ -30,12 +30,20 @@ type Options struct {
 type Task struct {
 	Run      func() error // on a thread of the pool; a panic becomes a *PanicError
 	Done     func(error)  // on a thread of the pool, once; must not block
+	Notify   Notifier     // told after Done, once for several tasks that ended; may be nil
 	Flow     *Flow        // whose turn it takes; see Key.Flow
 	Deadline time.Time    // Run is not begun after it; zero: Options.Wait after Submit
 
 	next      *Task
 	submitted time.Time
 	canceled  atomic.Bool
+}
+
+// A Notifier wakes those whom Done prepared to go on, such as a worker's loop: a
+// thread of low priority loses its processor to whom it wakes, so while there is work to do it
+// wakes them for a few tasks at once.
+type Notifier interface {
+	Notify()
 }
 
 // Cancel says that nobody waits for the task any more: if Run has not begun

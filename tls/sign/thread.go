@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,9 +34,46 @@ func (p *Pool) thread(nice int, started chan<- error) {
 	if err != nil {
 		return
 	}
-	for t := p.next(); t != nil; t = p.next() {
-		p.serve(t)
+	var ended batch
+	for t := p.next(&ended); t != nil; t = p.next(&ended) {
+		whom := t.Notify // the task is its owner's again when it is done
+		took := p.serve(t)
+		ended.add(whom, took, p.now())
 	}
+}
+
+const (
+	batchTasks = 4                // that may end before somebody is told
+	batchTime  = time.Millisecond // since the first of them ended, at most before another begins
+)
+
+// batch is whom to tell of tasks that ended.
+type batch struct {
+	whom  []Notifier
+	tasks int
+	began time.Time
+}
+
+// add notes that a task ended at a time, which took that long.
+func (b *batch) add(n Notifier, took time.Duration, now time.Time) {
+	if b.tasks == 0 {
+		b.began = now
+	}
+	b.tasks++
+	if n != nil && !slices.Contains(b.whom, n) {
+		b.whom = append(b.whom, n)
+	}
+	if b.tasks >= batchTasks || took > batchTime || now.Sub(b.began) > batchTime {
+		b.notify()
+	}
+}
+
+func (b *batch) notify() {
+	for _, n := range b.whom {
+		n.Notify()
+	}
+	clear(b.whom)
+	b.whom, b.tasks = b.whom[:0], 0
 }
 
 // setNice makes the calling thread at least that nice.
@@ -54,12 +92,14 @@ func setNice(nice int) error {
 	return nil
 }
 
-// next waits for a task; nil when the pool is closed and empty.
-func (p *Pool) next() *Task {
+// next waits for a task; nil when the pool is closed and empty. Those that ended are told of
+// before it waits.
+func (p *Pool) next(ended *batch) *Task {
 	for {
 		if t := p.take(); t != nil {
 			return t
 		}
+		ended.notify()
 		if p.closed.Load() {
 			return nil
 		}
@@ -103,8 +143,8 @@ func (p *Pool) collect(head *Task) {
 	}
 }
 
-// serve runs a task, unless it is too late for it.
-func (p *Pool) serve(t *Task) {
+// serve runs a task, unless it is too late for it, and returns how long it took.
+func (p *Pool) serve(t *Task) (took time.Duration) {
 	begin := p.now()
 	c := &p.counters
 	waited := begin.Sub(t.submitted)
@@ -121,12 +161,14 @@ func (p *Pool) serve(t *Task) {
 		c.expired.Add(1)
 	default:
 		err = c.protect(t.Run)
-		c.busy.Add(int64(p.now().Sub(begin)))
+		took = p.now().Sub(begin)
+		c.busy.Add(int64(took))
 		c.done.Add(1)
 	}
 	c.running.Add(-1)
 	done := t.Done
 	c.protect(func() error { done(err); return nil })
+	return took
 }
 
 func (p *Pool) late(t *Task, now time.Time, waited time.Duration) bool {
