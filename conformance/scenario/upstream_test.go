@@ -408,7 +408,7 @@ routes:
         - {match: {prefix: /rr}, to: rr}
         - {match: {prefix: /random}, to: random}
         - {match: {prefix: /least}, to: least}
-        - {match: {prefix: /busy}, to: busy}
+        - {match: {prefix: /busy}, to: busy, timeout: 0s}
         - {match: {prefix: /drained}, to: drained}
 clusters:
   rr:     {`+endpoints+`}
