@@ -50,10 +50,10 @@ const (
 
 // What xDS has no field for about TLS travels as common_tls_context.custom_handshaker
 // of the DownstreamTlsContext or UpstreamTlsContext, under the name Extension; the
-// second certificate of an SM2 pair as private_key_provider of the TlsCertificate,
-// with the provider name Extension. A "names" value is a Struct of strings, a
+// second certificate of an SM2 pair, and how certificates are ordered, as
+// private_key_provider of the TlsCertificate, with the provider name Extension. A "names" value is a Struct of strings, a
 // "messages" value a Struct of messages in their JSON form, a "source" value a
-// DataSource in its JSON form.
+// DataSource in its JSON form, a "strings" value a list.
 const (
 	// DownstreamTLSExtension is in a DownstreamTlsContext. The first seven keys are of
 	// the listener as a whole:
@@ -79,6 +79,21 @@ const (
 	// those for signatures:
 	//   encrypt_certificate, encrypt_private_key   source: those for encryption
 	SM2Extension = "type.googleapis.com/longmen.v1.Sm2Certificate"
+
+	// ACMEExtension is in the same place of a TlsCertificate with nothing else in it,
+	// whose certificates, one for each host, are ordered by ACME (RFC 8555):
+	//   directory             string: URL of the authority's directory
+	//   agree                 bool: must be true: the authority's terms of service are agreed to
+	//   email                 string: address for the authority's messages
+	//   hosts                 strings: names to order certificates for; without this key those of the routes of the listeners that use the
+	//                         secret
+	//   ca                    source: authorities that certify the directory, in place of the system's
+	//   storage               string: folder of certificates, keys and accounts
+	//   key                   "p256" | "rsa2048"
+	//   challenge             "http-01" | "tls-alpn-01" (default both)
+	//   external_id           string: external account (RFC 8555 section 7.3.4)
+	//   external_key          source: its key, in base64url
+	ACMEExtension = "type.googleapis.com/longmen.v1.AcmeCertificate"
 )
 
 // Redacted stands in the place of a private key in every dump.

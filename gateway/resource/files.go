@@ -92,7 +92,7 @@ func (s *Set) WithoutKeys() *Set {
 		for _, key := range clone.GetGenericSecret().GetSecrets() {
 			redact(key)
 		}
-		redactPair(clone.GetTlsCertificate().GetPrivateKeyProvider().GetTypedConfig())
+		redactExtension(clone.GetTlsCertificate().GetPrivateKeyProvider().GetTypedConfig())
 		shown.Secrets[i] = clone
 	}
 	return &shown
@@ -105,19 +105,21 @@ func redact(source *core.DataSource) {
 	}
 }
 
-// redactPair redacts the second key of an SM2 pair; what cannot be read is left
-// out as a whole.
-func redactPair(packed *anypb.Any) {
+// redactExtension redacts the second key of an SM2 pair, and that of an external
+// account; what cannot be read is left out as a whole.
+func redactExtension(packed *anypb.Any) {
 	if packed == nil {
 		return
 	}
-	values, err := ExtendedAny(packed, SM2Extension)
-	if err == nil {
-		if key := values.Source("encrypt_private_key"); key != nil {
+	for typeURL, secret := range map[string]string{SM2Extension: "encrypt_private_key", ACMEExtension: "external_key"} {
+		values, err := ExtendedAny(packed, typeURL)
+		if err != nil {
+			continue
+		}
+		if key := values.Source(secret); key != nil {
 			redact(key)
 		}
-		var again *anypb.Any
-		if again, err = ExtendAny(SM2Extension, values); err == nil && again != nil {
+		if again, err := ExtendAny(typeURL, values); err == nil && again != nil {
 			packed.Value = again.Value
 			return
 		}

@@ -70,7 +70,7 @@ func (v Values) Source(key string) *core.DataSource {
 }
 
 // extensionKeys says what may stand in each extension: "number", "duration",
-// "bool", "string", "cidrs", "names", "messages", "source", or the words of a
+// "bool", "string", "strings", "cidrs", "names", "messages", "source", or the words of a
 // choice separated by "|".
 var extensionKeys = map[string]map[string]string{
 	ListenerExtension: {
@@ -97,6 +97,10 @@ var extensionKeys = map[string]map[string]string{
 	},
 	UpstreamTLSExtension: {"protocol": "tls|tlcp|rfc8998"},
 	SM2Extension:         {"encrypt_certificate": "source", "encrypt_private_key": "source"},
+	ACMEExtension: {
+		"directory": "string", "agree": "bool", "email": "string", "hosts": "strings", "ca": "source", "storage": "string",
+		"key": "p256|rsa2048", "challenge": "http-01|tls-alpn-01", "external_id": "string", "external_key": "source",
+	},
 }
 
 // maxNumber is the largest whole number that a Struct's double holds exactly.
@@ -270,6 +274,8 @@ func extensionValue(v *structpb.Value, kind string) (any, error) {
 			return text.StringValue, nil
 		}
 		return nil, fmt.Errorf("want a string")
+	case "strings":
+		return texts(v)
 	case "cidrs":
 		return cidrs(v)
 	case "names":
@@ -313,6 +319,22 @@ func messages(v *structpb.Value) (any, error) {
 	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("want a map of messages")
+	}
+	return out, nil
+}
+
+func texts(v *structpb.Value) (any, error) {
+	list, ok := v.GetKind().(*structpb.Value_ListValue)
+	if !ok || len(list.ListValue.GetValues()) == 0 {
+		return nil, fmt.Errorf("want a list of strings")
+	}
+	var out []string
+	for i, item := range list.ListValue.GetValues() {
+		text, ok := item.GetKind().(*structpb.Value_StringValue)
+		if !ok {
+			return nil, fmt.Errorf("item %d: want a string", i)
+		}
+		out = append(out, text.StringValue)
 	}
 	return out, nil
 }

@@ -73,6 +73,10 @@ func (e *encoder) tlsCertificate(out *mapping, name string, c *tls.TlsCertificat
 		out.source("ocsp", c.GetOcspStaple())
 		return
 	}
+	if values, err := resource.ExtendedAny(packed, resource.ACMEExtension); err == nil {
+		out.put("acme", acmeNode(values))
+		return
+	}
 	values, err := resource.ExtendedAny(packed, resource.SM2Extension)
 	values = e.extended("secret", name, values, err)
 	pairs := &mapping{}

@@ -52,5 +52,5 @@ var objects = []object{
 	retryTable, backoffTable, headersTable, editsTable, rewriteTable, substitutionTable, redirectTable, respondTable,
 	clusterTable, endpointTable, dnsTable, lbTable, leastRequestTable, healthTable, tcpCheckTable,
 	clusterTimeoutsTable, clusterLimitsTable, poolTable, clusterTCPTable,
-	secretTable, sm2Table, listenerTLSTable, domainTLSTable, gmTable, sanTable, clusterTLSTable,
+	secretTable, acmeTable, eabTable, sm2Table, listenerTLSTable, domainTLSTable, gmTable, sanTable, clusterTLSTable,
 }

@@ -12,16 +12,34 @@ var (
 	aPair    = kind{"[certificate, key]", `{"type":"array","minItems":2,"maxItems":2,"items":{"$ref":"#/$defs/text"}}`}
 )
 
-var secretTable = object{"secret", "Certificates, authorities or ticket keys (`secrets.<name>`): `cert` and `key`, or `sm2`, or `ca`, or `ticket_secret`, or `ticket_keys`. A list of\ncertificates under one name, such as RSA, ECDSA and SM2, is offered together; each client gets the first that it can use. Files are named\nrelative to the folder of gateway.yaml and read again when they change; PEM text may stand in place of a file's name.", append([]key{
+var secretTable = object{"secret", "Certificates, authorities or ticket keys (`secrets.<name>`): `cert` and `key`, or `sm2`, or `acme`, or `ca`, or `ticket_secret`, or `ticket_keys`. A list of\ncertificates under one name, such as RSA, ECDSA and SM2, is offered together; each client gets the first that it can use. Files are named\nrelative to the folder of gateway.yaml and read again when they change; PEM text may stand in place of a file's name.", []key{
 	{"cert", aSource, "", "The certificate, followed by the authorities that lead to its root.", "`Secret.tls_certificate.certificate_chain`", "certs/shop.crt", false},
 	{"key", aSource, "", "Its private key (PKCS#8, PKCS#1 or SEC 1, not encrypted), or a PKCS#11 URI.", "`Secret.tls_certificate.private_key`", "certs/shop.key", false},
 	{"ocsp", aSource, "fetched from the authority", "An OCSP response (DER) to staple; the file is read again when it changes.", "`Secret.tls_certificate.ocsp_staple`", "certs/shop.ocsp", false},
 	{"sm2", ref("sm2"), "", "The two SM2 certificates of TLCP (GB/T 38636); the first of them serves RFC 8998 too.", "see there", "{sign: [s.crt, s.key], encrypt: [e.crt, e.key]}", false},
+	{"acme", ref("acme"), "", "Certificates that the gateway orders and renews by itself.", "see there", "{email: me@example.com, agree: true}", false},
 	{"ca", aSource, "", "Authorities that may certify a peer.", "`Secret.validation_context.trusted_ca`", "certs/clients.pem", false},
 	{"crl", aSource, "", "With `ca`: certificates that they have revoked (one list for each authority).", "`Secret.validation_context.crl`", "certs/clients.crl", false},
 	{"ticket_secret", aString, "", "File of a secret of at least 32 bytes (`openssl rand -hex 32`) from which each hour's keys for session tickets come. Clients resume on every node that has it.", "`Secret.generic_secret.secret`", "tickets/secret", false},
 	{"ticket_keys", oneOrMore(aString), "", "In place of that: files of keys of 80 (or 48) bytes as Envoy and nginx have them; the first seals, all open, and who changes the files changes the keys.", "`Secret.session_ticket_keys.keys`", "[tickets/now.key, tickets/before.key]", false},
-}, notYet("acme")...)}
+}}
+
+var acmeTable = object{"acme", "Certificates of an authority that speaks ACME (RFC 8555), one for each host, ordered when the gateway runs and renewed when the authority\nsuggests it (RFC 9773), else when a third of their life is left. Names without a certificate yet are refused. Gateways with the same `storage`\norder each certificate once and answer each other's challenges.", []key{
+	{"agree", aBool, "", "Must be `true`: you agree to the authority's terms of service. Required.", "extension `agree`", "true", false},
+	{"email", aString, "", "Your address, for the authority's messages.", "extension `email`", "me@example.com", false},
+	{"directory", aString, "https://acme-v02.api.letsencrypt.org/directory", "URL of the authority's directory; the default is Let's Encrypt.", "extension `directory`", `"https://acme-staging-v02.api.letsencrypt.org/directory"`, false},
+	{"hosts", oneOrMore(aString), "those of the routes", "Names to order certificates for. By default the names in the routes of the listeners that use the secret, without wildcards and without those that another certificate of the listener covers.", "extension `hosts`", "[shop.example.com, www.example.com]", false},
+	{"storage", aString, "acme", "Folder for certificates, private keys, accounts and pending challenges. Relative to the folder of gateway.yaml.", "extension `storage`", "/var/lib/longmen/acme", false},
+	{"key", one("p256", "rsa2048"), "p256", "Kind of private keys. Each certificate has a new one.", "extension `key`", "rsa2048", false},
+	{"challenge", one("http-01", "tls-alpn-01"), "both of them", "How the authority sees that a name is ours: by HTTP to port 80, or by TLS to port 443.", "extension `challenge`", "tls-alpn-01", false},
+	{"ca", aSource, "system", "Authorities that certify the directory.", "extension `ca`", "certs/internal.pem", false},
+	{"eab", ref("eab"), "", "Binds the account to one that you have with the authority.", "see there", "{id: kid-1, key: certs/eab.key}", false},
+}}
+
+var eabTable = object{"eab", "An external account (RFC 8555 section 7.3.4). Both are required.", []key{
+	{"id", aString, "", "Its name, as the authority gave it. Required.", "extension `external_id`", "kid-1", false},
+	{"key", aString, "", "File of its key, as the authority gave it: base64url. Required.", "extension `external_key`", "certs/eab.key", false},
+}}
 
 var sm2Table = object{"sm2", "A pair of SM2 certificates (GB/T 38636 section 6.4.5.3). Both are required.", []key{
 	{"sign", aPair, "", "For signatures. Required.", "`Secret.tls_certificate.certificate_chain`, `.private_key`", "[s.crt, s.key]", false},

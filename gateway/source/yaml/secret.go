@@ -42,9 +42,9 @@ func (d *decoder) secrets(v value) []*tls.Secret {
 func (d *decoder) secret(v value, name string) *tls.Secret {
 	f := d.object(v, secretTable)
 	out := &tls.Secret{Name: name}
-	there := f.exclusive("cert", "sm2", "ca", "ticket_secret", "ticket_keys")
+	there := f.exclusive("cert", "sm2", "acme", "ca", "ticket_secret", "ticket_keys")
 	if len(there) == 0 {
-		f.missing("cert", "a certificate (or sm2, ca, ticket_secret or ticket_keys)", "key", "sm2", "ca", "ticket_secret", "ticket_keys", "acme")
+		f.missing("cert", "a certificate (or sm2, acme, ca, ticket_secret or ticket_keys)", "key", "sm2", "acme", "ca", "ticket_secret", "ticket_keys")
 		return out
 	}
 	for _, extra := range [][2]string{{"key", "cert"}, {"ocsp", "cert"}, {"crl", "ca"}} {
@@ -57,6 +57,8 @@ func (d *decoder) secret(v value, name string) *tls.Secret {
 		out.Type = &tls.Secret_TlsCertificate{TlsCertificate: d.certificate(f)}
 	case "sm2":
 		out.Type = &tls.Secret_TlsCertificate{TlsCertificate: d.sm2(f.written("sm2"))}
+	case "acme":
+		out.Type = &tls.Secret_TlsCertificate{TlsCertificate: d.acme(f.written("acme"))}
 	case "ca":
 		context := &tls.CertificateValidationContext{TrustedCa: d.source(f.written("ca"))}
 		if v, ok := f.get("crl"); ok {
