@@ -272,6 +272,10 @@ func TestTLSProblems(t *testing.T) {
 		{"tls: [shop, api]", "tls: {certs: [shop, api], passthrough: {x.example.com: upp}}", `listeners.one.tls.passthrough.x.example.com: no cluster named "upp"`},
 		{"tls: [shop, api]", "tls: {certs: [shop, api], passthrough: {api.example.com: up}}", "warning: its certificate is not used"},
 		{"tls: [shop, api]", "tls: {certs: [shop, api], domains: {x.example.com: {}}}", "domains.x.example.com: warning: no certificate covers x.example.com"},
+		{"tls: [shop, api]", "tls: {certs: api, gm: {tlcp: true, rfc8998: true}}", "listeners.one.tls.gm.tlcp: warning: no secret of the listener is an SM2 pair"},
+		{"tls: [shop, api]", "tls: {certs: api, gm: {tlcp: true, rfc8998: true}}", "listeners.one.tls.gm.rfc8998: warning: no secret of the listener holds"},
+		{"tls: [shop, api]", "tls: {certs: api, suites: [ECDHE-RSA-AES128-GCM-SHA256]}", "listeners.one.tls.suites: warning: none of the listener's certificates"},
+		{"tls: [shop, api]", "tls: {certs: api, ocsp: require}", `listeners.one.tls.ocsp: warning: certificate "api" names no OCSP responder`},
 		{"tls: [shop, api]", "tls: [shop]", "listeners.one.tls: warning: no certificate covers api.example.com (line 5)"},
 		{"hosts: [api.example.com]", "hosts: [api.example.con]", `listeners.two.tls: warning: certificate "api" (api.crt) is for api.example.com; no certificate covers api.example.con (line 4)`},
 		{"cert: shop.crt, key: shop.key", "cert: old.crt, key: old.key", "secrets.shop[0].cert: warning: old.crt: the certificate expired 2 days ago"},
@@ -295,6 +299,9 @@ func TestTLSProblems(t *testing.T) {
 		got := problemsOf(t, text)
 		if !slices.ContainsFunc(got, func(line string) bool { return strings.Contains(line, test.want) }) {
 			t.Errorf("%s: want %q in\n%s", test.to, test.want, strings.Join(got, "\n"))
+		}
+		if strings.Contains(test.to, "gm: {") != slices.ContainsFunc(got, func(line string) bool { return strings.Contains(line, ".gm.") }) {
+			t.Errorf("%s: %q", test.to, got)
 		}
 		for _, line := range got {
 			if strings.Contains(line, secret) {

@@ -61,6 +61,7 @@ type downstream struct {
 	at     resource.Path
 	name   string // of the listener
 	digest *digest
+	certs  *certificate.Table
 }
 
 func (d *downstream) config(context *tlsv3.DownstreamTlsContext) *server.Config {
@@ -88,6 +89,7 @@ func (d *downstream) config(context *tlsv3.DownstreamTlsContext) *server.Config 
 		policy, _ = sign.ParsePolicy(word) // the extension's words are the policy's
 	}
 	out.Certificates = d.certificates(common, policy)
+	d.certs = out.Certificates
 	out.Default = d.settings("", base)
 	d.domains(base, out)
 	for name, target := range base.values.Names("passthrough") {
@@ -195,6 +197,9 @@ func (d *downstream) settings(domain string, l tlsLayer) *server.Settings {
 		out.OCSP = server.OCSPOff
 	}
 	d.clientAuth(l, out)
+	if !d.partial[d.name] && d.certs != nil {
+		d.unusable(l, out)
+	}
 	d.tickets(domain, l, out)
 	return out
 }
