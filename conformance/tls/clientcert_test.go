@@ -50,7 +50,7 @@ domains:
 			all = append(all, connection{version, domain, "stranger", 48}, connection{version, domain, "expired", 45})
 		}
 		all = append(all, connection{version, "revoking", "revoked", 44}, connection{version, "required", "revoked", 0},
-			connection{version, "named", "named", 0}, connection{version, "named", "p256", 42}, connection{version, "none", "stranger", 0})
+			connection{version, "named", "named", 0}, connection{version, "named", "p256", 49}, connection{version, "none", "stranger", 0})
 	}
 	name := func(c connection) string {
 		shown := c.client

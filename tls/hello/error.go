@@ -7,6 +7,7 @@ const (
 	alertIllegalParameter  = 47
 	alertDecodeError       = 50
 	alertProtocolVersion   = 70
+	alertMissingExtension  = 109
 )
 
 // Error is why a ClientHello was refused, and the fatal alert that tells the client.
@@ -46,6 +47,7 @@ var (
 	errPSK          = &Error{alertDecodeError, "malformed pre_shared_key"}
 	errPSKPlace     = &Error{alertIllegalParameter, "pre_shared_key is not the last extension"}
 	errPSKModes     = &Error{alertDecodeError, "malformed psk_key_exchange_modes"}
+	errPSKNoModes   = &Error{alertMissingExtension, "pre_shared_key without psk_key_exchange_modes"}
 	errEarlyData    = &Error{alertDecodeError, "malformed early_data"}
 	errStatus       = &Error{alertDecodeError, "malformed status_request"}
 	errECH          = &Error{alertDecodeError, "malformed encrypted_client_hello"}

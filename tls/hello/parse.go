@@ -111,6 +111,9 @@ func (h *ClientHello) parseBody(r reader) (err error) {
 			return err
 		}
 	}
+	if h.PSK && h.PSKModes == nil {
+		return errPSKNoModes // RFC 8446, 4.2.9
+	}
 	return nil
 }
 

@@ -68,7 +68,8 @@ func TestParseRefuses(t *testing.T) {
 		{"a key share cut short", with(extension{51, vector16(pair(29, make([]byte, 32))[:20])}), decode},
 		{"two key shares of a group", with(extension{51, vector16(join(pair(29, make([]byte, 32)), pair(29, make([]byte, 32))))}), illegal},
 
-		{"a PSK", with(extension{41, join(vector16(identity), vector16(binder))}), 0},
+		{"a PSK without modes", with(extension{41, join(vector16(identity), vector16(binder))}), 109},
+		{"a PSK", with(extension{45, []byte{1, 1}}, extension{41, join(vector16(identity), vector16(binder))}), 0},
 		{"a PSK that is not last", with(extension{41, join(vector16(identity), vector16(binder))}, extension{23, nil}), illegal},
 		{"a PSK without binder", with(extension{41, join(vector16(identity), words(0))}), decode},
 		{"a PSK with two binders", with(extension{41, join(vector16(identity), vector16(join(binder, binder)))}), decode},
