@@ -193,7 +193,16 @@ func (g *greeting) handshake() (*handshake.Result, error) {
 	if g.config.KeyLog != "" {
 		run.KeyLog = g.t.shared.KeyLog(g.config.KeyLog)
 	}
-	return g.config.Run(run)
+	result, err := g.config.Run(run)
+	if err == nil && g.t.fingerprints {
+		result.Fingerprints = fingerprints(&h)
+	}
+	return result, err
+}
+
+func fingerprints(h *hello.ClientHello) *handshake.Fingerprints {
+	var room [512]byte
+	return &handshake.Fingerprints{JA3: string(h.AppendJA3(room[:0])), JA4: string(h.AppendJA4(room[:0], hello.TCP))}
 }
 
 // wait parks the handshake until bytes may be there.
@@ -236,7 +245,7 @@ func (g *greeting) done(r *handshake.Result) {
 	}
 	stats.Duration.Observe(g.t.loop.Now() - g.began)
 	g.Secure(r.Session)
-	r.Session = nil // the connection's
+	r.Session, r.PeerChain = nil, nil // the connection's; Peer has the chain
 	g.pass(r)
 }
 

@@ -48,6 +48,8 @@ type Terminator struct {
 	observer Observer
 	stats    *metrics.ListenerStats
 
+	fingerprints bool // of the clients are taken
+
 	open    map[*greeting]struct{}
 	free    []*greeting
 	queue   []*greeting // whose ClientHello is there and whose turn is not
@@ -84,13 +86,14 @@ const (
 // the listener's limits.
 func NewTerminator(l *worker.Loop, config *server.Config, shared *Security, workers int, next Taker, o Observer, stats *metrics.ListenerStats) *Terminator {
 	t := &Terminator{loop: l, shared: shared, workers: workers, next: next, observer: o, stats: stats, open: map[*greeting]struct{}{}}
-	t.Configure(config)
+	t.Configure(config, false)
 	return t
 }
 
-// Configure sets the settings for handshakes that begin from now on.
-func (t *Terminator) Configure(config *server.Config) {
-	t.config = config
+// Configure sets the settings for handshakes that begin from now on, and whether
+// the fingerprints of their clients are taken.
+func (t *Terminator) Configure(config *server.Config, fingerprints bool) {
+	t.config, t.fingerprints = config, fingerprints
 	t.share = max(1, (config.MaxHandshakes+t.workers-1)/t.workers)
 }
 

@@ -118,6 +118,8 @@ type table struct {
 	hosts    []*router.VirtualHost
 	routes   *router.Table     // of hosts; nil if they were refused
 	problems resource.Problems // warnings that were found
+
+	fingerprints bool // header edits tell of clients' fingerprints
 }
 
 // table compiles a RouteConfiguration, or takes the one of before if nothing,
@@ -134,6 +136,7 @@ func (c *compiler) table(at resource.Path, t *route.RouteConfiguration) *table {
 	routes, problems := router.New(out.hosts)
 	c.routerProblems(at, problems, before)
 	out.routes, out.problems = routes, slices.Clone(c.problems[before:])
+	out.fingerprints = fingerprinting(out.hosts)
 	c.next.tables[string(at)] = out
 	return out
 }
@@ -197,6 +200,10 @@ func (c *compiler) shareListener(l *listener.Listener) *Listener {
 	}
 	if routes != nil {
 		out.Routes, out.RoutesHash = routes.routes, routes.hash
+		out.Fingerprints = routes.fingerprints
+	}
+	for _, log := range out.HTTP.AccessLog {
+		out.Fingerprints = out.Fingerprints || log.Format.Fingerprints()
 	}
 	for _, old := range c.previous.Listeners {
 		if old.Name == out.Name && old.Hash == out.Hash && old.Origin == out.Origin && old.TLS == out.TLS && old.Routes == out.Routes && old.RoutesName == out.RoutesName {

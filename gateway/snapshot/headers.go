@@ -113,6 +113,30 @@ func merge(levels []*router.HeaderEdits) *router.HeaderEdits {
 	return out
 }
 
+// fingerprinting reports whether the header edits of a table tell of clients'
+// fingerprints.
+func fingerprinting(hosts []*router.VirtualHost) bool {
+	tells := func(e *router.HeaderEdits) bool {
+		return e != nil && slices.ContainsFunc(e.Fields, func(f router.HeaderEdit) bool { return f.Value.Fingerprints() })
+	}
+	for _, host := range hosts {
+		for _, r := range host.Routes {
+			if tells(r.Request) || tells(r.Response) {
+				return true
+			}
+			if r.Forward == nil {
+				continue
+			}
+			for i := range r.Forward.Clusters {
+				if target := &r.Forward.Clusters[i]; tells(target.Request) || tells(target.Response) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
 // isFieldText reports whether s can be a field value as it stands (RFC 9110
 // section 5.5): no control bytes but tab, no blanks at its ends.
 func isFieldText(s string) bool {

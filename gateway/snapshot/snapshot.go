@@ -55,6 +55,9 @@ type Listener struct {
 	RoutesName string
 	// TLSHash is of what TLS is made of, the contents of files too; 0 is plain.
 	TLSHash uint64
+	// Fingerprints says that a log, or a route's header edits, tell of the
+	// fingerprints of clients' ClientHellos.
+	Fingerprints bool
 }
 
 // Socket are the options that need the listening socket opened anew when they

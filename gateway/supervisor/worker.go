@@ -13,7 +13,6 @@ import (
 	"longmen/gateway/telemetry/metrics"
 	"longmen/gateway/upstream"
 	"longmen/gateway/worker"
-	"longmen/tls/server"
 )
 
 // edgeWorker is one worker with all that it serves with. Its methods must be
@@ -123,7 +122,7 @@ func (w *edgeWorker) adopt(a *adoption) error {
 		}
 		u.port, p.use = p, u
 		w.uses = append(w.uses, u)
-		w.secure(p, l.TLS, a)
+		w.secure(p, l, a)
 		problems = append(problems, p.bindTo(l, a.sockets[l.Name]))
 	}
 	for name, p := range w.ports {
@@ -140,15 +139,15 @@ func (w *edgeWorker) adopt(a *adoption) error {
 
 // secure makes what the port accepts from now on begin with a TLS handshake, or
 // not.
-func (w *edgeWorker) secure(p *port, config *server.Config, a *adoption) {
-	p.secure = config != nil
-	switch {
-	case config == nil:
-	case p.tls == nil:
-		p.tls = listener.NewTerminator(w.loop, config, a.security, a.workers, p.server, p, p.stats)
-	default:
-		p.tls.Configure(config)
+func (w *edgeWorker) secure(p *port, l *snapshot.Listener, a *adoption) {
+	p.secure = l.TLS != nil
+	if !p.secure {
+		return
 	}
+	if p.tls == nil {
+		p.tls = listener.NewTerminator(w.loop, l.TLS, a.security, a.workers, p.server, p, p.stats)
+	}
+	p.tls.Configure(l.TLS, l.Fingerprints)
 }
 
 // bindTo accepts on the listener's addresses: those of before, but for the ones

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"longmen/gateway/stream"
+	"longmen/tls/handshake"
+	"longmen/tls/verify"
 )
 
 func text(t testing.TB) *stream.Format {
@@ -85,14 +87,26 @@ func TestDefaultJSON(t *testing.T) {
 		"path": "/cart/1", "query": "a=b", "protocol": "HTTP/1.1", "status": 502.0, "flag": "UC", "side": "upstream", "phase": "response-head",
 		"cause": "closed before a response", "bytes_in": 3.0, "bytes_out": 1024.0, "duration_ms": 12.0, "upstream": "10.0.0.1:80", "cluster": "cart",
 		"tries": 2.0, "route": "public[0].rules[1]", "route_origin": "gateway.yaml:16:11", "user_agent": "probe/1", "request_id": "7f3a",
+		"tls_version": nil, "tls_cipher": nil, "server_name": nil, "client_subject": nil,
 	}
 	for name, value := range want {
-		if got[name] != value {
+		if is, there := got[name]; !there || is != value {
 			t.Errorf("%s is %v, want %v", name, got[name], value)
 		}
 	}
 	if len(got) != len(want) {
 		t.Errorf("%d members, want %d: %s", len(got), len(want), line)
+	}
+	secured := served()
+	secured.TLS = &handshake.Result{Version: handshake.VersionTLS13, Suite: 0x1302, ServerName: "shop.example.com", Peer: &verify.Peer{Subject: "CN=probe"}}
+	got = nil
+	if err := json.Unmarshal(jsonFormat(t).Append(nil, secured, nil), &got); err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{"tls_version": "TLSv1.3", "tls_cipher": "TLS_AES_256_GCM_SHA384", "server_name": "shop.example.com", "client_subject": "CN=probe"} {
+		if got[name] != value {
+			t.Errorf("%s is %v, want %v", name, got[name], value)
+		}
 	}
 	// Of a stream that went well, what a failure would have is null.
 	got = nil
