@@ -57,3 +57,27 @@ func TestVerifyPair(t *testing.T) {
 		})
 	}
 }
+
+// A client whose suite needs no second certificate may have the first alone.
+func TestVerifyPairOfClient(t *testing.T) {
+	ca := root(t, "ca", sm2Key(t))
+	sub := ca.issue(leaf{subject: pkix.Name{CommonName: "sub"}, ca: true, key: sm2Key(t)})
+	sign := sub.issue(leaf{subject: pkix.Name{CommonName: "sign"}, usage: smx509.ExtKeyUsageClientAuth, key: sm2Key(t)})
+	encrypt := sub.issue(leaf{key: sm2Key(t), keyUsage: smx509.KeyUsageKeyEncipherment})
+	stranger := root(t, "other", sm2Key(t)).issue(leaf{usage: smx509.ExtKeyUsageClientAuth, key: sm2Key(t)})
+	for _, test := range []struct {
+		name  string
+		chain [][]byte
+		want  verify.Reason
+	}{
+		{"both", chain(sign, encrypt, sub), 0},
+		{"one", chain(sign, sub), 0},
+		{"one of a stranger", chain(stranger), verify.Untrusted},
+		{"another's second", chain(sign, stranger, sub), verify.Untrusted},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := policy(t, verify.Config{Mode: verify.Require, Role: verify.Client, Roots: roots(t, ca)}).VerifyPair(test.chain, "", now)
+			wants(t, err, test.want)
+		})
+	}
+}

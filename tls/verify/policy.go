@@ -130,7 +130,8 @@ func (p *Policy) Verify(chain [][]byte, host string, now time.Time) (*Peer, erro
 
 // VerifyPair judges the chain of a TLCP peer (GB/T 38636-2020, 6.4.5.3): its second
 // certificate is the one to encrypt for. That must be good too, for any use, and
-// for the host; pins and names are looked for in the first one, which signs.
+// for the host; pins and names are looked for in the first one, which signs. A client
+// may have that one alone: only the ECDHE suites encrypt for clients.
 func (p *Policy) VerifyPair(chain [][]byte, host string, now time.Time) (*Peer, error) {
 	return p.verify(chain, host, now, true)
 }
@@ -164,7 +165,10 @@ func (p *Policy) verify(chain [][]byte, host string, now time.Time, pair bool) (
 }
 
 func (p *Policy) judgePair(list []*certificate, peer *Peer, host string, now time.Time) *Error {
-	if len(list) < 2 {
+	if len(list) < 2 || list[1].ca {
+		if p.config.Role == Client {
+			return p.judge(list, peer, host, now)
+		}
 		return &Error{Malformed, peer.Subject, errNoPair}
 	}
 	encryption := list[1:]
