@@ -42,7 +42,7 @@ telemetry/accesslog: worker stream telemetry/metrics
 telemetry/exposition: worker stream telemetry/metrics
 resource:
 source/yaml:         resource
-snapshot:            stream filter router cluster resource telemetry/accesslog tls/server tls/client tls/certificate tls/ticket tls/verify tls/sign tls/openssl tls/ocsp
+snapshot:            stream filter router cluster resource telemetry/accesslog tls/server tls/client tls/certificate tls/ticket tls/verify tls/sign tls/openssl tls/ocsp tls/ech tls/acme
 admin:               worker cluster telemetry telemetry/* resource snapshot
 supervisor:          worker connection stream protocol/* filter router cluster upstream proxy listener telemetry telemetry/* resource snapshot admin tls/server tls/client tls/sign tls/std tls/tlcp tls/ocsp tls/openssl tls/certificate
 command:             *
@@ -60,7 +60,8 @@ tls/ticket:
 tls/verify:
 tls/ocsp:            tls/certificate
 tls/acme:
-tls/server:          tls/record tls/hello tls/handshake tls/std tls/tlcp tls/rfc8998 tls/sign tls/certificate tls/ticket tls/verify tls/ocsp
+tls/ech:
+tls/server:          tls/record tls/hello tls/handshake tls/std tls/tlcp tls/rfc8998 tls/sign tls/certificate tls/ech tls/ticket tls/verify tls/ocsp
 tls/client:          tls/record tls/hello tls/handshake tls/std tls/tlcp tls/rfc8998 tls/sign tls/certificate tls/ticket tls/verify tls/ocsp
 plugins:             filter plugins/*
 plugins/*:           filter stream

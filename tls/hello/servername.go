@@ -30,6 +30,15 @@ func serverName(body reader) (string, error) {
 	return hostName(host)
 }
 
+// HostName is a host name as ServerName would have it, for one that another parser read: of a
+// ClientHello that came encrypted. "" is none, and gives none. The error is an *Error.
+func HostName(name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	return hostName([]byte(name))
+}
+
 // hostName is p in lower case without its trailing dot, and nothing for the
 // literal of an IP address.
 func hostName(p []byte) (string, error) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"longmen/tls/certificate"
+	"longmen/tls/ech"
 	"longmen/tls/ticket"
 	"longmen/tls/verify"
 )
@@ -17,12 +18,20 @@ import (
 // other files or settings make another Config, which the handshakes that begin
 // after that use.
 type Config struct {
-	// Certificates by server name; at least one.
+	// Certificates by server name; none only while all are Pending.
 	Certificates *certificate.Table
 	// Default are the settings of every name that Domains has none for.
 	Default *Settings
 	// Domains are settings of their own for some server names.
 	Domains Names[*Settings]
+
+	// ECH are the keys of Encrypted Client Hello (RFC 9849); nil for none.
+	ECH *ech.Keys
+
+	// Pending are names whose certificates have been ordered and are not there yet,
+	// in lower case: they are refused with unrecognized_name where no other
+	// certificate covers them.
+	Pending map[string]bool
 
 	// StrictSNI refuses a name that no certificate covers (and a client that
 	// sends none) with the alert unrecognized_name; else the first certificate

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -31,6 +32,8 @@ type Handshake struct {
 	// Verifying is the turn of client certificates.
 	Verifying *sign.Flow
 	KeyLog    io.Writer // nil for none; see Config.KeyLog
+	// Challenges answers those who try whether a name is ours; nil for none.
+	Challenges Challenges
 	// Sessions are those of TLCP, which has no tickets; nil: none is resumed.
 	Sessions tlcp.SessionCache
 
@@ -39,6 +42,7 @@ type Handshake struct {
 
 var (
 	errNoCertificate = errors.New("no certificate covers the name")
+	errPending       = errors.New("no certificate for the name has been issued yet")
 	errNoName        = errors.New("the client names no server")
 	errNoMatch       = errors.New("the client can take no certificate for the name")
 	errTLCP          = errors.New("TLCP is not served for the name")
@@ -51,46 +55,72 @@ var (
 // allow, SM before the others. Its error is a *handshake.Error, or that of the
 // connection.
 func (c *Config) Run(h *Handshake) (*handshake.Result, error) {
-	name := h.Hello.ServerName
-	settings := c.SettingsFor(name)
-	candidates := c.Certificates.Find(name)
-	if len(candidates) == 0 {
-		if c.StrictSNI {
-			return nil, h.refuse(handshake.UnrecognizedName, unknown(name))
-		}
-		candidates = c.Certificates.Default()
+	if challenge := h.challenged(); challenge != nil {
+		return h.serveChallenge(challenge)
 	}
-	if candidates = settings.stapled(candidates, h.Now); len(candidates) == 0 {
-		return nil, h.refuse(handshake.InternalError, errNoStaple)
+	if keys := c.openers(h.Hello); keys != nil {
+		return c.serveEncrypted(h, keys)
 	}
-	offer, err := settings.offer(h.Hello)
+	asked := askedBy(h.Hello)
+	settings, chosen, err := c.choose(h, asked)
 	if err != nil {
-		return nil, h.refuse(handshake.ProtocolVersion, err)
-	}
-	chosen := certificate.Choose(candidates, offer, h.Now)
-	if chosen == nil {
-		return nil, h.refuse(handshake.HandshakeFailure, errNoMatch)
-	}
-	if !chosen.Loaded() {
-		if err := h.Offload(h.Loading, func() error { _, err := chosen.Signer(); return err }); err != nil {
-			return nil, h.refuse(handshake.InternalError, err)
-		}
+		return nil, h.refuse(err)
 	}
 	var result *handshake.Result
 	switch {
-	case offer.Version == handshake.VersionTLCP:
+	case asked.tlcp:
 		result, err = settings.serveTLCP(h, chosen)
 	case chosen.Kind == certificate.SM2:
 		result, err = settings.serveRFC8998(h, chosen)
 	default:
-		result, err = settings.serveTLS(h, chosen)
+		result, err = c.serveTLS(h, settings, chosen)
 	}
 	if err != nil {
 		return nil, err
 	}
+	return c.told(h, result, chosen), nil
+}
+
+// choose finds the settings of a name and the certificate that it is served with, whose key
+// is loaded. Its error is a *handshake.Error that nobody was told yet, or that of Offload.
+func (c *Config) choose(h *Handshake, r request) (*Settings, *certificate.Certificate, error) {
+	settings := c.SettingsFor(r.name)
+	candidates := c.Certificates.Find(r.name)
+	if len(candidates) == 0 {
+		switch {
+		case c.Pending[r.name]:
+			return nil, nil, refused(handshake.UnrecognizedName, errPending)
+		case c.StrictSNI:
+			return nil, nil, refused(handshake.UnrecognizedName, unknown(r.name))
+		}
+		if candidates = c.Certificates.Default(); len(candidates) == 0 {
+			return nil, nil, refused(handshake.UnrecognizedName, errPending)
+		}
+	}
+	if candidates = settings.stapled(candidates, h.Now); len(candidates) == 0 {
+		return nil, nil, refused(handshake.InternalError, errNoStaple)
+	}
+	offer, err := settings.offer(r)
+	if err != nil {
+		return nil, nil, refused(handshake.ProtocolVersion, err)
+	}
+	chosen := certificate.Choose(candidates, offer, h.Now)
+	if chosen == nil {
+		return nil, nil, refused(handshake.HandshakeFailure, errNoMatch)
+	}
+	if !chosen.Loaded() {
+		if err := h.Offload(h.Loading, func() error { _, err := chosen.Signer(); return err }); err != nil {
+			return nil, nil, refused(handshake.InternalError, err)
+		}
+	}
+	return settings, chosen, nil
+}
+
+// told completes what a handshake's result tells.
+func (c *Config) told(h *Handshake, result *handshake.Result, chosen *certificate.Certificate) *handshake.Result {
 	result.Peer, result.PeerVerified = h.peer, h.peer != nil && h.peer.Verified
 	result.Local = c.identity(chosen)
-	return result, nil
+	return result
 }
 
 func unknown(name string) error {
@@ -100,31 +130,37 @@ func unknown(name string) error {
 	return errNoCertificate
 }
 
-// offer is what of the client's offer the settings take, for the choice of a
-// certificate.
-func (s *Settings) offer(h *hello.ClientHello) (*certificate.Offer, error) {
-	o := &certificate.Offer{Schemes: list(h.Signatures), Groups: list(h.Groups)}
-	if h.TLCP() {
-		if !s.TLCP {
-			return nil, errTLCP
-		}
-		o.Version, o.Suites = handshake.VersionTLCP, list(h.Suites)
+// A request is what of a ClientHello the settings and the certificate are chosen by.
+type request struct {
+	name                    string // "": the client names no server
+	tlcp, tls12, tls13      bool   // what it can speak
+	suites, schemes, groups []uint16
+}
+
+func askedBy(h *hello.ClientHello) request {
+	return request{
+		name: h.ServerName, tlcp: h.TLCP(), tls12: h.Offers(tls.VersionTLS12), tls13: h.Offers(tls.VersionTLS13),
+		suites: list(h.Suites), schemes: list(h.Signatures), groups: list(h.Groups),
+	}
+}
+
+// offer is what of a request the settings take, for the choice of a certificate.
+func (s *Settings) offer(r request) (*certificate.Offer, error) {
+	o := &certificate.Offer{Suites: r.suites, Schemes: r.schemes, Groups: r.groups}
+	switch {
+	case r.tlcp && !s.TLCP:
+		return nil, errTLCP
+	case r.tlcp:
+		o.Version = handshake.VersionTLCP
 		return o, nil
-	}
-	for v := s.MaxVersion; v >= s.MinVersion; v-- {
-		if h.Offers(v) {
-			o.Version = v
-			break
-		}
-	}
-	if o.Version == 0 {
+	case r.tls13 && s.MaxVersion >= tls.VersionTLS13:
+		o.Version = tls.VersionTLS13
+	case r.tls12 && s.MinVersion <= tls.VersionTLS12:
+		o.Version = tls.VersionTLS12
+	default:
 		return nil, errVersion
 	}
-	for suite := range h.Suites.All() {
-		if s.takes(suite) {
-			o.Suites = append(o.Suites, suite)
-		}
-	}
+	o.Suites = slices.DeleteFunc(o.Suites, func(suite uint16) bool { return !s.takes(suite) })
 	return o, nil
 }
 
@@ -163,11 +199,19 @@ func list(l hello.Uint16s) []uint16 {
 	return values
 }
 
+// refused is a refusal that the client is not told yet.
+func refused(a handshake.Alert, cause error) error {
+	return &handshake.Error{Alert: a, Cause: cause}
+}
+
 // refuse tells the client why there will be no handshake.
-func (h *Handshake) refuse(a handshake.Alert, cause error) error {
-	e := &handshake.Error{Alert: a, Cause: cause}
-	_, err := h.Conn.Write(Alert(a, h.Hello.TLCP()))
-	e.Sent = err == nil
+func (h *Handshake) refuse(err error) error {
+	e, ok := errors.AsType[*handshake.Error](err)
+	if !ok {
+		return err
+	}
+	_, failed := h.Conn.Write(Alert(e.Alert, h.Hello.TLCP()))
+	e.Sent = failed == nil
 	return e
 }
 

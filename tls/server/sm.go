@@ -14,11 +14,11 @@ import (
 func (s *Settings) serveTLCP(h *Handshake, c *certificate.Certificate) (*handshake.Result, error) {
 	sign, err := c.SM2Key()
 	if err != nil {
-		return nil, h.refuse(handshake.InternalError, err)
+		return nil, h.refuse(refused(handshake.InternalError, err))
 	}
 	encrypt, err := c.Encryption.SM2Key()
 	if err != nil {
-		return nil, h.refuse(handshake.InternalError, err)
+		return nil, h.refuse(refused(handshake.InternalError, err))
 	}
 	config := &tlcp.ServerConfig{
 		Certificate: &tlcp.Certificate{Chain: c.PairChain(), Sign: sign, Encrypt: encrypt},
@@ -44,7 +44,7 @@ func (s *Settings) serveTLCP(h *Handshake, c *certificate.Certificate) (*handsha
 func (s *Settings) serveRFC8998(h *Handshake, c *certificate.Certificate) (*handshake.Result, error) {
 	own, err := c.Standard(h.Now)
 	if err != nil {
-		return nil, h.refuse(handshake.InternalError, err)
+		return nil, h.refuse(refused(handshake.InternalError, err))
 	}
 	if s.OCSP == OCSPOff && own.OCSPStaple != nil {
 		bare := *own

@@ -61,10 +61,27 @@ func (st *standard) renew(s *Settings, now time.Time) {
 }
 
 // serveTLS runs the handshake in crypto/tls.
-func (s *Settings) serveTLS(h *Handshake, c *certificate.Certificate) (*handshake.Result, error) {
-	stored, err := c.Standard(h.Now)
+func (c *Config) serveTLS(h *Handshake, s *Settings, chosen *certificate.Certificate) (*handshake.Result, error) {
+	own, err := s.standardCertificate(h, chosen)
 	if err != nil {
-		return nil, h.refuse(handshake.InternalError, err)
+		return nil, h.refuse(refused(handshake.InternalError, err))
+	}
+	config := s.configFor(h)
+	if c.ECH != nil && h.Hello.ECH { // GREASE, or to a key that is not ours: it is told those that are
+		config = config.Clone()
+		config.GetEncryptedClientHelloKeys = keysThenRetry([]tls.EncryptedClientHelloKey{}, c.ECH)
+	}
+	return std.Server(h.Conn, config, std.Options{
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return own, nil },
+		KeyLog:         h.KeyLog,
+	})
+}
+
+// standardCertificate is a certificate for one handshake in crypto/tls.
+func (s *Settings) standardCertificate(h *Handshake, chosen *certificate.Certificate) (*tls.Certificate, error) {
+	stored, err := chosen.Standard(h.Now)
+	if err != nil {
+		return nil, err
 	}
 	own := *stored
 	if s.OCSP == OCSPOff {
@@ -73,21 +90,24 @@ func (s *Settings) serveTLS(h *Handshake, c *certificate.Certificate) (*handshak
 	if key, ok := own.PrivateKey.(*sign.Key); ok && !key.Inline() {
 		own.PrivateKey = &awaited{key, h}
 	}
+	return &own, nil
+}
+
+// configFor is the configuration of one handshake in crypto/tls.
+func (s *Settings) configFor(h *Handshake) *tls.Config {
 	config := s.config(h.Now)
-	if s.clientMode() != verify.None {
-		config = config.Clone()
-		config.VerifyConnection = func(state tls.ConnectionState) error {
-			chain := make([][]byte, len(state.PeerCertificates))
-			for i, c := range state.PeerCertificates {
-				chain[i] = c.Raw
-			}
-			return s.judge(h, chain)
-		}
+	if s.clientMode() == verify.None {
+		return config
 	}
-	return std.Server(h.Conn, config, std.Options{
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &own, nil },
-		KeyLog:         h.KeyLog,
-	})
+	config = config.Clone()
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		chain := make([][]byte, len(state.PeerCertificates))
+		for i, c := range state.PeerCertificates {
+			chain[i] = c.Raw
+		}
+		return s.judge(h, chain)
+	}
+	return config
 }
 
 // awaited is a key whose signatures are made away from the loop.

@@ -18,17 +18,32 @@ import (
 //
 // The error is a *handshake.Error, or that of conn.
 func Server(conn net.Conn, config *tls.Config, options Options) (*handshake.Result, error) {
-	log := &keyLog{copy: options.KeyLog}
-	c := prepare(config, log)
-	log.keepInTickets(c, config)
-	if options.GetCertificate != nil {
-		c.GetCertificate, c.Certificates = options.GetCertificate, nil
+	w := &wire{Conn: conn, log: &keyLog{copy: options.KeyLog}}
+	c := w.serving(config, options)
+	if options.Choose != nil {
+		c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			chosen, err := options.Choose(hello)
+			if err != nil {
+				w.judge(err)
+				return nil, err
+			}
+			return w.serving(chosen, options), nil
+		}
 	}
-	w := &wire{Conn: conn, log: log}
-	w.judged(c)
 	t := tls.Server(w, c)
 	if err := t.HandshakeContext(context.Background()); err != nil {
 		return nil, w.failure(err)
 	}
 	return w.takeover(t)
+}
+
+// serving makes the configuration of one handshake.
+func (w *wire) serving(config *tls.Config, options Options) *tls.Config {
+	c := prepare(config, w.log)
+	w.log.keepInTickets(c, config)
+	if options.GetCertificate != nil {
+		c.GetCertificate, c.Certificates = options.GetCertificate, nil
+	}
+	w.judged(c)
+	return c
 }

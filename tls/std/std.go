@@ -21,6 +21,13 @@ type Options struct {
 	// GetCertificate chooses the certificate of this server handshake; nil leaves it to the
 	// configuration. It may block as the connection may.
 	GetCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	// Choose gives the configuration of this server handshake when its ClientHello is known: of
+	// Encrypted Client Hello (RFC 9849) that is the inner one, which only crypto/tls reads. It
+	// comes before GetCertificate, and takes the place of the configuration that Server was
+	// called with but for the keys that open the hello. Check has to suit it too. It may block
+	// as the connection may; the alert of its *handshake.Error is what the client is told. Nil
+	// for none.
+	Choose func(*tls.ClientHelloInfo) (*tls.Config, error)
 	// KeyLog gets the secrets in the format of SSLKEYLOGFILE, one line a Write, never two at
 	// once in this process, so it must not wait as the connection may. With them, everything
 	// that was sent can be read. Nil for none. A resumed session of TLS 1.2 has no line: its
@@ -54,7 +61,7 @@ func Check(config *tls.Config) error {
 		}
 	}
 	if config.GetConfigForClient != nil {
-		return fmt.Errorf("GetConfigForClient cannot be used: choose the configuration before the handshake")
+		return fmt.Errorf("GetConfigForClient cannot be used: choose the configuration before the handshake, or by Options.Choose")
 	}
 	return nil
 }

@@ -10,9 +10,9 @@ import (
 	"longmen/tls/record"
 )
 
-// crypto/tls says bad_certificate whatever VerifyConnection finds wrong. Peers are to be told
-// what it is (expired, revoked, of an unknown authority; RFC 8446 §6.2), so the wire puts the
-// alert of VerifyConnection's *handshake.Error in its place.
+// crypto/tls says bad_certificate whatever VerifyConnection finds wrong, and internal_error
+// whatever Options.Choose does. Peers are to be told what it is (expired, revoked, of an unknown
+// authority; RFC 8446 §6.2), so the wire puts the alert of their *handshake.Error in its place.
 
 // judged has c's VerifyConnection leave its alert with the wire.
 func (w *wire) judged(c *tls.Config) {
@@ -22,10 +22,15 @@ func (w *wire) judged(c *tls.Config) {
 	}
 	c.VerifyConnection = func(state tls.ConnectionState) error {
 		err := verify(state)
-		if e, ok := errors.AsType[*handshake.Error](err); ok && !e.Received {
-			w.verdict = e.Alert
-		}
+		w.judge(err)
 		return err
+	}
+}
+
+// judge has the alert of an error told in place of crypto/tls's.
+func (w *wire) judge(err error) {
+	if e, ok := errors.AsType[*handshake.Error](err); ok && !e.Received {
+		w.verdict = e.Alert
 	}
 }
 

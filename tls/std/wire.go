@@ -26,7 +26,7 @@ type wire struct {
 	sealed      *record.Half // a server's TLS 1.3: opens what it wrote itself
 	sealedCount uint64       // records under it
 
-	verdict handshake.Alert // of VerifyConnection, to be told in place of crypto/tls's; 0: none
+	verdict handshake.Alert // of VerifyConnection or Choose, to be told in place of crypto/tls's; 0: none
 
 	failed error // of the connection itself, not of TLS
 
