@@ -91,7 +91,7 @@ var extensionKeys = map[string]map[string]string{
 		"idle_per_worker": "number", "max_age": "duration", "response_timeout": "duration",
 	},
 	DownstreamTLSExtension: {
-		"strict_sni": "bool", "plain": "bool", "passthrough": "names", "domains": "messages",
+		"strict_sni": "bool", "plain": "bool", "ech": "string", "passthrough": "names", "domains": "messages",
 		"crypto": "auto|openssl|go", "handshake_timeout": "duration", "max_handshakes": "number",
 		"ocsp": "staple|off", "tlcp": "bool", "rfc8998": "bool",
 	},
@@ -212,6 +212,12 @@ func Extended(metadata *core.Metadata, typeURL string) (Values, error) {
 		return nil, fmt.Errorf("metadata %q: %w", Extension, err)
 	}
 	return values, nil
+}
+
+// IsExtension reports whether a message is a TypedStruct of that type.
+func IsExtension(packed *anypb.Any, typeURL string) bool {
+	typed := &xds.TypedStruct{}
+	return packed.MessageIs(typed) && packed.UnmarshalTo(typed) == nil && typed.GetTypeUrl() == typeURL
 }
 
 // ExtendedAny is Extended for a packed TypedStruct.

@@ -26,6 +26,7 @@ type pair struct {
 	cert, key               *content
 	encryptCert, encryptKey *content // of an SM2 pair
 	ocsp                    *content
+	ordered                 bool // by ACME: renewed by itself
 }
 
 // pair finds the contents of a TlsCertificate.
@@ -87,7 +88,8 @@ func (c *compiler) certificate(name string, policy sign.Policy, role verify.Role
 
 // parse makes a certificate of its contents.
 func (c *compiler) parse(p *pair, name string, policy sign.Policy) *certificate.Certificate {
-	source := certificate.Source{Name: name}
+	whole, _, _ := strings.Cut(name, "\x00") // one of those that a secret orders
+	source := certificate.Source{Name: whole}
 	read := func(cert, key *content) (out certificate.Pair, ok bool) {
 		certText, ok := cert.bytes()
 		keyText, both := key.bytes()
@@ -180,7 +182,11 @@ func (c *compiler) judge(p *pair, made *certificate.Certificate, role verify.Rol
 		return
 	}
 	c.judged[as] = true
-	for _, problem := range made.Problems(c.now, expiresSoon) {
+	soon := expiresSoon
+	if p.ordered {
+		soon = min(soon, made.NotAfter.Sub(made.NotBefore)/6) // short lives are renewed late
+	}
+	for _, problem := range made.Problems(c.now, soon) {
 		if role == verify.Client && strings.Contains(problem.Text, "does not allow servers") {
 			continue // it need not
 		}

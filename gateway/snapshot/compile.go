@@ -53,6 +53,7 @@ func (d Defaults) Compile(set *resource.Set, previous *Snapshot) (*Snapshot, res
 	}
 	c.uncovered()
 	c.unusedSecrets()
+	next.Orders = c.orders()
 	next.Version = next.version(set)
 	c.problems.Sort()
 	if len(c.problems.Errors()) > 0 {

@@ -49,7 +49,7 @@ func (c *compiler) uncoveredHosts(at resource.Path, l *listener.Listener, config
 	for i, host := range t.GetVirtualHosts() {
 		for j, domain := range host.GetDomains() {
 			name, ok := serverNameOf(domain)
-			if _, spliced := config.Passthrough.Find(name); !ok || spliced || config.Certificates.Covers(name) {
+			if _, spliced := config.Passthrough.Find(name); !ok || spliced || config.Certificates.Covers(name) || config.Pending[name] {
 				continue
 			}
 			if count++; count > maxUncovered {
@@ -126,7 +126,7 @@ func spareNames(t *certificate.Table, hosts *route.RouteConfiguration) map[strin
 // strict server name they are never used.
 func (c *compiler) uncoveredDomains(at resource.Path, config *server.Config) {
 	for _, name := range config.Domains.All() {
-		if name == "*" || config.Certificates.Covers(name) || strings.HasPrefix(name, "*.") && c.below(config.Certificates, name[1:]) {
+		if name == "*" || config.Certificates.Covers(name) || config.Pending[name] || strings.HasPrefix(name, "*.") && c.below(config.Certificates, name[1:]) {
 			continue
 		}
 		c.warn(join(join(at, "domains"), name), "", "no certificate covers %s", name)

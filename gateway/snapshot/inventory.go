@@ -11,20 +11,22 @@ import (
 // CertificateInfo is what may be told of a certificate that a listener or a
 // cluster uses.
 type CertificateInfo struct {
-	Name        string // of its secret
-	From        string // the file that it was read of
-	Listener    string // that serves it; "" for one that a cluster shows
-	Cluster     string // that shows it; "" for one that a listener serves
-	Kind        string // "rsa", "ecdsa", "ed25519", "sm2"
-	Pair        bool   // with a second SM2 certificate, for encryption
+	Name        string           // of its secret
+	From        string           // the file that it was read of
+	Listener    string           // that serves it; "" for one that a cluster shows
+	Cluster     string           // that shows it; "" for one that a listener serves
+	Kind        string           // "rsa", "ecdsa", "ed25519", "sm2"
+	Encryption  *CertificateInfo // of a pair: that certificate; else nil
 	Names       []string
 	NotBefore   time.Time
-	NotAfter    time.Time // the earlier one of a pair
+	NotAfter    time.Time
 	Serial      string
+	Subject     string
 	Issuer      string
 	Fingerprint string // SHA-256 of the certificate, in hexadecimal
 	MustStaple  bool
-	Stapled     bool // an OCSP response is sent with it
+	// StapledUntil is until when an OCSP response is sent with it; zero when there is none.
+	StapledUntil time.Time
 }
 
 // Certificates lists the certificates in use at a time, in the order of listeners
@@ -54,15 +56,24 @@ func (s *Snapshot) Certificates(now time.Time) []CertificateInfo {
 
 func certificateInfo(c *certificate.Certificate, now time.Time) CertificateInfo {
 	info := CertificateInfo{
-		Name: c.Name, From: c.From, Kind: c.Kind.String(), Pair: c.Encryption != nil, Names: slices.Clone(c.DNSNames),
-		NotBefore: c.NotBefore, NotAfter: c.NotAfter, Serial: c.Serial, Issuer: c.Issuer,
-		Fingerprint: hex.EncodeToString(c.Fingerprint[:]), MustStaple: c.MustStaple, Stapled: c.Staple(now) != nil,
+		Name: c.Name, From: c.From, Kind: c.Kind.String(), Names: slices.Clone(c.DNSNames),
+		NotBefore: c.NotBefore, NotAfter: c.NotAfter, Serial: c.Serial, Subject: c.Subject, Issuer: c.Issuer,
+		Fingerprint: hex.EncodeToString(c.Fingerprint[:]), MustStaple: c.MustStaple, StapledUntil: c.StapledUntil(now),
 	}
 	for _, ip := range c.IPs {
 		info.Names = append(info.Names, ip.String())
 	}
-	if c.Encryption != nil && c.Encryption.NotAfter.Before(info.NotAfter) {
-		info.NotAfter = c.Encryption.NotAfter
+	if c.Encryption != nil {
+		second := certificateInfo(c.Encryption, now)
+		info.Encryption = &second
 	}
 	return info
+}
+
+// Expires is the end of its life, the earlier one of a pair.
+func (i *CertificateInfo) Expires() time.Time {
+	if i.Encryption != nil && i.Encryption.NotAfter.Before(i.NotAfter) {
+		return i.Encryption.NotAfter
+	}
+	return i.NotAfter
 }

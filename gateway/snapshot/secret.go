@@ -33,16 +33,18 @@ const (
 	certificateSecret
 	authoritySecret
 	ticketSecret
+	acmeSecret
 )
 
 func (k secretKind) String() string {
-	return [...]string{"nothing", "a certificate", "authorities (ca)", "session ticket keys"}[k]
+	return [...]string{"nothing", "a certificate", "authorities (ca)", "session ticket keys", "certificates that ACME orders"}[k]
 }
 
 // secretParts are the contents of secrets, for as long as a compilation lasts.
 type secretParts struct {
 	pair        *pair
 	authorities *authorities
+	ordering    *ordering
 }
 
 // authorities are what a peer's certificate is verified by.
@@ -85,6 +87,13 @@ func (c *compiler) secret(s *tlsv3.Secret) *secret {
 	out := &secret{hash: hash(s), certificates: map[sign.Policy]*certificate.Certificate{}}
 	switch held := s.GetType().(type) {
 	case *tlsv3.Secret_TlsCertificate:
+		if o, is := c.ordering(at, s.GetName(), held.TlsCertificate); is {
+			if o != nil {
+				c.parts[s.GetName()] = secretParts{ordering: o}
+				out.kind = acmeSecret
+			}
+			break
+		}
 		if p, ok := c.pair(at, s.GetName(), held.TlsCertificate); ok {
 			c.parts[s.GetName()] = secretParts{pair: p}
 			out.kind, out.sum = certificateSecret, sumOf(p.cert, p.key, p.encryptCert, p.encryptKey, p.ocsp)

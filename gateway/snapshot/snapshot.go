@@ -11,6 +11,7 @@ import (
 	"longmen/gateway/resource"
 	"longmen/gateway/router"
 	"longmen/gateway/stream"
+	"longmen/tls/acme"
 	"longmen/tls/server"
 	"longmen/tls/ticket"
 	"longmen/tls/verify"
@@ -29,6 +30,9 @@ type Snapshot struct {
 	// ClusterSlots finds the slot of each cluster by its name.
 	ClusterSlots map[string]int
 	Warnings     resource.Problems
+	// Orders are the certificates that ACME is to order and renew. Those that have
+	// been issued are among the listeners'.
+	Orders []acme.Order
 
 	tables     map[string]*table    // by path: "routes.public", "listeners.http.routes"
 	secrets    map[string]*secret   // by name

@@ -316,7 +316,7 @@ func TestCertificates(t *testing.T) {
 	writeSecure(t)
 	var lines []string
 	for _, c := range compileTLS(t, secure, nil).Certificates(testNow) {
-		if len(c.Fingerprint) != 64 || c.Stapled || c.Pair || !c.NotAfter.Equal(testNow.AddDate(0, 0, 99).Add(time.Hour)) {
+		if len(c.Fingerprint) != 64 || !c.StapledUntil.IsZero() || c.Encryption != nil || !c.NotAfter.Equal(testNow.AddDate(0, 0, 99).Add(time.Hour)) {
 			t.Errorf("%+v", c)
 		}
 		lines = append(lines, strings.Join([]string{c.Name, c.From, c.Kind, c.Listener, c.Cluster, strings.Join(c.Names, ",")}, " "))

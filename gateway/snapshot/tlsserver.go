@@ -62,6 +62,7 @@ type downstream struct {
 	name   string // of the listener
 	digest *digest
 	certs  *certificate.Table
+	waits  bool // for certificates that ACME orders
 }
 
 func (d *downstream) config(context *tlsv3.DownstreamTlsContext) *server.Config {
@@ -88,38 +89,52 @@ func (d *downstream) config(context *tlsv3.DownstreamTlsContext) *server.Config 
 	if word := s.word("crypto"); word != "" {
 		policy, _ = sign.ParsePolicy(word) // the extension's words are the policy's
 	}
-	out.Certificates = d.certificates(common, policy)
-	d.certs = out.Certificates
-	out.Default = d.settings("", base)
-	d.domains(base, out)
 	for name, target := range base.values.Names("passthrough") {
 		out.Passthrough.Set(name, target)
 	}
+	out.Certificates = d.certificates(common, policy, out)
+	d.certs, d.waits = out.Certificates, len(out.Pending) > 0
+	out.Default = d.settings("", base)
+	d.domains(base, out)
 	return out
 }
 
-// certificates finds the certificates of a listener.
-func (d *downstream) certificates(common *tlsv3.CommonTlsContext, policy sign.Policy) *certificate.Table {
+// certificates finds the certificates of a listener; config has its passthrough.
+func (d *downstream) certificates(common *tlsv3.CommonTlsContext, policy sign.Policy, config *server.Config) *certificate.Table {
 	refs := common.GetTlsCertificateSdsSecretConfigs()
 	if len(refs) == 0 {
 		d.fail(join(d.at, "certs"), "no certificate: CommonTlsContext.tls_certificate_sds_secret_configs is empty")
 		return nil
 	}
-	var list []*certificate.Certificate
+	found := make([][]*certificate.Certificate, len(refs)) // by reference
+	orders := make([]*ordering, len(refs))
 	places := d.certificatePaths(d.at, refs)
 	for i, ref := range refs {
 		d.only(places[i], ref, "name", "sds_config")
+		if o := d.parts[ref.GetName()].ordering; o != nil {
+			orders[i] = o
+			d.refer(places[i], ref.GetName(), acmeSecret)
+			continue
+		}
 		if !d.refer(places[i], ref.GetName(), certificateSecret) {
+			d.partial[d.name] = true
 			continue
 		}
 		if made := d.certificate(ref.GetName(), policy, verify.Server); made != nil {
-			list = append(list, made)
+			found[i] = []*certificate.Certificate{made}
 			d.digest.add(d.next.secrets[ref.GetName()].sum)
+		} else {
+			d.partial[d.name] = true
 		}
 	}
-	if len(list) < len(refs) {
-		d.partial[d.name] = true
+	list := slices.Concat(found...)
+	static := certificate.NewTable(list)
+	for i, o := range orders {
+		if o != nil {
+			found[i] = d.ordered(o, static, policy, config)
+		}
 	}
+	list = slices.Concat(found...)
 	for _, old := range d.previous.Listeners {
 		if old.TLS != nil && old.Name == d.name && slices.Equal(old.TLS.Certificates.All(), list) {
 			return old.TLS.Certificates
@@ -197,7 +212,7 @@ func (d *downstream) settings(domain string, l tlsLayer) *server.Settings {
 		out.OCSP = server.OCSPOff
 	}
 	d.clientAuth(l, out)
-	if !d.partial[d.name] && d.certs != nil {
+	if !d.partial[d.name] && d.certs != nil && !d.waits {
 		d.unusable(l, out)
 	}
 	d.tickets(domain, l, out)
