@@ -51,7 +51,7 @@ listeners:
   main:
     bind: "@addr@"
     routes: main
-    forwarded: {client_cert: set}
+    forwarded: {client_cert: set, client_cert_details: [subject]}
     timeouts: {header: 5s, idle: 20s}
     tls:
       handshake_timeout: %v

@@ -44,7 +44,7 @@ func openssl(addr, path string, arguments ...string) (*seen, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), harness.Patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "openssl", append([]string{"s_client", "-connect", addr, "-ign_eof"}, arguments...)...)
-	cmd.Stdin = strings.NewReader(fmt.Sprintf("GET %s HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n", path))
+	cmd.Stdin = strings.NewReader(fmt.Sprintf("GET %s HTTP/1.1\r\nHost: test\r\nX-Forwarded-Client-Cert: Hash=forged\r\nConnection: close\r\n\r\n", path))
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("openssl did not end: %s", out)
