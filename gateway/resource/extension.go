@@ -59,6 +59,7 @@ const (
 	// the listener as a whole:
 	//   strict_sni            bool: a server name that no certificate covers is refused (require_sni refuses none at all)
 	//   plain                 bool: plain HTTP is served on the same port
+	//   ech                   string: the Secret with the keys of Encrypted Client Hello (RFC 9849), a GenericSecret; see ECHName
 	//   passthrough           names: server name to the cluster that its connections are spliced to
 	//   domains               messages: server name to a DownstreamTlsContext with settings of its own and no certificates; what is
 	//                         not set in it is as in the one that it stands in

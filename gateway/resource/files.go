@@ -50,7 +50,12 @@ func files(m protoreflect.Message, found map[string]bool) {
 	}
 	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
 		switch {
-		case field.IsMap(), field.Message() == nil:
+		case field.Message() == nil, field.IsMap() && field.MapValue().Message() == nil:
+		case field.IsMap():
+			value.Map().Range(func(_ protoreflect.MapKey, value protoreflect.Value) bool {
+				files(value.Message(), found)
+				return true
+			})
 		case field.IsList():
 			for i := range value.List().Len() {
 				files(value.List().Get(i).Message(), found)

@@ -55,6 +55,13 @@ func (e *encoder) secret(s *tls.Secret) *yaml.Node {
 		out.source("crl", held.ValidationContext.GetCrl())
 	case *tls.Secret_GenericSecret:
 		out.source("ticket_secret", held.GenericSecret.GetSecret())
+		if keys := resource.ECHSources(held.GenericSecret); len(keys) > 0 {
+			var files []string
+			for _, key := range keys {
+				files = append(files, sourceText(key))
+			}
+			out.put("ech", texts(files))
+		}
 	case *tls.Secret_SessionTicketKeys:
 		var files []string
 		for _, key := range held.SessionTicketKeys.GetKeys() {

@@ -33,6 +33,7 @@ func (e *encoder) listenerTLS(out *mapping, name string, socket *core.TransportS
 		domains.put(server, e.domain(name, values, server).node())
 	}
 	whole.sub("domains", domains)
+	whole.value("ech", values, "ech")
 	whole.value("strict_sni", values, "strict_sni")
 	whole.value("plain", values, "plain")
 	passthrough := &mapping{}

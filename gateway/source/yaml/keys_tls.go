@@ -12,7 +12,7 @@ var (
 	aPair    = kind{"[certificate, key]", `{"type":"array","minItems":2,"maxItems":2,"items":{"$ref":"#/$defs/text"}}`}
 )
 
-var secretTable = object{"secret", "Certificates, authorities or ticket keys (`secrets.<name>`): `cert` and `key`, or `sm2`, or `acme`, or `ca`, or `ticket_secret`, or `ticket_keys`. A list of\ncertificates under one name, such as RSA, ECDSA and SM2, is offered together; each client gets the first that it can use. Files are named\nrelative to the folder of gateway.yaml and read again when they change; PEM text may stand in place of a file's name.", []key{
+var secretTable = object{"secret", "Certificates, authorities or ticket keys (`secrets.<name>`): `cert` and `key`, or `sm2`, or `acme`, or `ca`, or `ticket_secret`, or `ticket_keys`, or `ech`. A list of\ncertificates under one name, such as RSA, ECDSA and SM2, is offered together; each client gets the first that it can use. Files are named\nrelative to the folder of gateway.yaml and read again when they change; PEM text may stand in place of a file's name.", []key{
 	{"cert", aSource, "", "The certificate, followed by the authorities that lead to its root.", "`Secret.tls_certificate.certificate_chain`", "certs/shop.crt", false},
 	{"key", aSource, "", "Its private key (PKCS#8, PKCS#1 or SEC 1, not encrypted), or a PKCS#11 URI.", "`Secret.tls_certificate.private_key`", "certs/shop.key", false},
 	{"ocsp", aSource, "fetched from the authority", "An OCSP response (DER) to staple; the file is read again when it changes.", "`Secret.tls_certificate.ocsp_staple`", "certs/shop.ocsp", false},
@@ -22,6 +22,7 @@ var secretTable = object{"secret", "Certificates, authorities or ticket keys (`s
 	{"crl", aSource, "", "With `ca`: certificates that they have revoked (one list for each authority).", "`Secret.validation_context.crl`", "certs/clients.crl", false},
 	{"ticket_secret", aString, "", "File of a secret of at least 32 bytes (`openssl rand -hex 32`) from which each hour's keys for session tickets come. Clients resume on every node that has it.", "`Secret.generic_secret.secret`", "tickets/secret", false},
 	{"ticket_keys", oneOrMore(aString), "", "In place of that: files of keys of 80 (or 48) bytes as Envoy and nginx have them; the first seals, all open, and who changes the files changes the keys.", "`Secret.session_ticket_keys.keys`", "[tickets/now.key, tickets/before.key]", false},
+	{"ech", oneOrMore(aSource), "", "Keys of Encrypted Client Hello (RFC 9849) as `longmen cert --ech` makes them: PEM with `PRIVATE KEY` and `ECHCONFIG` (RFC 9934). Clients are told of the first, all open: put a new one in front, and keep the old ones until DNS has forgotten them.", "`Secret.generic_secret.secrets` with the names `ech[0]`, `ech[1]`, ...", "[ech/now.pem, ech/before.pem]", false},
 }}
 
 var acmeTable = object{"acme", "Certificates of an authority that speaks ACME (RFC 8555), one for each host, ordered when the gateway runs and renewed when the authority\nsuggests it (RFC 9773), else when a third of their life is left. Names without a certificate yet are refused. Gateways with the same `storage`\norder each certificate once and answer each other's challenges.", []key{
@@ -68,6 +69,7 @@ var listenerTLSTable = object{"listener tls", "TLS of a listener (`tls`). `tls: 
 	{"certs", oneOrMore(aString), "", "Names of secrets. The server name (SNI) picks the certificate; the first one serves names that none covers. Required.", "`tls_certificate_sds_secret_configs`", "[shop, api]", false},
 }, tlsKeys, []key{
 	{"domains", mapOf(ref("domain tls")), "", "Settings of their own for some server names; `*.example.com` stands for every name below, `*` for every name. What is not written there is as for the listener.", "extension `domains`", `{"*.bank.example.com": {min: "1.3"}}`, false},
+	{"ech", aString, "", "Name of a secret with `ech`: the server name and all else in a ClientHello may come encrypted, and settings and certificate are those of that name. Clients with an old configuration are served with the certificate of the public name, and told the new one. `passthrough` goes by the name in the clear.", "extension `ech`", "ech", false},
 	{"strict_sni", aBool, "false", "Refuse server names that no certificate covers, and clients that send none.", "`require_sni`, extension `strict_sni`", "true", false},
 	{"plain", aBool, "false", "Serve plain HTTP on the same port too.", "extension `plain`", "true", false},
 	{"passthrough", mapOf(aString), "", "Server names (as in `domains`) whose connections go to a cluster as they are, without termination.", "extension `passthrough`", "{db.example.com: db}", false},

@@ -42,9 +42,9 @@ func (d *decoder) secrets(v value) []*tls.Secret {
 func (d *decoder) secret(v value, name string) *tls.Secret {
 	f := d.object(v, secretTable)
 	out := &tls.Secret{Name: name}
-	there := f.exclusive("cert", "sm2", "acme", "ca", "ticket_secret", "ticket_keys")
+	there := f.exclusive("cert", "sm2", "acme", "ca", "ticket_secret", "ticket_keys", "ech")
 	if len(there) == 0 {
-		f.missing("cert", "a certificate (or sm2, acme, ca, ticket_secret or ticket_keys)", "key", "sm2", "acme", "ca", "ticket_secret", "ticket_keys")
+		f.missing("cert", "a certificate (or sm2, acme, ca, ticket_secret, ticket_keys or ech)", "key", "sm2", "acme", "ca", "ticket_secret", "ticket_keys", "ech")
 		return out
 	}
 	for _, extra := range [][2]string{{"key", "cert"}, {"ocsp", "cert"}, {"crl", "ca"}} {
@@ -76,6 +76,15 @@ func (d *decoder) secret(v value, name string) *tls.Secret {
 			d.fail(written, "must name at least one file")
 		}
 		out.Type = &tls.Secret_SessionTicketKeys{SessionTicketKeys: keys}
+	case "ech":
+		keys, written := map[string]*core.DataSource{}, f.written("ech")
+		for i, entry := range d.oneOrMore(written) {
+			keys[resource.ECHName(i)] = d.source(entry)
+		}
+		if len(keys) == 0 {
+			d.fail(written, "must name at least one file")
+		}
+		out.Type = &tls.Secret_GenericSecret{GenericSecret: &tls.GenericSecret{Secrets: keys}}
 	}
 	return out
 }

@@ -55,6 +55,9 @@ func (d *decoder) downstream(v value, out *tls.DownstreamTlsContext) {
 			out.RequireSni = wrapperspb.Bool(true)
 		}
 	}
+	if name, ok := f.word("ech"); ok {
+		extra["ech"] = name
+	}
 	if plain, ok := f.flag("plain"); ok {
 		extra["plain"] = plain
 	}
