@@ -18,6 +18,9 @@ func (w *wire) failure(err error) error {
 		}
 	}
 	if a, ok := w.sentAlert(); ok {
+		if own, ok := errors.AsType[*handshake.Error](err); ok && own.Alert == a && own.Cause != nil {
+			err = own.Cause // of VerifyConnection, which has named the alert
+		}
 		return &handshake.Error{Alert: a, Sent: w.failed == nil, Cause: err}
 	}
 	if w.failed != nil {
