@@ -9,6 +9,7 @@ import (
 
 	"longmen/gateway/resource"
 	"longmen/tls/certificate"
+	"longmen/tls/ech"
 	"longmen/tls/sign"
 	"longmen/tls/ticket"
 )
@@ -23,6 +24,7 @@ type secret struct {
 	// for. One that is wrong is nil.
 	certificates map[sign.Policy]*certificate.Certificate
 	tickets      *ticket.Source
+	ech          *ech.Keys
 }
 
 // secretKind is what a secret holds.
@@ -34,10 +36,11 @@ const (
 	authoritySecret
 	ticketSecret
 	acmeSecret
+	echSecret
 )
 
 func (k secretKind) String() string {
-	return [...]string{"nothing", "a certificate", "authorities (ca)", "session ticket keys", "certificates that ACME orders"}[k]
+	return [...]string{"nothing", "a certificate", "authorities (ca)", "session ticket keys", "certificates that ACME orders", "ECH keys (ech)"}[k]
 }
 
 // secretParts are the contents of secrets, for as long as a compilation lasts.
@@ -117,6 +120,11 @@ func (c *compiler) secret(s *tlsv3.Secret) *secret {
 			c.ticketSource(join(at, "ticket_keys"), s.GetName(), out, keys, ticket.Explicit)
 		}
 	case *tlsv3.Secret_GenericSecret:
+		if len(held.GenericSecret.GetSecrets()) > 0 {
+			c.only(at, held.GenericSecret, "secrets")
+			c.echKeys(at, s.GetName(), out, held.GenericSecret)
+			break
+		}
 		c.only(at, held.GenericSecret, "secret")
 		if k, ok := c.content(join(at, "ticket_secret"), held.GenericSecret.GetSecret()); ok {
 			c.ticketSource(join(at, "ticket_secret"), s.GetName(), out, []*content{k}, sharedTickets)

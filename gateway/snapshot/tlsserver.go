@@ -96,6 +96,8 @@ func (d *downstream) config(context *tlsv3.DownstreamTlsContext) *server.Config 
 	d.certs, d.waits = out.Certificates, len(out.Pending) > 0
 	out.Default = d.settings("", base)
 	d.domains(base, out)
+	out.ECH = d.encrypted(s.word("ech"))
+	d.judgeECH(out)
 	return out
 }
 
@@ -185,7 +187,7 @@ func (d *downstream) domains(base tlsLayer, out *server.Config) {
 		d.only(at, common, "tls_params", "validation_context", "validation_context_sds_secret_config",
 			"combined_validation_context", "alpn_protocols", "custom_handshaker")
 		own := d.layer(at, &context)
-		for _, key := range []string{"strict_sni", "plain", "passthrough", "domains", "crypto", "handshake_timeout", "max_handshakes"} {
+		for _, key := range []string{"strict_sni", "plain", "ech", "passthrough", "domains", "crypto", "handshake_timeout", "max_handshakes"} {
 			if _, set := own.values[key]; set {
 				d.fail(join(at, key), "is of the listener as a whole")
 			}
