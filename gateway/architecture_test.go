@@ -44,7 +44,7 @@ resource:
 source/yaml:         resource
 snapshot:            stream filter router cluster resource telemetry/accesslog tls/server tls/client tls/certificate tls/ticket tls/verify tls/sign tls/openssl tls/ocsp tls/ech tls/acme
 admin:               worker cluster telemetry telemetry/* resource snapshot
-supervisor:          worker connection stream protocol/* filter router cluster upstream proxy listener telemetry telemetry/* resource snapshot admin tls/server tls/client tls/sign tls/std tls/tlcp tls/ocsp tls/openssl tls/certificate
+supervisor:          tls/acme worker connection stream protocol/* filter router cluster upstream proxy listener telemetry telemetry/* resource snapshot admin tls/server tls/client tls/sign tls/std tls/tlcp tls/ocsp tls/openssl tls/certificate
 command:             *
 main:                command
 tls/record:

@@ -21,5 +21,11 @@ func startGateway(r *runner) (gateway, error) {
 		Level:          r.level,
 		Build:          exposition.Build{Version: version, Revision: revision},
 		ConfigDump:     r.dump,
+		Issued: func() {
+			select {
+			case r.issued <- struct{}{}:
+			default: // one is waiting already
+			}
+		},
 	})
 }

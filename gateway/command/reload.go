@@ -48,6 +48,7 @@ type runner struct {
 	gateway  gateway
 	current  atomic.Pointer[loaded] // without its resources; read by the admin API too
 	watcher  *watcher               // nil: nothing is watched
+	issued   chan struct{}          // certificates that were ordered have become others
 }
 
 // keep makes l the one that serves. Its resources are read again from its text
@@ -94,6 +95,29 @@ func (r *runner) reload(text []byte) {
 		return
 	}
 	r.log.Info("configuration applied", "version", next.snapshot.Version, "before", before.snapshot.Version)
+}
+
+// renewed serves the certificates that ACME has ordered, with the configuration
+// that there is.
+func (r *runner) renewed() {
+	before := r.current.Load()
+	from := r.from
+	from.fixed = r.settings
+	next := load(r.file, before.text, from, before.snapshot)
+	if next.snapshot == nil {
+		r.gateway.Refused()
+		r.refused(next, before.snapshot.Version)
+		return
+	}
+	if next.snapshot.Version == before.snapshot.Version {
+		return
+	}
+	if err := r.gateway.Apply(next.snapshot); err != nil {
+		r.log.Error("new certificates cannot be served", "error", err, "serving", before.snapshot.Version)
+		return
+	}
+	r.keep(next)
+	r.log.Info("new certificates are served", "version", next.snapshot.Version, "before", before.snapshot.Version)
 }
 
 // watch follows the files that configurations name: of the one that serves and of

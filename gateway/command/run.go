@@ -28,7 +28,7 @@ With --to no file is needed: one listener hands every request to one service.`,
 			if err != nil {
 				return err
 			}
-			r := &runner{file: name, from: sources{flags: cmd.Flags()}, in: cmd.InOrStdin(), errOut: cmd.ErrOrStderr()}
+			r := &runner{issued: make(chan struct{}, 1), file: name, from: sources{flags: cmd.Flags()}, in: cmd.InOrStdin(), errOut: cmd.ErrOrStderr()}
 			first := load(name, text, r.from, nil)
 			if first.snapshot == nil {
 				if err := first.report(r.errOut); err != nil {
@@ -139,6 +139,11 @@ func (r *runner) serve(ctx context.Context, stop func(), signals <-chan os.Signa
 		case text := <-changes:
 			if !draining {
 				r.reload(text)
+				r.tidy()
+			}
+		case <-r.issued:
+			if !draining {
+				r.renewed()
 				r.tidy()
 			}
 		}

@@ -188,7 +188,7 @@ func (g *greeting) handshake() (*handshake.Result, error) {
 		return nil, &handshake.Error{Alert: alert, Sent: true, Cause: err}
 	}
 	wire := &connection.Wire{Conn: &g.Conn, Wait: g.wait, Local: g.local, Remote: g.remote}
-	run := &server.Handshake{Conn: wire, Hello: &h, Now: g.t.loop.Wall(), Offload: g.offload, Loading: &g.t.shared.Loading, Verifying: &g.t.shared.Verify,
+	run := &server.Handshake{Challenges: g.t.shared.Challenges, Conn: wire, Hello: &h, Now: g.t.loop.Wall(), Offload: g.offload, Loading: &g.t.shared.Loading, Verifying: &g.t.shared.Verify,
 		Sessions: g.t.shared.TLCP}
 	if g.config.KeyLog != "" {
 		run.KeyLog = g.t.shared.KeyLog(g.config.KeyLog)
@@ -246,6 +246,10 @@ func (g *greeting) done(r *handshake.Result) {
 	stats.Duration.Observe(g.t.loop.Now() - g.began)
 	g.Secure(r.Session)
 	r.Session, r.PeerChain = nil, nil // the connection's; Peer has the chain
+	if r.Protocol == server.ChallengeProtocol {
+		g.end()
+		return
+	}
 	g.pass(r)
 }
 
@@ -306,6 +310,10 @@ func (g *greeting) failed(err error) {
 // at once would reset the connection, and the alert with it.
 func (g *greeting) last(err error) {
 	g.failed(err)
+	g.end()
+}
+
+func (g *greeting) end() {
 	g.phase = phaseLast
 	g.t.stop(g)
 	g.Finish()

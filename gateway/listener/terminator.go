@@ -33,6 +33,8 @@ type Security struct {
 	Verify  sign.Flow              // turns of client certificates
 	TLCP    tlcp.SessionCache      // its sessions; its contexts keep listeners and domains apart
 	KeyLog  func(string) io.Writer // by path; nil when it cannot be written
+
+	Challenges server.Challenges // of ACME; nil for none
 }
 
 // Terminator takes the accepted sockets of one listener with TLS, on one

@@ -49,6 +49,16 @@ func (e *Edge) Begin(s *stream.Stream) (*stream.Response, error) {
 		return nil, err
 	}
 	e.forwarding(s)
+	if resp, err := e.challenge(s); resp != nil || err != nil {
+		return resp, err
+	}
+	return e.route(s)
+}
+
+// route finds the request's route and does what it says, as far as that needs no
+// waiting.
+func (e *Edge) route(s *stream.Stream) (*stream.Response, error) {
+	rec := &s.Record
 	rnd := uint32(e.proxy.random.Uint64())
 	route := e.listener.Routes.Find(&s.Request, s.Client, rnd)
 	if route == nil {
@@ -86,6 +96,11 @@ func (e *Edge) Poll(s *stream.Stream) (*stream.Response, error) {
 
 // Resume waits for the answer, on a coroutine, wherever Begin and Poll stopped.
 func (e *Edge) Resume(s *stream.Stream) (*stream.Response, error) {
+	if l, ok := s.End.(*lookup); ok {
+		if resp, err := l.resume(e, s); err != stream.ErrParked && err != stream.ErrCoroutine {
+			return resp, err
+		}
+	}
 	x := s.End.(*exchange)
 	resp, err := x.finish(s.Co)
 	if err != nil {

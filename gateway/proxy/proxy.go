@@ -17,6 +17,9 @@ type Proxy struct {
 	upstream *upstream.Worker
 	random   *rand.ChaCha8
 	free     []*exchange
+
+	// Challenges are answered before there is any route; nil for none.
+	Challenges Challenges
 }
 
 // New makes a worker's proxy. seed must differ between workers and processes:

@@ -77,6 +77,7 @@ func (s *Supervisor) Apply(next *snapshot.Snapshot) error {
 	s.setGates(next)
 	problems := s.adoptAll(next, sockets, writers)
 	s.current.Store(next)
+	s.order(next)
 	s.retire(previous, next)
 	s.forget(next)
 	s.sweepLogs()

@@ -75,7 +75,7 @@ func (s *Supervisor) openSecurity(keys int) error {
 	if err != nil {
 		return fmt.Errorf("threads for signatures: %w", err)
 	}
-	s.security = &listener.Security{Pool: pool, KeyLog: s.keyLogs.writer, TLCP: tlcp.NewCache(tlcpSessions, tlcpLifetime)}
+	s.security = &listener.Security{Challenges: &s.challenges, Pool: pool, KeyLog: s.keyLogs.writer, TLCP: tlcp.NewCache(tlcpSessions, tlcpLifetime)}
 	s.stapler = ocsp.NewStapler(&http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}}, s.staplingDone)
 	ctx, cancel := context.WithCancel(context.Background())
 	s.endStapling = cancel

@@ -21,6 +21,7 @@ import (
 	"longmen/gateway/telemetry/exposition"
 	"longmen/gateway/telemetry/metrics"
 	"longmen/gateway/worker"
+	"longmen/tls/acme"
 	"longmen/tls/ocsp"
 )
 
@@ -36,6 +37,9 @@ type Options struct {
 	Log            *slog.Logger
 	Level          *slog.LevelVar // of Log, for the admin API
 	Build          exposition.Build
+	// Issued is called when certificates that ACME orders have become others: a
+	// snapshot that is compiled from now on has them. It must not block.
+	Issued func()
 	// ConfigDump is what the admin API shows of the configuration.
 	ConfigDump func(admin.DumpFormat) ([]byte, error)
 }
@@ -57,6 +61,8 @@ type Supervisor struct {
 	stapling sync.WaitGroup
 	// endStapling ends stapler's goroutine.
 	endStapling context.CancelFunc
+	challenges  acme.Challenges
+	orders      *acme.Manager // nil until something is ordered
 	stop        chan struct{} // ends the watchdog
 	failed      chan error    // a loop that ended by itself
 
@@ -117,6 +123,7 @@ func New(o Options) (*Supervisor, error) {
 		var seed [32]byte
 		rand.Read(seed[:])
 		w := newEdgeWorker(l, s.registry.NewWorker(l.Stats()), seed)
+		w.proxy.Challenges = &s.challenges
 		w.upstream.Starved = func(c *cluster.Cluster) { s.starved(l.ID, c) }
 		s.workers = append(s.workers, w)
 		s.loops.Go(func() {
@@ -163,6 +170,7 @@ func (s *Supervisor) close() {
 		w.loop.Do(w.flushLogs) // the lines of streams that end cut off too
 	}
 	s.stopLoops()
+	s.closeOrders()
 	s.closeSecurity()
 	if err := s.logs.Close(ctx); err != nil {
 		s.log.Warn("access logs", "error", err)
