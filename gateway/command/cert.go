@@ -29,6 +29,7 @@ type certOrder struct {
 	client bool
 	csr    bool
 	force  bool
+	ech    string // the public name of a key for Encrypted Client Hello; nothing else is made
 }
 
 // certCommand is "longmen cert": certificates to test and to begin with.
@@ -36,7 +37,7 @@ func certCommand() *cobra.Command {
 	var order certOrder
 	cmd := &cobra.Command{
 		Use:   "cert --name shop.example.com",
-		Short: "Make certificates to test and to begin with, or a request for an authority",
+		Short: "Make certificates to test and to begin with, requests for an authority, and ECH keys",
 		Long: `Make certificates to test and to begin with: an authority of your own, which clients
 have to be told to trust, and a certificate that it signs.
 
@@ -44,12 +45,16 @@ have to be told to trust, and a certificate that it signs.
   longmen cert --name shop.example.com --kind sm2    SM2: a pair, to sign and to encrypt
   longmen cert --name alice --client                 for a client of a listener with client_ca
   longmen cert --name shop.example.com --csr         a key, and a request for another authority
+  longmen cert --ech public.example.com              a key for Encrypted Client Hello, and what DNS tells of it
 
 The authority is made once for each kind of key (ca-ecdsa.crt, ca-ecdsa.key) and signs from then
 on what is made in the same folder; --ca names another. Nothing is overwritten without --force,
 and an authority never. Keys are PKCS#8, not encrypted, and their files readable by the owner alone.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if order.ech != "" || cmd.Flags().Changed("ech") {
+				return order.fillECH(cmd.Flags(), cmd.OutOrStdout())
+			}
 			if err := order.check(); err != nil {
 				return err
 			}
@@ -64,7 +69,8 @@ and an authority never. Keys are PKCS#8, not encrypted, and their files readable
 	flags.StringSliceVar(&order.ca, "ca", nil, "certificate and key of the authority that signs: ca.crt,ca.key")
 	flags.BoolVar(&order.client, "client", false, "a client's certificate, not a server's")
 	flags.BoolVar(&order.csr, "csr", false, "make a key and a request (PKCS#10) instead of a certificate")
-	flags.BoolVar(&order.force, "force", false, "replace the certificate's files if they are there")
+	flags.StringVar(&order.ech, "ech", "", "make a key for Encrypted Client Hello (RFC 9849) with this public name, and nothing else")
+	flags.BoolVar(&order.force, "force", false, "replace the files if they are there")
 	return cmd
 }
 
