@@ -52,6 +52,8 @@ type Options struct {
 	ConfigDump func(format DumpFormat) ([]byte, error)
 	Clusters   func() []Cluster
 	Listeners  func() []Listener
+	// Certificates are those in use, without their keys.
+	Certificates func() []Certificate
 
 	// Drain begins to drain and returns at once; asked again it does nothing.
 	Drain    func()

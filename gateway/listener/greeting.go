@@ -239,7 +239,7 @@ func (g *greeting) offload(flow *sign.Flow, f func() error) error {
 // done passes the connection on.
 func (g *greeting) done(r *handshake.Result) {
 	stats := &g.t.stats.TLS
-	stats.Handshakes[version(r)].Inc()
+	stats.Handshakes[metrics.TLSVersionOf(r.Version, r.Suite)].Inc()
 	if r.Resumed {
 		stats.Resumed.Inc()
 	}
@@ -251,18 +251,6 @@ func (g *greeting) done(r *handshake.Result) {
 		return
 	}
 	g.pass(r)
-}
-
-func version(r *handshake.Result) metrics.TLSVersion {
-	switch {
-	case r.Version == 0x0101:
-		return metrics.TLCP
-	case r.Suite == 0x00c6:
-		return metrics.TLS13SM
-	case r.Version == 0x0304:
-		return metrics.TLS13
-	}
-	return metrics.TLS12
 }
 
 func (g *greeting) pass(r *handshake.Result) {

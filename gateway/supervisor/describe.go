@@ -18,12 +18,12 @@ func (s *Supervisor) startAdmin() error {
 	}
 	exporter := exposition.New(exposition.Sources{
 		Registry: s.registry, Build: o.Build, Started: time.Now(),
-		Endpoints: s.endpointCounts, AccessLogs: s.logs.Stats,
+		Endpoints: s.endpointCounts, AccessLogs: s.logs.Stats, Certificates: s.certificateExpiries, TLSPool: s.tlsPool,
 	})
 	server := admin.New(admin.Options{
 		Bind: o.AdminBind, Log: o.Log, Build: o.Build, Level: o.Level, Exporter: exporter, Registry: s.registry,
 		Ready: s.ready, Live: s.live, ConfigDump: o.ConfigDump,
-		Clusters: s.describeClusters, Listeners: s.describeListeners,
+		Clusters: s.describeClusters, Listeners: s.describeListeners, Certificates: s.describeCertificates,
 		Drain: s.Drain, Draining: s.drainState,
 	})
 	at, err := server.Start()

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -75,6 +76,7 @@ func (s *Supervisor) openSecurity(keys int) error {
 	if err != nil {
 		return fmt.Errorf("threads for signatures: %w", err)
 	}
+	s.pool.Store(pool)
 	s.security = &listener.Security{Challenges: &s.challenges, Pool: pool, KeyLog: s.keyLogs.writer, TLCP: tlcp.NewCache(tlcpSessions, tlcpLifetime)}
 	s.stapler = ocsp.NewStapler(&http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}}, s.staplingDone)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -114,10 +116,17 @@ func stapled(next *snapshot.Snapshot) []ocsp.Target {
 
 // staplingDone tells what came of a fetch.
 func (s *Supervisor) staplingDone(e ocsp.Event) {
+	count := &s.registry.OCSP
 	if e.Err != nil {
+		if _, revoked := errors.AsType[*ocsp.RevokedError](e.Err); revoked {
+			count.Revoked.Add(1)
+		} else {
+			count.Failed.Add(1)
+		}
 		s.log.Warn("no OCSP response", "certificate", e.Certificate.Name, "error", e.Err, "stapled", e.Response != nil, "next", e.Next)
 		return
 	}
+	count.Good.Add(1)
 	s.log.Debug("OCSP response", "certificate", e.Certificate.Name, "until", e.Response.NextUpdate)
 }
 

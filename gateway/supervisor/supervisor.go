@@ -23,6 +23,7 @@ import (
 	"longmen/gateway/worker"
 	"longmen/tls/acme"
 	"longmen/tls/ocsp"
+	"longmen/tls/sign"
 )
 
 // Options are the settings of a gateway process.
@@ -55,7 +56,8 @@ type Supervisor struct {
 	clusters *cluster.Runtime
 	admin    *admin.Server
 	global   listener.Gate
-	security *listener.Security // nil until a listener with TLS comes
+	security *listener.Security        // nil until a listener with TLS comes
+	pool     atomic.Pointer[sign.Pool] // security's
 	keyLogs  keyLogs
 	stapler  *ocsp.Stapler // as security
 	stapling sync.WaitGroup
@@ -135,6 +137,7 @@ func New(o Options) (*Supervisor, error) {
 	if o.Watchdog > 0 {
 		go worker.Watchdog{Loops: loops, Limit: o.Watchdog, Log: o.Log}.Run(s.stop)
 	}
+	go s.watchExpiry()
 	if err := s.startAdmin(); err != nil {
 		s.close()
 		return nil, err

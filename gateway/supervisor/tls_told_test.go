@@ -19,6 +19,7 @@ import (
 	"longmen/gateway/cluster"
 	"longmen/gateway/snapshot"
 	"longmen/gateway/stream"
+	"longmen/gateway/telemetry/metrics"
 	tlsclient "longmen/tls/client"
 	"longmen/tls/verify"
 )
@@ -112,6 +113,10 @@ func TestTLSIsTold(t *testing.T) {
 				conn.Close()
 			}
 		}
+	}
+	stats := &h.workers[0].metrics.Cluster("secure").TLS
+	if n := stats.Handshakes[metrics.TLS13].Load(); n == 0 || n > 8 || stats.Failures != [metrics.UpstreamTLSFailureCount]metrics.Counter{} {
+		t.Errorf("%d handshakes with endpoints, failures %v", n, stats.Failures)
 	}
 	h.stopped()
 	text, _ := os.ReadFile(path)

@@ -1,10 +1,12 @@
 package upstream
 
 import (
+	"errors"
 	"fmt"
 	"net"
 
 	"longmen/gateway/stream"
+	"longmen/gateway/telemetry/metrics"
 	"longmen/gateway/worker"
 	"longmen/tls/client"
 	"longmen/tls/handshake"
@@ -19,16 +21,34 @@ func (c *Conn) secure(co *worker.Coroutine, s *stream.Stream) error {
 		result, err = config.Run(&client.Handshake{Conn: conn, Name: name, Now: s.Loop.Wall(), Await: co.Await})
 		return err
 	})
+	stats := &c.pool.cluster.Stats.TLS
 	if err != nil {
+		stats.Failures[failure(err)].Inc()
 		if e, ok := err.(*stream.Error); ok {
 			return e // of the stream: aborted, or out of time
 		}
 		return fmt.Errorf("TLS: %w", err)
 	}
+	stats.Handshakes[metrics.TLSVersionOf(result.Version, result.Suite)].Inc()
+	if result.Resumed {
+		stats.Resumed.Inc()
+	}
 	c.Secure(result.Session)
 	result.Session, result.PeerChain, result.OCSPStaple = nil, nil, nil // the connection's; nobody's: Peer has the chain
 	c.security, c.name, c.agreed = config, name, result
 	return nil
+}
+
+// failure is what a failed handshake counts as.
+func failure(err error) metrics.UpstreamTLSFailure {
+	e, ok := errors.AsType[*handshake.Error](err)
+	switch {
+	case !ok:
+		return metrics.UpstreamTLSClosed
+	case e.Received:
+		return metrics.UpstreamTLSAlert
+	}
+	return metrics.UpstreamTLSRefused
 }
 
 // serverName is the name that an endpoint's server is asked for by.

@@ -104,6 +104,15 @@ func (c *Certificate) Staple(now time.Time) []byte {
 	return nil
 }
 
+// StapledUntil is when the OCSP response that is valid at now stops being sent; zero if there
+// is none.
+func (c *Certificate) StapledUntil(now time.Time) time.Time {
+	if s := c.validStaple(now); s != nil {
+		return s.Expires
+	}
+	return time.Time{}
+}
+
 func (c *Certificate) validStaple(now time.Time) *Staple {
 	if s := c.staple.Load(); s != nil && now.Before(s.Expires) {
 		return s

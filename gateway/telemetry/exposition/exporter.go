@@ -34,9 +34,11 @@ type Sources struct {
 	Build    Build
 	Started  time.Time
 
-	// Both may be nil, and are called from any goroutine.
-	Endpoints  func() []metrics.Endpoints // one entry for a cluster
-	AccessLogs func() []metrics.AccessLog
+	// Each may be nil, and is called from any goroutine.
+	Endpoints    func() []metrics.Endpoints // one entry for a cluster
+	AccessLogs   func() []metrics.AccessLog
+	Certificates func() []metrics.Certificate // one entry for a name and a listener or cluster
+	TLSPool      func() (pool metrics.TLSPool, there bool)
 }
 
 // Exporter reads its sources anew each time that it is asked.
@@ -58,6 +60,10 @@ func New(sources Sources) *Exporter {
 	describe(e.descs, "cluster", endpoints)
 	describe(e.descs, "worker", loops)
 	describe(e.descs, "path", accessLogs)
+	describe(e.descs, "certificate", certificates)
+	describe(e.descs, "", firstExpiry)
+	describe(e.descs, "", tlsPool)
+	describe(e.descs, "", staples)
 	describe(e.descs, "", configuration)
 	describe(e.descs, "", process)
 	e.all.MustRegister(e)
@@ -99,6 +105,7 @@ func (e *Exporter) Families() []Family {
 		}
 	}
 	families = collect(families, accessLogs, "path", logs)
+	families = e.security(families, time.Now())
 	reloads := s.Registry.Reloads.State()
 	families = collect(families, configuration, "", []metrics.Named[metrics.ReloadState]{single("", &reloads)})
 	self := instance{build: s.Build, uptime: time.Since(s.Started)}

@@ -37,12 +37,19 @@ func busy(t *testing.T) *Exporter {
 		c.Duration.Observe(int64(time.Millisecond))
 	}
 	two.Listener("http").Done(&stream.Record{Status: 504, End: int64(40 * time.Second), Err: &stream.Error{Flag: stream.UpstreamTimeout}})
+	r.OCSP.Revoked.Add(2)
 	r.Reloads.Succeeded("7f3a", time.Unix(1000, 0))
 	r.Reloads.Failed(time.Unix(1500, 500e6))
 	return New(Sources{
 		Registry: r, Build: Build{Version: "v0", Revision: "abc"}, Started: time.Now(),
 		Endpoints:  func() []metrics.Endpoints { return []metrics.Endpoints{{Cluster: "web", Healthy: 2, Draining: 1}} },
 		AccessLogs: func() []metrics.AccessLog { return []metrics.AccessLog{{Path: "/dev/stdout", Lines: 9, Dropped: 4}} },
+		Certificates: func() []metrics.Certificate {
+			return []metrics.Certificate{{Name: "shop", Listener: "http", NotAfter: time.Unix(4e9, 0)}, {Name: "shop", Cluster: "web", NotAfter: time.Unix(4e9+1, 0)}}
+		},
+		TLSPool: func() (metrics.TLSPool, bool) {
+			return metrics.TLSPool{Queued: 1, Running: 2, Done: 10, Panics: 3, Refused: 4, Busy: 5 * time.Second, Waited: time.Minute}, true
+		},
 	})
 }
 
@@ -78,6 +85,14 @@ func TestPrometheusText(t *testing.T) {
 		`longmen_worker_turns_total{worker="0"} 12`,
 		`longmen_worker_longest_turn_seconds{worker="0"} 0.003`,
 		`longmen_access_log_lines_total{path="/dev/stdout"} 9`,
+		`longmen_tls_certificate_expiry_timestamp_seconds{certificate="shop",cluster="",listener="http"} 4e+09`,
+		`longmen_tls_certificate_expiry_timestamp_seconds{certificate="shop",cluster="web",listener=""} 4.000000001e+09`,
+		`longmen_tls_pool_tasks_total{result="done"} 10`,
+		`longmen_tls_pool_panics_total 3`,
+		`longmen_tls_pool_running 2`,
+		`longmen_tls_pool_wait_seconds_total 60`,
+		`longmen_tls_ocsp_responses_total{result="revoked"} 2`,
+		`longmen_upstream_tls_failures_total{cluster="web",reason="alert"} 0`,
 		`longmen_access_log_dropped_total{path="/dev/stdout"} 4`,
 		`longmen_config_info{version="7f3a"} 1`,
 		`longmen_config_reloads_total{result="failure"} 1`,

@@ -43,6 +43,20 @@ var upstream = []spec[metrics.ClusterStats]{
 		func(c *metrics.ClusterStats, r *row) { r.count(&c.Resets) }},
 	{"longmen_upstream_protocol_errors_total", "Responses refused because they break the protocol's rules.", CounterKind, "",
 		func(c *metrics.ClusterStats, r *row) { r.count(&c.ProtocolErrors) }},
+	{"longmen_upstream_tls_handshakes_total", "TLS handshakes with endpoints that were completed, by version.", CounterKind, "version",
+		func(c *metrics.ClusterStats, r *row) {
+			for version := range metrics.TLSVersionCount {
+				r.count(&c.TLS.Handshakes[version], version.String())
+			}
+		}},
+	{"longmen_upstream_tls_resumed_total", "Completed TLS handshakes with endpoints that took up an earlier session.", CounterKind, "",
+		func(c *metrics.ClusterStats, r *row) { r.count(&c.TLS.Resumed) }},
+	{"longmen_upstream_tls_failures_total", "TLS handshakes with endpoints that failed, by reason.", CounterKind, "reason",
+		func(c *metrics.ClusterStats, r *row) {
+			for reason := range metrics.UpstreamTLSFailureCount {
+				r.count(&c.TLS.Failures[reason], reason.String())
+			}
+		}},
 	{"longmen_upstream_bytes_sent_total", "Bytes written to endpoints, heads and framing included.", CounterKind, "",
 		func(c *metrics.ClusterStats, r *row) { r.count(&c.BytesSent) }},
 	{"longmen_upstream_bytes_received_total", "Bytes read from endpoints, heads and framing included.", CounterKind, "",

@@ -20,7 +20,8 @@ type ClusterStats struct {
 	Overflows       [LimitCount]Counter // requests refused by a limit
 	Resets          Counter             // connections that the endpoint ended before the response was complete
 	ProtocolErrors  Counter             // responses that break the protocol's rules
-	Traffic                             // with endpoints
+	TLS             UpstreamTLSStats
+	Traffic         // with endpoints
 
 	_ cacheLine
 }

@@ -15,6 +15,7 @@ import (
 // Registry holds the numbers of a process.
 type Registry struct {
 	Reloads Reloads
+	OCSP    OCSP
 
 	mu      sync.Mutex
 	workers []*Worker

@@ -1,5 +1,10 @@
 package metrics
 
+import (
+	"sync/atomic"
+	"time"
+)
+
 // TLSStats is what one worker counts of a listener's handshakes.
 type TLSStats struct {
 	Handshakes [TLSVersionCount]Counter // completed, by TLSVersion
@@ -20,6 +25,19 @@ const (
 	TLCP
 	TLSVersionCount // how many there are
 )
+
+// TLSVersionOf is what a version and a cipher suite, as on the wire, count as.
+func TLSVersionOf(version, suite uint16) TLSVersion {
+	switch {
+	case version == 0x0101:
+		return TLCP
+	case suite == 0x00c6:
+		return TLS13SM
+	case version == 0x0304:
+		return TLS13
+	}
+	return TLS12
+}
 
 func (v TLSVersion) String() string {
 	return [...]string{"TLSv1.2", "TLSv1.3", "TLSv1.3-SM", "TLCP"}[v]
@@ -43,4 +61,50 @@ const (
 
 func (f TLSFailure) String() string {
 	return [...]string{"closed", "timeout", "not-tls", "protocol", "name", "alert", "overload", "internal"}[f]
+}
+
+// UpstreamTLSStats is what one worker counts of the handshakes with a cluster's
+// endpoints.
+type UpstreamTLSStats struct {
+	Handshakes [TLSVersionCount]Counter // completed, by TLSVersion
+	Resumed    Counter                  // of them, with the session of an earlier connection
+	Failures   [UpstreamTLSFailureCount]Counter
+}
+
+// UpstreamTLSFailure is why a handshake with an endpoint failed.
+type UpstreamTLSFailure uint8
+
+// The reasons.
+const (
+	UpstreamTLSClosed       UpstreamTLSFailure = iota // the connection ended, or time was up
+	UpstreamTLSRefused                                // what the endpoint showed was refused: its certificate, most often
+	UpstreamTLSAlert                                  // the endpoint ended it with an alert
+	UpstreamTLSFailureCount                           // how many there are
+)
+
+func (f UpstreamTLSFailure) String() string {
+	return [...]string{"closed", "refused", "alert"}[f]
+}
+
+// Certificate says until when a certificate of the gateway's own is good.
+type Certificate struct {
+	Name              string // of its secret
+	Listener, Cluster string // which shows it to its peers; the other is ""
+	NotAfter          time.Time
+}
+
+// TLSPool is what is told of the threads for signatures and other dear work of
+// handshakes.
+type TLSPool struct {
+	Queued, Running                  int64         // tasks, now
+	Done, Refused, Expired, Canceled uint64        // tasks
+	Panics                           uint64        // of tasks, which count as done
+	Busy, Waited                     time.Duration // of all threads, and all tasks, together
+}
+
+// OCSP counts the OCSP responses that were asked for. Any goroutine may count.
+type OCSP struct {
+	Good    atomic.Uint64 // to be stapled
+	Revoked atomic.Uint64 // they say that the certificate is not good any more
+	Failed  atomic.Uint64 // there was none, or it could not be used
 }
