@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"math"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"longmen/bench/load"
+	"longmen/bench/peers"
 	"longmen/bench/proc"
 )
 
@@ -203,33 +203,40 @@ func TestFreePortsDiffer(t *testing.T) {
 	}
 }
 
-// TestWholeRun measures the C floor, the one proxy that is built on the spot.
-func TestWholeRun(t *testing.T) {
-	if _, err := exec.LookPath("cc"); err != nil {
-		t.Skip("no C compiler")
-	}
+// runWhole measures in a temporary directory and finds it empty afterwards.
+func runWhole(t *testing.T, o Options) (*Report, string) {
+	t.Helper()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	defer http.DefaultClient.CloseIdleConnections()
 	root, err := Root(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
+	o.Reps, o.Duration, o.Workers, o.Log = 1, 100*time.Millisecond, 1, io.Discard
+	r, err := Run(t.Context(), o, root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(tmp); len(left) != 0 || err != nil {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+	var out bytes.Buffer
+	r.Print(&out)
+	return r, out.String()
+}
+
+// TestWholeRun measures the C floor, the one proxy that is built on the spot.
+func TestWholeRun(t *testing.T) {
+	if _, err := exec.LookPath("cc"); err != nil {
+		t.Skip("no C compiler")
+	}
 	cases, err := Select("^(get-1k|upload-10m|new-connection|idle)$")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := Run(t.Context(), Options{
-		Cases: cases, Proxies: []string{"floor"}, Reps: 1, Duration: 100 * time.Millisecond, Workers: 1,
-		LowRate: 100, IdleLevels: []int{50, 100}, Log: io.Discard,
-	}, root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out bytes.Buffer
-	r.Print(&out)
+	r, out := runWhole(t, Options{Cases: cases, Proxies: []string{"floor"}, LowRate: 100, IdleLevels: []int{50, 100}})
 	for _, c := range r.Cases {
 		p := c.Proxies[0]
 		if c.Name == "idle" {
@@ -244,11 +251,90 @@ func TestWholeRun(t *testing.T) {
 		if wants := c.Name != "upload-10m"; wants != (len(p.Half) == 1) || wants != (c.LowRate == 100) {
 			t.Errorf("%s: half %d, low rate %v", c.Name, len(p.Half), c.LowRate)
 		}
-		if !strings.Contains(out.String(), c.Name+": ") {
+		if !strings.Contains(out, c.Name+": ") {
 			t.Errorf("%s is not in the report", c.Name)
 		}
 	}
-	if left, err := os.ReadDir(tmp); len(left) != 0 || err != nil {
-		t.Errorf("left behind: %v, %v", left, err)
+}
+
+// TestWholeRunOverTLS measures nginx, where it is installed.
+func TestWholeRunOverTLS(t *testing.T) {
+	if _, err := peers.All("", "")[1].Version(t.Context()); err != nil {
+		t.Skip("no nginx: ", err)
+	}
+	cases, err := Select("^tls-(full-1.3-p256|resumed-1.2|get-64k|idle|storm|start-p256|full-tlcp)$")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cases = slices.DeleteFunc(cases, func(c Case) bool { return c.TLS.SM() }) // which nginx does not speak
+	for i := range cases {
+		cases[i].Certs = min(cases[i].Certs, 20)
+	}
+	r, out := runWhole(t, Options{Cases: cases, Proxies: []string{"floor", "nginx"}, LowRate: 100, IdleLevels: []int{20, 40}})
+	if len(r.Cases) != 6 {
+		t.Errorf("%d cases", len(r.Cases))
+	}
+	for _, c := range r.Cases {
+		if len(c.Proxies) != 1 || c.Proxies[0].Name != "nginx" {
+			t.Errorf("%s: %+v", c.Name, c.Proxies)
+			continue
+		}
+		p := c.Proxies[0]
+		good := len(p.Full) == 1 && p.Full[0].CPU > 0 && p.Full[0].Errors == 0
+		switch c.Name {
+		case "tls-idle":
+			good = len(p.Idle) == 1 && p.Idle[0].Memory[1].PSS > 0
+		case "tls-storm":
+			good = len(p.Storm) == 1 && p.Storm[0].Calm.Requests == 100 && p.Storm[0].Busy > 0
+		case "tls-start-p256":
+			good = len(p.Start) == 1 && p.Start[0].Seconds > 0 && p.Start[0].CPU > 0 && p.Start[0].Ready.PSS > 0 && p.Start[0].Touch.Requests == 20
+		}
+		if !good || !strings.Contains(out, c.Name+": ") {
+			t.Errorf("%s: %+v in\n%s", c.Name, p, out)
+		}
+	}
+}
+
+func TestReportOfTLS(t *testing.T) {
+	full := func(name string, cpu float64) ProxyResult {
+		return ProxyResult{Name: name, Full: []Sample{{Result: load.Result{RPS: 1, Busy: 0.25}, CPU: cpu}}}
+	}
+	stormy := func(name string, p99 float64) ProxyResult {
+		result := func(p99 float64) load.Result { return load.Result{Latency: load.Latency{P50: 100, P99: p99}} }
+		return ProxyResult{Name: name, Storm: []Storm{{Calm: result(200), Stormy: result(p99), Handshakes: load.Result{RPS: 3000, Errors: 2}, Busy: 0.9}}}
+	}
+	r := Report{
+		Options: Options{Cases: []Case{{Apart: true}}},
+		Cases: []CaseResult{
+			{Name: "tls-full", TLS: true, New: true, Proxies: []ProxyResult{full("longmen", 200), full("nginx", 250), full("haproxy", 400)}},
+			{Name: "tls-sm", TLS: true, Proxies: []ProxyResult{full("longmen", 10)}},
+			{Name: "tls-storm", TLS: true, Proxies: []ProxyResult{stormy("longmen", 400), stormy("nginx", 4000)}},
+			{Name: "tls-start", TLS: true, Proxies: []ProxyResult{{Name: "longmen", Start: []Start{{Seconds: 0.5}}}, {Name: "nginx", Start: []Start{{Seconds: 2}}}}},
+			{Name: "get-1k", Proxies: []ProxyResult{full("longmen", 5), full("nginx", 10)}},
+		},
+	}
+	var out bytes.Buffer
+	r.Print(&out)
+	var rows []string
+	for line := range strings.Lines(out.String()) {
+		rows = append(rows, strings.Join(strings.Fields(line), " "))
+	}
+	for _, want := range []string{
+		"longmen 200.00 0.80 0 5000 1.25 1 1.00 0.00 0.25 0 0 0 0.0 - 0.0", // 1e6/200 connections a second and core
+		"longmen 100 200 100 400 0.10 1.00 2.00 0.90 3000 0.0 2",
+		"nginx 100 200 100 4000 1.00 1.00 20.00 0.90 3000 0.0 2",
+		"longmen 0.50 0.25 0.00 - 0.0 - 0.0 0.0 - 0.0 0 - 0",
+		"tls-full 200.00 250.00 400.00 0.80 0.50 1.25",
+		"tls-sm 10.00 - - - - -",
+	} {
+		if !slices.Contains(rows, want) {
+			t.Errorf("no row %q in\n%s", want, out.String())
+		}
+	}
+	if strings.Count(out.String(), "get-1k") != 1 {
+		t.Error("a case without TLS is among those with it")
+	}
+	if n := r.Errors(); n != 4 {
+		t.Errorf("%d errors, want the storms' 4", n)
 	}
 }

@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"longmen/bench/certs"
+	"longmen/bench/tlsclient"
 )
 
 func site(t *testing.T) Site {
@@ -51,27 +54,100 @@ func TestConfigsHoldTheWholeSite(t *testing.T) {
 	}
 }
 
+// certify gives the hosts their certificates.
+func certify(t *testing.T, s *Site, kind certs.Kind) {
+	t.Helper()
+	dir := filepath.Join(s.Dir, "certs")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	a, err := certs.New(kind, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range s.Hosts {
+		if s.Hosts[i].Certificate, err = a.Issue(s.Hosts[i].Name); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestConfigsOverTLS(t *testing.T) {
+	for _, p := range All("/bin/true", "/bin/true") {
+		if !p.Real {
+			continue
+		}
+		for _, kind := range []certs.Kind{certs.P256, certs.SM2} {
+			if kind == certs.SM2 && !p.Speaks(tlsclient.TLCP) {
+				continue
+			}
+			p.Binary = "/bin/true"
+			s := site(t)
+			certify(t, &s, kind)
+			if _, err := p.Command(s); err != nil {
+				t.Fatalf("%s: %v", p.Name, err)
+			}
+			b, err := os.ReadFile(filepath.Join(s.Dir, p.config[0]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			wants := []string{"X25519"}
+			if p.Name == "haproxy" {
+				wants = append(wants, "ssl crt "+s.Certificates(), "X-Forwarded-Proto https")
+			} else {
+				wants = append(wants, s.Hosts[0].Certificate.File, s.Hosts[1].Certificate.File, s.Hosts[1].Certificate.Encrypt)
+			}
+			for _, want := range wants {
+				if !strings.Contains(string(b), want) {
+					t.Errorf("%s: no %q in\n%s", p.Name, want, b)
+				}
+			}
+		}
+	}
+}
+
+func TestWhoSpeaksWhat(t *testing.T) {
+	for _, p := range All("longmen", "floor") {
+		want := map[string][3]bool{"longmen": {true, true, true}, "floor": {true, false, false}}[p.Name]
+		if p.Name == "nginx" || p.Name == "haproxy" {
+			want = [3]bool{true, true, false}
+		}
+		if got := [3]bool{p.Speaks(""), p.Speaks(tlsclient.TLS12), p.Speaks(tlsclient.RFC8998)}; got != want {
+			t.Errorf("%s: plain, TLS, SM: %v, want %v", p.Name, got, want)
+		}
+	}
+}
+
 // The peers' own checks read the configurations, where they are installed.
 func TestPeersAcceptTheirConfigs(t *testing.T) {
-	for _, single := range []bool{false, true} {
-		for _, p := range All("longmen", "floor") {
-			check := map[string]string{"nginx": "-t", "haproxy": "-c"}[p.Name]
-			if check == "" {
-				continue
-			}
-			s := site(t)
-			if single {
-				s.Hosts = s.Hosts[1:]
-			}
-			cmd, err := p.Command(s)
-			if err != nil {
-				t.Logf("%s is not installed: %v", p.Name, err)
-				continue
-			}
-			out, err := exec.Command(cmd.Path, append(cmd.Args[1:], check)...).CombinedOutput()
-			if err != nil {
-				t.Errorf("%s %s: %v\n%s", p.Name, check, err, out)
-			}
+	for _, kind := range []certs.Kind{"", certs.P256} {
+		for _, single := range []bool{false, true} {
+			acceptConfigs(t, single, kind)
+		}
+	}
+}
+
+func acceptConfigs(t *testing.T, single bool, kind certs.Kind) {
+	for _, p := range All("longmen", "floor") {
+		check := map[string]string{"nginx": "-t", "haproxy": "-c"}[p.Name]
+		if check == "" {
+			continue
+		}
+		s := site(t)
+		if single {
+			s.Hosts = s.Hosts[1:]
+		}
+		if kind != "" {
+			certify(t, &s, kind)
+		}
+		cmd, err := p.Command(s)
+		if err != nil {
+			t.Logf("%s is not installed: %v", p.Name, err)
+			continue
+		}
+		out, err := exec.Command(cmd.Path, append(cmd.Args[1:], check)...).CombinedOutput()
+		if err != nil {
+			t.Errorf("%s %s: %v\n%s", p.Name, check, err, out)
 		}
 	}
 }
