@@ -5,7 +5,7 @@ import (
 	"regexp"
 	"strings"
 
-	"longmen/bench/certs"
+	"longmen/bench/authority"
 	"longmen/bench/load"
 	"longmen/bench/peers"
 	"longmen/bench/tlsclient"
@@ -26,7 +26,7 @@ type Case struct {
 	Idle   bool // memory of idle connections instead of all the above
 
 	TLS    tlsclient.Protocol // empty is none
-	Key    certs.Kind         // of the certificates
+	Key    authority.Kind     // of the certificates
 	Certs  int                // names with a certificate each; 0 is one
 	Resume bool               // handshakes by ticket
 	Apart  bool               // in a layout where the proxy has its CPUs to itself
@@ -55,42 +55,42 @@ func Cases() []Case {
 
 // tlsCases are those over TLS.
 func tlsCases() []Case {
-	get := func(name, about, path string, length int64, conns int, protocol tlsclient.Protocol, key certs.Kind) Case {
+	get := func(name, about, path string, length int64, conns int, protocol tlsclient.Protocol, key authority.Kind) Case {
 		return Case{Name: name, About: about, Method: "GET", Path: path, Length: length, Conns: conns, TLS: protocol, Key: key}
 	}
-	handshake := func(name, about string, protocol tlsclient.Protocol, key certs.Kind) Case {
+	handshake := func(name, about string, protocol tlsclient.Protocol, key authority.Kind) Case {
 		c := get(name, about+": connection, handshake, 1 KB GET, close", "/1k", 1<<10, 64, protocol, key)
 		c.New, c.Apart = true, true
 		return c
 	}
 	resumed := func(c Case) Case { c.Resume = true; return c }
 	rates := func(c Case) Case { c.Rates = true; return c }
-	idle := get("tls-idle", "memory of idle TLS 1.3 connections", "/1k", 1<<10, 0, tlsclient.TLS13, certs.P256)
+	idle := get("tls-idle", "memory of idle TLS 1.3 connections", "/1k", 1<<10, 0, tlsclient.TLS13, authority.P256)
 	idle.Idle = true
-	storm := get("tls-storm", "1 KB GET over kept TLS 1.3 connections, calm and in a storm of full RSA-2048 handshakes", "/1k", 1<<10, 64, tlsclient.TLS13, certs.RSA2048)
+	storm := get("tls-storm", "1 KB GET over kept TLS 1.3 connections, calm and in a storm of full RSA-2048 handshakes", "/1k", 1<<10, 64, tlsclient.TLS13, authority.RSA2048)
 	storm.Storm, storm.Apart = true, true
-	start := func(name, about string, key certs.Kind) Case {
+	start := func(name, about string, key authority.Kind) Case {
 		c := get(name, about, "/1k", 1<<10, 64, tlsclient.TLS13, key)
 		c.Start, c.New, c.Apart, c.Certs = true, true, true, 10_000
 		return c
 	}
 	return []Case{
-		handshake("tls-full-1.3-rsa", "TLS 1.3, RSA-2048", tlsclient.TLS13, certs.RSA2048),
-		handshake("tls-full-1.3-p256", "TLS 1.3, P-256", tlsclient.TLS13, certs.P256),
-		handshake("tls-full-1.2-rsa", "TLS 1.2, RSA-2048", tlsclient.TLS12, certs.RSA2048),
-		handshake("tls-full-1.2-p256", "TLS 1.2, P-256", tlsclient.TLS12, certs.P256),
-		resumed(handshake("tls-resumed-1.3", "TLS 1.3, resumed by ticket", tlsclient.TLS13, certs.RSA2048)),
-		resumed(handshake("tls-resumed-1.2", "TLS 1.2, resumed by ticket", tlsclient.TLS12, certs.RSA2048)),
-		rates(get("tls-get-1k", "1 KB GET over kept TLS 1.3 connections", "/1k", 1<<10, 128, tlsclient.TLS13, certs.P256)),
-		get("tls-get-64k", "64 KB GET over kept TLS 1.3 connections", "/64k", 64<<10, 64, tlsclient.TLS13, certs.P256),
-		get("tls-get-1m", "1 MB GET over kept TLS 1.3 connections", "/b/1048576", 1<<20, 16, tlsclient.TLS13, certs.P256),
+		handshake("tls-full-1.3-rsa", "TLS 1.3, RSA-2048", tlsclient.TLS13, authority.RSA2048),
+		handshake("tls-full-1.3-p256", "TLS 1.3, P-256", tlsclient.TLS13, authority.P256),
+		handshake("tls-full-1.2-rsa", "TLS 1.2, RSA-2048", tlsclient.TLS12, authority.RSA2048),
+		handshake("tls-full-1.2-p256", "TLS 1.2, P-256", tlsclient.TLS12, authority.P256),
+		resumed(handshake("tls-resumed-1.3", "TLS 1.3, resumed by ticket", tlsclient.TLS13, authority.RSA2048)),
+		resumed(handshake("tls-resumed-1.2", "TLS 1.2, resumed by ticket", tlsclient.TLS12, authority.RSA2048)),
+		rates(get("tls-get-1k", "1 KB GET over kept TLS 1.3 connections", "/1k", 1<<10, 128, tlsclient.TLS13, authority.P256)),
+		get("tls-get-64k", "64 KB GET over kept TLS 1.3 connections", "/64k", 64<<10, 64, tlsclient.TLS13, authority.P256),
+		get("tls-get-1m", "1 MB GET over kept TLS 1.3 connections", "/b/1048576", 1<<20, 16, tlsclient.TLS13, authority.P256),
 		idle, storm,
-		handshake("tls-full-tlcp", "TLCP (ECC_SM4_GCM_SM3)", tlsclient.TLCP, certs.SM2),
-		get("tls-get-1k-tlcp", "1 KB GET over kept TLCP connections", "/1k", 1<<10, 128, tlsclient.TLCP, certs.SM2),
-		handshake("tls-full-rfc8998", "TLS 1.3 with SM (RFC 8998)", tlsclient.RFC8998, certs.SM2),
-		get("tls-get-1k-rfc8998", "1 KB GET over kept connections of TLS 1.3 with SM", "/1k", 1<<10, 128, tlsclient.RFC8998, certs.SM2),
-		start("tls-start-p256", "start and memory with 10,000 P-256 certificates", certs.P256),
-		start("tls-start-rsa", "start and memory with 10,000 RSA-2048 certificates", certs.RSA2048),
+		handshake("tls-full-tlcp", "TLCP (ECC_SM4_GCM_SM3)", tlsclient.TLCP, authority.SM2),
+		get("tls-get-1k-tlcp", "1 KB GET over kept TLCP connections", "/1k", 1<<10, 128, tlsclient.TLCP, authority.SM2),
+		handshake("tls-full-rfc8998", "TLS 1.3 with SM (RFC 8998)", tlsclient.RFC8998, authority.SM2),
+		get("tls-get-1k-rfc8998", "1 KB GET over kept connections of TLS 1.3 with SM", "/1k", 1<<10, 128, tlsclient.RFC8998, authority.SM2),
+		start("tls-start-p256", "start and memory with 10,000 P-256 certificates", authority.P256),
+		start("tls-start-rsa", "start and memory with 10,000 RSA-2048 certificates", authority.RSA2048),
 	}
 }
 

@@ -6,14 +6,14 @@ import (
 	"os"
 	"path/filepath"
 
-	"longmen/bench/certs"
+	"longmen/bench/authority"
 	"longmen/bench/peers"
 )
 
 // certified are the certificates of one case, the same for all proxies.
 type certified struct {
-	list  []certs.Certificate // by host
-	trust *x509.CertPool      // nil for SM2
+	list  []authority.Certificate // by host
+	trust *x509.CertPool          // nil for SM2
 }
 
 // certify makes the certificates that a case wants, in a directory of their
@@ -27,13 +27,13 @@ func (b *Bench) certify(c Case) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
-	authority, err := certs.New(c.Key, dir)
+	signer, err := authority.New(c.Key, dir)
 	if err != nil {
 		return fmt.Errorf("certificates: %w", err)
 	}
-	b.trust = authority.Pool()
+	b.trust = signer.Pool()
 	for _, h := range c.Hosts() {
-		made, err := authority.Issue(h.Name)
+		made, err := signer.Issue(h.Name)
 		if err != nil {
 			return err
 		}

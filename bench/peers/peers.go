@@ -15,7 +15,7 @@ import (
 	"strings"
 	"text/template"
 
-	"longmen/bench/certs"
+	"longmen/bench/authority"
 	"longmen/bench/tlsclient"
 )
 
@@ -27,7 +27,7 @@ type Host struct {
 	Name     string
 	Prefixes []string // of paths, without a slash at the end except "/"
 	// Certificate is empty where the site is served without TLS.
-	Certificate certs.Certificate
+	Certificate authority.Certificate
 }
 
 // Site is what a peer is to serve.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"longmen/bench/certs"
+	"longmen/bench/authority"
 	"longmen/bench/tlsclient"
 )
 
@@ -55,13 +55,13 @@ func TestConfigsHoldTheWholeSite(t *testing.T) {
 }
 
 // certify gives the hosts their certificates.
-func certify(t *testing.T, s *Site, kind certs.Kind) {
+func certify(t *testing.T, s *Site, kind authority.Kind) {
 	t.Helper()
 	dir := filepath.Join(s.Dir, "certs")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	a, err := certs.New(kind, dir)
+	a, err := authority.New(kind, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,8 +77,8 @@ func TestConfigsOverTLS(t *testing.T) {
 		if !p.Real {
 			continue
 		}
-		for _, kind := range []certs.Kind{certs.P256, certs.SM2} {
-			if kind == certs.SM2 && !p.Speaks(tlsclient.TLCP) {
+		for _, kind := range []authority.Kind{authority.P256, authority.SM2} {
+			if kind == authority.SM2 && !p.Speaks(tlsclient.TLCP) {
 				continue
 			}
 			p.Binary = "/bin/true"
@@ -120,14 +120,14 @@ func TestWhoSpeaksWhat(t *testing.T) {
 
 // The peers' own checks read the configurations, where they are installed.
 func TestPeersAcceptTheirConfigs(t *testing.T) {
-	for _, kind := range []certs.Kind{"", certs.P256} {
+	for _, kind := range []authority.Kind{"", authority.P256} {
 		for _, single := range []bool{false, true} {
 			acceptConfigs(t, single, kind)
 		}
 	}
 }
 
-func acceptConfigs(t *testing.T, single bool, kind certs.Kind) {
+func acceptConfigs(t *testing.T, single bool, kind authority.Kind) {
 	for _, p := range All("longmen", "floor") {
 		check := map[string]string{"nginx": "-t", "haproxy": "-c"}[p.Name]
 		if check == "" {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/emmansun/gmsm/sm2"
 
-	"longmen/bench/certs"
+	"longmen/bench/authority"
 	"longmen/tls/handshake"
 	"longmen/tls/record"
 	"longmen/tls/rfc8998"
@@ -75,13 +75,13 @@ func ask(c *Conn, conn net.Conn, message string) (answer []byte, err error) {
 	}
 }
 
-func standard(t testing.TB, kind certs.Kind, version uint16) server {
+func standard(t testing.TB, kind authority.Kind, version uint16) server {
 	dir := t.TempDir()
-	authority, err := certs.New(kind, dir)
+	signer, err := authority.New(kind, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := authority.Issue(serverName)
+	made, err := signer.Issue(serverName)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,11 +108,11 @@ func standard(t testing.TB, kind certs.Kind, version uint16) server {
 // gateways serves SM, which crypto/tls does not.
 func gateways(t testing.TB, protocol Protocol) server {
 	dir := t.TempDir()
-	authority, err := certs.New(certs.SM2, dir)
+	signer, err := authority.New(authority.SM2, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := authority.Issue(serverName)
+	made, err := signer.Issue(serverName)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,10 +203,10 @@ func servers(t testing.TB) map[string]struct {
 		serve    server
 	}
 	return map[string]entry{
-		"1.3 RSA":   {TLS13, standard(t, certs.RSA2048, tls.VersionTLS13)},
-		"1.3 P-256": {TLS13, standard(t, certs.P256, tls.VersionTLS13)},
-		"1.2 RSA":   {TLS12, standard(t, certs.RSA2048, tls.VersionTLS12)},
-		"1.2 P-256": {TLS12, standard(t, certs.P256, tls.VersionTLS12)},
+		"1.3 RSA":   {TLS13, standard(t, authority.RSA2048, tls.VersionTLS13)},
+		"1.3 P-256": {TLS13, standard(t, authority.P256, tls.VersionTLS13)},
+		"1.2 RSA":   {TLS12, standard(t, authority.RSA2048, tls.VersionTLS12)},
+		"1.2 P-256": {TLS12, standard(t, authority.P256, tls.VersionTLS12)},
 		"TLCP":      {TLCP, gateways(t, TLCP)},
 		"RFC 8998":  {RFC8998, gateways(t, RFC8998)},
 	}
@@ -352,7 +352,7 @@ func BenchmarkHandshake(b *testing.B) {
 	}{{"1.3", TLS13, false}, {"1.3 resumed", TLS13, true}, {"1.2", TLS12, false}, {"1.2 resumed", TLS12, true}} {
 		b.Run(s.name, func(b *testing.B) {
 			version := map[Protocol]uint16{TLS13: tls.VersionTLS13, TLS12: tls.VersionTLS12}[s.protocol]
-			serve := standard(b, certs.P256, version)
+			serve := standard(b, authority.P256, version)
 			client, err := New(Config{Protocol: s.protocol, Resume: s.resume})
 			if err != nil {
 				b.Fatal(err)
