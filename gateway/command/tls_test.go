@@ -28,7 +28,7 @@ func secured(t *testing.T) (back string) {
 	must(t, os.CopyFS(dir, os.DirFS("testdata/tls")))
 	t.Chdir(dir)
 	for _, line := range []string{
-		"cert --name shop.example.com", "cert --name api.example.org", "cert --name gm.example.com --kind sm2",
+		"cert --name shop.example.com", "cert --name api.example.org", "cert --name gm.example.com --kind sm2", "cert --ech public.example.com",
 	} {
 		if got := longmen(t, words(line)...); !strings.HasSuffix(got, "exit 0\n") {
 			t.Fatal(got)

@@ -78,7 +78,7 @@ func readPrivate(der []byte) (*ecdh.PrivateKey, error) {
 	if private, ok := parsed.(*ecdh.PrivateKey); ok && private.Curve() == ecdh.X25519() {
 		return private, nil
 	}
-	return nil, fmt.Errorf("a private key of another kind (%T): those of ECH are X25519", parsed)
+	return nil, errors.New("a private key of another kind: those of ECH are X25519")
 }
 
 // readList reads an ECHConfigList.
