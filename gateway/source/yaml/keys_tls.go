@@ -76,7 +76,7 @@ var listenerTLSTable = object{"listener tls", "TLS of a listener (`tls`). `tls: 
 	{"crypto", one("auto", "openssl", "go"), "auto", "What holds private keys and signs: `auto` takes for each kind of key what is faster.", "extension `crypto`", "openssl", false},
 	{"keylog", aString, "", "File that gets the secrets of all connections (NSS format). Who can read it can read all traffic.", "`key_log.path`", "debug/keys.log", false},
 	{"handshake_timeout", aDuration, "10s", "From the accepted connection until its handshake is done (100ms to 5m).", "extension `handshake_timeout`", "5s", false},
-	{"max_handshakes", aWhole, "1024", "Handshakes at once over all workers (1 to 1000000).", "extension `max_handshakes`", "256", false},
+	{"max_handshakes", aWhole, "1024", "Handshakes at once over all workers (1 to 1000000); others wait for their turn, within `handshake_timeout`.", "extension `max_handshakes`", "256", false},
 })}
 
 var domainTLSTable = object{"domain tls", "TLS of some server names of a listener (`domains`).", tlsKeys}
@@ -106,7 +106,7 @@ var clusterTLSTable = object{"cluster tls", "TLS to a cluster's endpoints (`tls`
 	{"suites", listOf(aSuite), "all of these", "Suites of TLS 1.2.", "`tls_params.cipher_suites`", "[ECDHE-RSA-AES256-GCM-SHA384]", false},
 	{"curves", listOf(aCurve), "[X25519MLKEM768, X25519, P-256, P-384, P-521]", "Groups for the key exchange, in order of preference.", "`tls_params.ecdh_curves`", "[X25519, P-256]", false},
 	{"alpn", oneOrMore(one("http/1.1")), "none is sent", "Application protocol that is asked for (RFC 7301).", "`alpn_protocols`", "http/1.1", false},
-	{"sessions", aWhole, "64", "Sessions that each worker keeps for resumption, of all endpoints (at most 65536); 0 turns it off.", "`max_session_keys`", "0", false},
+	{"sessions", aWhole, "64", "Sessions that are kept for resumption, of all endpoints together (at most 65536); 0 turns it off.", "`max_session_keys`", "0", false},
 	{"protocol", one("tls", "tlcp", "rfc8998"), "tls", "TLS 1.2 and 1.3; TLCP (GB/T 38636); or TLS 1.3 with TLS_SM4_GCM_SM3 alone (RFC 8998).", "extension `protocol`", "tlcp", false},
 }}
 
