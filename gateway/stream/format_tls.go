@@ -16,7 +16,10 @@ func appendTLS(dst []byte, op operator, s *Stream) (_ []byte, ok bool) {
 		return appendUpstreamTLS(dst, op, s.Record.UpstreamTLS)
 	}
 	r := s.TLS
-	if r == nil {
+	switch {
+	case op == opServerName && s.Request.Spliced:
+		return appendSome(dst, s.Request.Authority)
+	case r == nil:
 		return dst, false
 	}
 	switch op {

@@ -120,6 +120,11 @@ func TestFormatTLSAbsent(t *testing.T) {
 	if got := string(mustFormat(t, "%DOWNSTREAM_TLS_VERSION% %DOWNSTREAM_TLS_CIPHER%").Append(nil, s, resp)); got != "TLCP ECC_SM4_CBC_SM3" {
 		t.Errorf("%q", got)
 	}
+	s.TLS, s.Request.Spliced = nil, true
+	if got := string(mustFormat(t, "%REQUESTED_SERVER_NAME% %DOWNSTREAM_TLS_VERSION%").Append(nil, s, resp)); got != "Shop.example:8080 -" {
+		t.Errorf("of a connection that is passed through: %q", got)
+	}
+	s.TLS = &handshake.Result{Peer: &verify.Peer{}}
 	s.TLS.Peer.Serial = new(big.Int).Lsh(big.NewInt(1), 600)
 	if got := string(mustFormat(t, "%DOWNSTREAM_PEER_SERIAL%").Append(nil, s, resp)); got != "-" {
 		t.Errorf("a serial number beyond all bounds gives %q", got)
