@@ -50,7 +50,7 @@ test: lint build ## everything that must pass before a commit: lint, unit tests 
 	go test -count=1 -timeout 8m ./conformance/... # the binary is no input that the test cache knows
 
 conformance: setup build ## the black-box suites in full
-	@scripts/debian-packages pebble:pebble
+	@scripts/debian-packages pebble:pebble testssl:testssl.sh
 	LONGMEN_CONFORMANCE=full go test -count=1 -timeout 60m -v ./conformance/...
 
 fuzz: setup ## every fuzz target, FUZZTIME each (10m); ARGS="FuzzName*" for some
