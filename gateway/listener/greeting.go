@@ -188,7 +188,7 @@ func (g *greeting) handshake() (*handshake.Result, error) {
 		return nil, &handshake.Error{Alert: alert, Sent: true, Cause: err}
 	}
 	wire := &connection.Wire{Conn: &g.Conn, Wait: g.wait, Local: g.local, Remote: g.remote}
-	run := &server.Handshake{Challenges: g.t.shared.Challenges, Conn: wire, Hello: &h, Now: g.t.loop.Wall(), Offload: g.offload, Loading: &g.t.shared.Loading, Verifying: &g.t.shared.Verify,
+	run := &server.Handshake{Challenges: g.t.shared.Challenges, Conn: wire, Hello: &h, Now: g.t.loop.Wall(), Offload: g.offload, Burn: g.burn, Loading: &g.t.shared.Loading, Verifying: &g.t.shared.Verify,
 		Sessions: g.t.shared.TLCP}
 	if g.config.KeyLog != "" {
 		run.KeyLog = g.t.shared.KeyLog(g.config.KeyLog)
@@ -220,8 +220,8 @@ func (g *greeting) wait() error {
 func (g *greeting) offload(flow *sign.Flow, f func() error) error {
 	var err error
 	done, co, loop := false, g.co, g.t.loop
-	task := &sign.Task{Run: f, Flow: flow, Done: func(e error) {
-		loop.Post(func() { done, err = true, e; co.Wake() })
+	task := &sign.Task{Run: f, Flow: flow, Notify: loop, Done: func(e error) {
+		loop.PostQuietly(func() { done, err = true, e; co.Wake() })
 	}}
 	if err := g.t.shared.Pool.Submit(task); err != nil {
 		return err
@@ -229,6 +229,31 @@ func (g *greeting) offload(flow *sign.Flow, f func() error) error {
 	for !done {
 		if g.ended != nil {
 			task.Cancel()
+			return g.ended
+		}
+		co.Wait()
+	}
+	return err
+}
+
+// burn runs f on the loop when others have had their turn, and waits for that.
+// When the connection ends meanwhile it does not.
+func (g *greeting) burn(f func() error) error {
+	err := errPanic
+	done, given, co := false, false, g.co
+	g.t.loop.Burn(func() {
+		if given {
+			return
+		}
+		defer func() {
+			done = true
+			co.Wake()
+		}()
+		err = f()
+	})
+	for !done {
+		if g.ended != nil {
+			given = true
 			return g.ended
 		}
 		co.Wait()

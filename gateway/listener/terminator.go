@@ -56,7 +56,7 @@ type Terminator struct {
 	free    []*greeting
 	queue   []*greeting // whose ClientHello is there and whose turn is not
 	running list        // handshakes under way, the oldest first
-	posted  bool        // pump will run in a later turn
+	pumping bool        // begin will be called
 	logged  int64       // when a failure was logged last
 	silent  int         // failures since then that were not
 }
@@ -68,10 +68,6 @@ type Observer interface {
 }
 
 const (
-	// startsPerTurn bounds the handshakes that begin in one turn of the loop.
-	// Each costs it some hundred microseconds: a flood must leave room for the
-	// streams that are there.
-	startsPerTurn = 4
 	// queueFactor bounds the queue, as a multiple of the handshakes at once.
 	queueFactor = 16
 	// stalled is how long a handshake may wait for its client when others wait
@@ -137,35 +133,31 @@ func (t *Terminator) enqueue(g *greeting) {
 	}
 	g.phase, g.queued = phaseQueued, true
 	t.queue = append(t.queue, g)
-	if !t.posted {
-		t.pump()
-	}
+	t.pump()
 }
 
-// pump begins some of the handshakes that wait; the others do in later turns,
-// or when a place is free.
+// pump has the loop begin the handshake that has waited longest, when others
+// have had their turn: each costs some hundred microseconds, and a flood of them must
+// not hold up the streams that are there.
 func (t *Terminator) pump() {
-	t.posted = false
-	n := 0
-	for n < len(t.queue) && n < startsPerTurn && t.place() {
-		g := t.queue[n]
-		t.queue[n] = nil
-		n++
-		g.queued, g.phase, g.started = false, phaseHandshake, t.loop.Now()
-		t.running.push(g)
-		t.loop.GoSoon(g)
-	}
-	t.queue = append(t.queue[:0], t.queue[n:]...)
-	if n == startsPerTurn {
-		t.pumpLater()
+	if len(t.queue) > 0 && !t.pumping {
+		t.pumping = true
+		t.loop.Burn(t.begin)
 	}
 }
 
-func (t *Terminator) pumpLater() {
-	if len(t.queue) > 0 && !t.posted {
-		t.posted = true
-		t.loop.Post(t.pump)
+// begin begins a handshake, if there is a place for it.
+func (t *Terminator) begin() {
+	t.pumping = false
+	if len(t.queue) == 0 || !t.place() {
+		return // when a place is free, pump is called again
 	}
+	g := t.queue[0]
+	t.queue = slices.Delete(t.queue, 0, 1)
+	g.queued, g.phase, g.started = false, phaseHandshake, t.loop.Now()
+	t.running.push(g)
+	t.pump()
+	t.loop.Go(g)
 }
 
 // place reports whether one more handshake may begin, if need be in the place
@@ -206,7 +198,7 @@ func (t *Terminator) forget(g *greeting) {
 func (t *Terminator) stop(g *greeting) {
 	if g.running {
 		t.running.remove(g)
-		t.pumpLater()
+		t.pump()
 	}
 }
 

@@ -78,6 +78,8 @@ type Loop struct {
 	ready    []*Coroutine
 	soon     []Runner // of GoSoon, from soonDone on
 	soonDone int
+	burning  []func() // of Burn, from burned on
+	burned   int
 	spare    []*Coroutine
 	dirty    []Flusher
 	current  *Coroutine
@@ -296,6 +298,11 @@ func (l *Loop) Run() error {
 		l.runTasks()
 		l.timers.advance(l.now, l.fire)
 		l.runReady()
+		if len(l.burning) > 0 {
+			l.flush() // what there is to send does not wait for it
+			l.burn()
+			l.runReady()
+		}
 		l.flush()
 		for _, f := range l.eachTurn {
 			f(l.now)
@@ -309,7 +316,7 @@ func (l *Loop) Run() error {
 func (l *Loop) sleep() (int, error) {
 	timeout := -1
 	switch {
-	case len(l.ready) > 0 || len(l.soon) > 0 || len(l.dirty) > 0 || l.notified.Load():
+	case len(l.ready) > 0 || len(l.soon) > 0 || len(l.dirty) > 0 || len(l.burning) > 0 || l.notified.Load():
 		timeout = 0
 	default:
 		if d := l.timers.wait(l.now); d >= 0 {
@@ -461,6 +468,7 @@ func (l *Loop) Close() {
 	if closed {
 		return
 	}
+	l.burning, l.burned = nil, 0
 	l.soon, l.soonDone = nil, 0 // a coroutine that unwinds begins nothing new
 	for len(l.all) > 0 {
 		l.forget(l.all[len(l.all)-1])

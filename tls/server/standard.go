@@ -122,10 +122,16 @@ func (a *awaited) Public() crypto.PublicKey { return a.key.Public() }
 // nobody's.
 func (a *awaited) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	var signature []byte
-	err := a.h.Offload(a.key.Flow(), func() (err error) {
+	sign := func() (err error) {
 		signature, err = a.key.Sign(rand, digest, opts)
 		return err
-	})
+	}
+	var err error
+	if a.key.Brief() {
+		err = a.h.Burn(sign)
+	} else {
+		err = a.h.Offload(a.key.Flow(), sign)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -54,6 +54,7 @@ type Key struct {
 	backend string
 	name    string
 	inline  bool
+	brief   bool
 	flow    Flow
 }
 
@@ -101,15 +102,16 @@ func LoadPKCS11(uri string, t openssl.Token) (*Key, error) {
 		return nil, err
 	}
 	k := newKey(signer, "pkcs11")
-	k.inline = false
+	k.inline, k.brief = false, false
 	return k, nil
 }
 
 func newKey(signer crypto.Signer, backend string) *Key {
-	k := &Key{signer: signer, backend: backend}
+	k := &Key{signer: signer, backend: backend, brief: true}
 	switch p := signer.Public().(type) {
 	case *rsa.PublicKey:
 		k.name = fmt.Sprintf("RSA-%d", p.N.BitLen())
+		k.brief = p.N.BitLen() <= 2048 && backend != "go"
 	case *ecdsa.PublicKey:
 		k.name = "ECDSA " + p.Curve.Params().Name
 		k.inline = p.Curve == elliptic.P256()
@@ -136,6 +138,12 @@ func (k *Key) Backend() string { return k.backend }
 // that a worker's loop had better make it itself: the way to the Pool and back
 // costs some 4 µs of CPU and, more, a wait at the lowest priority.
 func (k *Key) Inline() bool { return k.inline }
+
+// Brief reports whether a signature takes less than half a millisecond, so that
+// a worker's loop had better make it itself, when other work has had its turn:
+// handing it to the Pool and back costs a third as much again. RSA keys of more than
+// 2048 bits, and keys in devices, are the Pool's.
+func (k *Key) Brief() bool { return k.brief }
 
 // Flow is the queue of the key's own work in the Pool.
 func (k *Key) Flow() *Flow { return &k.flow }
