@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"longmen/gateway/cluster"
 	"longmen/gateway/protocol/http1"
 	"longmen/gateway/router"
 	"longmen/gateway/stream"
@@ -161,22 +162,21 @@ func TestParkedAtEveryByte(t *testing.T) {
 
 // Every limit of time ends a parked stream in its own way.
 func TestParkedForTooLong(t *testing.T) {
-	const short = 30 * time.Millisecond
 	for _, test := range []struct {
 		name  string
-		set   func(*settings)
+		limit func(f *router.Forward, c *cluster.Config, d time.Duration) // 0 takes it away
 		flag  stream.Flag
-		count func(s *stage) uint64
+		count func(c *metrics.ClusterStats) uint64
 	}{
-		{"route", func(set *settings) { set.routes[0].Forward.Timeout = short }, stream.UpstreamTimeout,
-			func(s *stage) uint64 { return s.stats(0).Timeouts[metrics.UpstreamTimeoutRoute].Load() }},
-		{"try", func(set *settings) {
-			set.routes[0].Forward.Retry = &router.Retry{Attempts: 1, On: router.OnConnectFailure, PerTry: short}
-		}, stream.UpstreamTimeout, func(s *stage) uint64 { return s.stats(0).Timeouts[metrics.UpstreamTimeoutTry].Load() }},
-		{"response", func(set *settings) { set.clusters[0].ResponseTimeout = short }, stream.UpstreamTimeout,
-			func(s *stage) uint64 { return s.stats(0).Timeouts[metrics.UpstreamTimeoutResponse].Load() }},
-		{"idle", func(set *settings) { set.routes[0].Forward.IdleTimeout = short }, stream.StreamIdleTimeout,
-			func(s *stage) uint64 { return s.stats(0).Timeouts[metrics.UpstreamTimeoutIdle].Load() }},
+		{"route", func(f *router.Forward, _ *cluster.Config, d time.Duration) { f.Timeout = d }, stream.UpstreamTimeout,
+			func(c *metrics.ClusterStats) uint64 { return c.Timeouts[metrics.UpstreamTimeoutRoute].Load() }},
+		{"try", func(f *router.Forward, _ *cluster.Config, d time.Duration) {
+			f.Retry = &router.Retry{Attempts: 1, On: router.OnConnectFailure, PerTry: d}
+		}, stream.UpstreamTimeout, func(c *metrics.ClusterStats) uint64 { return c.Timeouts[metrics.UpstreamTimeoutTry].Load() }},
+		{"response", func(_ *router.Forward, c *cluster.Config, d time.Duration) { c.ResponseTimeout = d }, stream.UpstreamTimeout,
+			func(c *metrics.ClusterStats) uint64 { return c.Timeouts[metrics.UpstreamTimeoutResponse].Load() }},
+		{"idle", func(f *router.Forward, _ *cluster.Config, d time.Duration) { f.IdleTimeout = d }, stream.StreamIdleTimeout,
+			func(c *metrics.ClusterStats) uint64 { return c.Timeouts[metrics.UpstreamTimeoutIdle].Load() }},
 	} {
 		for _, said := range []string{"", "HTTP/1.1 2", "HTTP/1.1 103 Early\r\n\r\n"} {
 			t.Run(test.name+" "+said, func(t *testing.T) {
@@ -187,17 +187,23 @@ func TestParkedForTooLong(t *testing.T) {
 						p.ended()
 					}
 				})).parks(&parked)
-				test.set(&set)
 				s := newStage(t, set)
-				c := s.parked(getX + "GET /warm HTTP/1.1\r\nHost: test\r\n\r\n")
+				limit := func(d time.Duration) {
+					s.loop.Do(func() { test.limit(set.routes[0].Forward, set.clusters[0], d) })
+				}
+				c := s.parked("")
+				limit(30 * time.Millisecond)
+				c.send(getX)
 				resp, _ := c.answer("GET")
 				if resp.StatusCode == 103 {
 					resp, _ = c.answer("GET")
 				}
-				if r := s.record(); resp.StatusCode != 504 || r.Flag() != test.flag || r.Tries != 1 || test.count(s) != 1 {
-					t.Errorf("%d, %+v, counted %d", resp.StatusCode, r.Err, test.count(s))
+				limit(0)
+				if r := s.record(); resp.StatusCode != 504 || r.Flag() != test.flag || r.Tries != 1 || test.count(s.stats(0)) != 1 {
+					t.Errorf("%d, %+v, counted %d", resp.StatusCode, r.Err, test.count(s.stats(0)))
 				}
 				// The client's connection goes on.
+				c.send("GET /warm HTTP/1.1\r\nHost: test\r\n\r\n")
 				if resp, body := c.answer("GET"); resp.StatusCode != 200 || body != "warm" {
 					t.Errorf("%d %q", resp.StatusCode, body)
 				}
