@@ -30,6 +30,8 @@ func (e *explanation) terminate(l *snapshot.Listener) (parts []string, read, pas
 	}
 	list := l.TLS.Certificates.Find(name)
 	switch {
+	case len(list) == 0 && (l.TLS.Pending[name] || len(l.TLS.Certificates.All()) == 0):
+		return []string{"refused: no certificate for " + name + " has been issued yet"}, false, false
 	case len(list) == 0 && l.TLS.StrictSNI:
 		return []string{"refused: no certificate covers " + name}, false, false
 	case len(list) == 0:
