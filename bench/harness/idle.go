@@ -94,16 +94,7 @@ func (b *Bench) holdIdle(ctx context.Context, t *turn, c Case, targets string, l
 		}
 		releases = append(releases, release)
 		held = level
-		select {
-		case <-time.After(settle):
-		case <-ctx.Done():
-			return idle, context.Cause(ctx)
-		}
-		pids, err := proc.Tree(t.process.pid())
-		if err != nil {
-			return idle, err
-		}
-		m, err := proc.ReadMemory(pids)
+		m, err := t.settled(ctx)
 		if err != nil {
 			return idle, err
 		}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"longmen/bench/proc"
 )
 
 // stopWithin is how long a process may take to end after SIGTERM.
@@ -83,6 +85,15 @@ func (p *process) ended() bool {
 	default:
 		return false
 	}
+}
+
+// used is the CPU time of the process and its children so far.
+func (p *process) used() (time.Duration, error) {
+	pids, err := proc.Tree(p.pid())
+	if err != nil {
+		return 0, err
+	}
+	return proc.CPU(pids)
 }
 
 // stop ends the process, politely if it lets itself be told.

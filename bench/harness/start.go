@@ -17,7 +17,7 @@ const touchRate = 1000
 type Start struct {
 	Seconds float64     `json:"seconds"` // from the process's start until it serves
 	CPU     float64     `json:"cpu_s"`   // that it took until then
-	Ready   proc.Memory `json:"ready"`   // when it serves
+	Ready   proc.Memory `json:"ready"`   // soon after
 	Touched proc.Memory `json:"touched"` // after a handshake with each certificate
 	Touch   Sample      `json:"touch"`   // those handshakes
 }
@@ -61,17 +61,30 @@ func (b *Bench) measureStart(ctx context.Context, c Case, targets string, r *Cas
 }
 
 func (b *Bench) touch(ctx context.Context, t *turn, c Case, targets string) (s Start, err error) {
-	s.Seconds, s.CPU, s.Ready = t.ready.after.Seconds(), t.ready.cpu.Seconds(), t.ready.memory
+	s.Seconds, s.CPU = t.ready.after.Seconds(), t.ready.cpu.Seconds()
+	if s.Ready, err = t.settled(ctx); err != nil {
+		return s, err
+	}
 	s.Touch, err = b.sample(ctx, t, c, targets, touchRate, time.Duration(c.Certs)*time.Second/touchRate)
 	if err != nil {
 		return s, err
 	}
+	s.Touched, err = t.settled(ctx)
+	return s, err
+}
+
+// settled is a proxy's memory once it has been left alone for a while.
+func (t *turn) settled(ctx context.Context) (m proc.Memory, err error) {
+	select {
+	case <-time.After(settle):
+	case <-ctx.Done():
+		return m, context.Cause(ctx)
+	}
 	pids, err := proc.Tree(t.process.pid())
 	if err != nil {
-		return s, err
+		return m, err
 	}
-	s.Touched, err = proc.ReadMemory(pids)
-	return s, err
+	return proc.ReadMemory(pids)
 }
 
 // of is the result of the proxy of that name, made when there is none yet.

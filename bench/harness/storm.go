@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"longmen/bench/load"
-	"longmen/bench/proc"
 )
 
 const (
@@ -85,11 +84,7 @@ func (b *Bench) stormy(ctx context.Context, t *turn, c Case, targets string, rat
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	pids, err := proc.Tree(t.process.pid())
-	if err != nil {
-		return err
-	}
-	before, err := proc.CPU(pids)
+	before, err := t.process.used()
 	if err != nil {
 		return err
 	}
@@ -98,7 +93,7 @@ func (b *Bench) stormy(ctx context.Context, t *turn, c Case, targets string, rat
 	if err != nil {
 		return err
 	}
-	after, err := proc.CPU(pids)
+	after, err := t.process.used()
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"longmen/bench/peers"
-	"longmen/bench/proc"
 	"longmen/bench/tlsclient"
 )
 
@@ -35,9 +34,8 @@ type turn struct {
 
 // readiness is what it took a proxy to start.
 type readiness struct {
-	after  time.Duration // from its start until it served
-	cpu    time.Duration
-	memory proc.Memory
+	after time.Duration // from its start until it served
+	cpu   time.Duration
 }
 
 // start brings a proxy up for the case and checks that it does what it is
@@ -92,28 +90,14 @@ func (b *Bench) startOnce(ctx context.Context, p peers.Peer, c Case) (*turn, err
 		return nil, fmt.Errorf("%s: %w: %s", p.Name, err, said)
 	}
 	t.ready.after = time.Since(began)
-	if err := t.ready.read(child); err != nil {
-		t.stop()
-		return nil, fmt.Errorf("%s: %w", p.Name, err)
+	if t.ready.cpu, err = child.used(); err == nil {
+		err = t.verify(c)
 	}
-	if err := t.verify(c); err != nil {
+	if err != nil {
 		t.stop()
 		return nil, fmt.Errorf("%s: %w", p.Name, err)
 	}
 	return t, nil
-}
-
-// read takes down what a process has used by now.
-func (r *readiness) read(p *process) error {
-	pids, err := proc.Tree(p.pid())
-	if err != nil {
-		return err
-	}
-	if r.cpu, err = proc.CPU(pids); err != nil {
-		return err
-	}
-	r.memory, err = proc.ReadMemory(pids)
-	return err
 }
 
 func (t *turn) stop() {
