@@ -1,9 +1,11 @@
 package snapshot
 
 import (
-	"strings"
 	"testing"
 
+	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+
+	"longmen/gateway/resource"
 	"longmen/tls/verify"
 )
 
@@ -30,8 +32,19 @@ func TestClientCertForwarding(t *testing.T) {
 			t.Errorf("%q: %d, %+v", c.forwarded, h.ClientCert, h.ClientCertDetails)
 		}
 	}
-	_, problems := Compile(read(t, with(" forwarded: {client_cert: keep, client_cert_details: [uri]},")), nil)
-	if err := problems.Err(); err == nil || !strings.Contains(err.Error(), "APPEND_FORWARD and SANITIZE_SET only") {
-		t.Errorf("details that say nothing: %v", err)
+}
+
+// What a control plane may send, and gateway.yaml cannot.
+func TestClientCertForwardingRefused(t *testing.T) {
+	for _, details := range []hcm.HttpConnectionManager_ForwardClientCertDetails{hcm.HttpConnectionManager_SANITIZE, hcm.HttpConnectionManager_FORWARD_ONLY} {
+		refuse(t, "APPEND_FORWARD and SANITIZE_SET only", func(set *resource.Set) {
+			manage(t, set, func(m *hcm.HttpConnectionManager) {
+				m.ForwardClientCertDetails = details
+				m.SetCurrentClientCertDetails = &hcm.HttpConnectionManager_SetCurrentClientCertDetails{Uri: true}
+			})
+		})
 	}
+	refuse(t, "is not supported", func(set *resource.Set) {
+		manage(t, set, func(m *hcm.HttpConnectionManager) { m.ForwardClientCertDetails = 99 })
+	})
 }
