@@ -123,7 +123,12 @@ func helloGateway(t testing.TB) (*gateway, *authority, *smClients) {
 		a.issue("p256", "p256.test").secret("p256")+a.issue("rsa", "rsa.test").secret("rsa")+"sm: "+sm.server+"\n")
 	good(t, g, a)
 	g.noLeak()
-	t.Cleanup(func() { good(t, g, a) }) // before noLeak's look: cleanups run last first
+	t.Cleanup(func() { // before noLeak's look: cleanups run last first
+		good(t, g, a)
+		if n := g.internal(); n != 0 {
+			t.Errorf("%v handshakes failed by the gateway's own fault\n%s", n, g.Output())
+		}
+	})
 	return g, a, sm
 }
 

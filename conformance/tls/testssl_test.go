@@ -35,7 +35,9 @@ func TestTestssl(t *testing.T) {
 	a := newAuthority(t, "root")
 	secrets := ""
 	for _, kind := range []string{"p256", "rsa"} {
-		l := a.issue(kind, "localhost", func(c *x509.Certificate) { c.OCSPServer = []string{"http://127.0.0.1:1/ocsp"} })
+		l := a.issue(kind, "localhost", func(c *x509.Certificate) {
+			c.OCSPServer, c.NotAfter = []string{"http://127.0.0.1:1/ocsp"}, time.Now().AddDate(0, 0, 90)
+		})
 		check(t, os.WriteFile(l.crt, append(read(t, l.crt), read(t, a.file)...), 0o600))
 		secrets += fmt.Sprintf("  - {cert: %q, key: %q, ocsp: %q}\n", l.crt, l.pem, a.staple(l, kind+".ocsp", time.Minute))
 	}
