@@ -30,10 +30,11 @@ type node struct {
 	challenges *Challenges
 	news       chan struct{}
 	log        *lockedBuffer
+	storage    string // removed after its end
 }
 
 func newNode(t testing.TB) *node {
-	n := &node{t: t, challenges: &Challenges{}, news: make(chan struct{}, 1), log: &lockedBuffer{}}
+	n := &node{t: t, challenges: &Challenges{}, news: make(chan struct{}, 1), log: &lockedBuffer{}, storage: t.TempDir()}
 	n.Manager = NewManager(slog.New(slog.NewTextHandler(n.log, nil)), n.challenges, func() {
 		select {
 		case n.news <- struct{}{}:
@@ -138,7 +139,7 @@ func TestOrder(t *testing.T) {
 			t.Run(string(kind)+" "+string(key), func(t *testing.T) {
 				f, n := newFake(t), newNode(t)
 				f.try = byOwn(n.challenges)
-				s := f.settings(t.TempDir())
+				s := f.settings(n.storage)
 				s.Challenge, s.Key = kind, key
 				if n.challenges.Active() {
 					t.Error("active before there is anything")
@@ -177,7 +178,7 @@ func TestOrder(t *testing.T) {
 // Another node with the storage answers, and does not order again.
 func TestSharedStorage(t *testing.T) {
 	f, one, two := newFake(t), newNode(t), newNode(t)
-	s := f.settings(t.TempDir())
+	s := f.settings(one.storage)
 	order := []Order{{s, []string{"a.example.com"}}}
 	f.try = byStored(two.challenges)
 	if err := two.Use([]Order{{s, []string{"z.example.com"}}}); err != nil { // of its own it has another name
@@ -204,7 +205,7 @@ func TestRenewal(t *testing.T) {
 	f.try = byOwn(n.challenges)
 	begin := time.Now().AddDate(0, 0, 60)
 	f.window = func() (time.Time, time.Time) { return begin, begin.Add(time.Hour) }
-	s := f.settings(t.TempDir())
+	s := f.settings(n.storage)
 	if err := n.Use([]Order{{s, []string{"a.example.com"}}}); err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +243,7 @@ func TestForgottenAccount(t *testing.T) {
 	f, n := newFake(t), newNode(t)
 	f.try = byOwn(n.challenges)
 	f.forget = 1
-	s := f.settings(t.TempDir())
+	s := f.settings(n.storage)
 	if err := n.Use([]Order{{s, []string{"a.example.com"}}}); err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +266,7 @@ func TestRefused(t *testing.T) {
 		}
 		return own(kind, host, token)
 	}
-	s := f.settings(t.TempDir())
+	s := f.settings(n.storage)
 	if err := n.Use([]Order{{s, []string{"bad.example.com", "good.example.com"}}}); err != nil {
 		t.Fatal(err)
 	}
@@ -294,7 +295,7 @@ func TestClose(t *testing.T) {
 		<-goOn
 		return errNotSolved
 	}
-	s := f.settings(t.TempDir())
+	s := f.settings(n.storage)
 	if err := n.Use([]Order{{s, []string{"a.example.com"}}}); err != nil {
 		t.Fatal(err)
 	}
@@ -315,7 +316,7 @@ func TestClose(t *testing.T) {
 func TestUseWrong(t *testing.T) {
 	f, n := newFake(t), newNode(t)
 	f.try = byOwn(n.challenges)
-	good := f.settings(t.TempDir())
+	good := f.settings(n.storage)
 	wrong := good
 	wrong.Roots = "none"
 	if err := n.Use([]Order{{wrong, []string{"a.example.com"}}, {good, []string{"a.example.com"}}}); !errors.Is(err, errRoots) {
