@@ -126,14 +126,20 @@ func (c *Certificate) Valid(now time.Time) bool {
 }
 
 // Loaded reports whether the private key has been asked for, and with it that of Encryption:
-// Signer then answers at once. Before, it may take milliseconds, or a round trip to a token,
+// Signer then answers at once. It is false again when a token that gave no key is to be asked
+// once more. Before, it may take milliseconds, or a round trip to a token,
 // and belongs off the loop.
-func (c *Certificate) Loaded() bool { return c.key.loaded.Load() }
+func (c *Certificate) Loaded() bool { return c.key.ready() }
 
 // Signer returns the private key: a *sign.Key, or for SM2 an *sm2.PrivateKey. The first call
 // loads it (or finds it in its token) and proves that it is the certificate's; its result,
-// error or not, is kept.
+// error or not, is kept. But a token that gave no key is asked again: after a second, then
+// after twice as long each time, at most a minute.
 func (c *Certificate) Signer() (crypto.Signer, error) { return c.key.get(c) }
+
+// Lost tells that a signature of Signer's key failed: if it is in a token, it is looked for
+// again, as if it had not been found.
+func (c *Certificate) Lost(signer crypto.Signer, err error) { c.key.lost(signer, err) }
 
 // SM2Key returns the private key of an SM2 certificate, which also decrypts (TLCP's
 // encryption certificate) and agrees on keys.
@@ -169,14 +175,18 @@ func (c *Certificate) PairChain() [][]byte {
 // call may happen in it.
 func (c *Certificate) Standard(now time.Time) (*tls.Certificate, error) {
 	staple := c.validStaple(now)
-	if made := c.standard.Load(); made != nil && made.staple == staple {
+	made := c.standard.Load()
+	if made != nil && made.staple == staple && c.key.token == nil {
 		return &made.certificate, nil
 	}
 	signer, err := c.Signer()
 	if err != nil {
 		return nil, err
 	}
-	made := &standard{staple: staple, certificate: tls.Certificate{Certificate: c.Chain, PrivateKey: signer}}
+	if made != nil && made.staple == staple && made.certificate.PrivateKey == signer {
+		return &made.certificate, nil
+	}
+	made = &standard{staple: staple, certificate: tls.Certificate{Certificate: c.Chain, PrivateKey: signer}}
 	if staple != nil {
 		made.certificate.OCSPStaple = staple.DER
 	}

@@ -92,7 +92,7 @@ func TestDamagedKeysAreNotUsed(t *testing.T) {
 		}
 		for range 2 {
 			signer, err := c.Signer()
-			if !c.key.failed.Load() || !c.Loaded() {
+			if !c.key.broken() || !c.Loaded() {
 				t.Errorf("%s: not marked as failed", policy)
 			}
 			if err == nil || signer != nil || !strings.HasPrefix(err.Error(), "shop.key: ") {

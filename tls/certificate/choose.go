@@ -27,7 +27,7 @@ type Offer struct {
 }
 
 // Choose returns the first of the candidates (as Find and Default give them) that the client
-// can take, that is valid at now and whose key has not failed to load. If there is none, it
+// can take, that is valid at now and whose key has not failed to load (or is in a token that is to be asked again by now). If there is none, it
 // returns the first that the client can take but has expired, so that the client sees that
 // and not a mute refusal, then one whose key has failed, so that the caller learns why; nil
 // if the client can take none.
@@ -36,7 +36,7 @@ func Choose(candidates []*Certificate, offer *Offer, now time.Time) *Certificate
 	for _, c := range candidates {
 		switch {
 		case !c.fits(offer):
-		case c.key.failed.Load() || offer.Version == versionTLCP && c.Encryption.key.failed.Load():
+		case c.key.broken() || offer.Version == versionTLCP && c.Encryption.key.broken():
 			broken = cmp.Or(broken, c)
 		case c.Valid(now):
 			return c

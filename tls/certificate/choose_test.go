@@ -72,7 +72,7 @@ func TestChooseAvoidsTheExpired(t *testing.T) {
 // A certificate whose key cannot be loaded does not stand in the way of another.
 func TestChooseAvoidsBrokenKeys(t *testing.T) {
 	broken, old, good := named("broken", ECDSA, 256), named("old", RSA, 2048), named("good", RSA, 2048)
-	broken.key.failed.Store(true)
+	broken.key.state.Store(&loaded{err: errBrokenKey})
 	old.NotAfter = noon.Add(-time.Second)
 	offer := &Offer{Version: tls.VersionTLS13, Schemes: []uint16{0x0403, 0x0804}}
 	for _, test := range []struct {
@@ -86,7 +86,7 @@ func TestChooseAvoidsBrokenKeys(t *testing.T) {
 
 	halved, whole := named("halved", SM2, 256), named("whole", SM2, 256)
 	halved.Encryption, whole.Encryption = named("e", SM2, 256), named("e", SM2, 256)
-	halved.Encryption.key.failed.Store(true)
+	halved.Encryption.key.state.Store(&loaded{err: errBrokenKey})
 	if got := Choose([]*Certificate{halved, whole}, &Offer{Version: 0x0101}, noon); got != whole {
 		t.Errorf("TLCP: %v, want the pair of which both keys are good", got)
 	}

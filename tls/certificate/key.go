@@ -8,6 +8,8 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
+
+	"longmen/tls/openssl"
 )
 
 // A readyKey is a private key as it was read, with its public half, by which it is compared.
@@ -25,6 +27,9 @@ func readKey(pair Pair) (*readyKey, error) {
 	}
 	text := bytes.TrimSpace(pair.Key)
 	if bytes.HasPrefix(text, []byte("pkcs11:")) {
+		if err := openssl.CheckURI(string(text)); err != nil {
+			return nil, fmt.Errorf("%s: %w", pair.KeyFrom, err)
+		}
 		return &readyKey{uri: string(text), words: "in a token"}, nil
 	}
 	var otherType string

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/emmansun/gmsm/smx509"
 
@@ -83,7 +84,7 @@ func (p *Parser) parsePair(name string, pair Pair, role string) (*Certificate, e
 	c.Warnings = append(warnings, c.Warnings...)
 	c.key.pkcs8, c.key.from, c.key.policy = found.pkcs8, pair.KeyFrom, p.Policy
 	if found.uri != "" {
-		c.key.token = &tokenKey{found.uri, p.Token}
+		c.key.token = &tokenKey{found.uri, p.Token, loadToken, time.Now}
 	}
 	return c, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/emmansun/gmsm/sm2"
 	"github.com/emmansun/gmsm/smx509"
@@ -18,6 +19,16 @@ import (
 type tokenKey struct {
 	uri   string // RFC 7512; it may hold the PIN
 	token openssl.Token
+	load  func(uri string, t openssl.Token) (crypto.Signer, error)
+	now   func() time.Time
+}
+
+func loadToken(uri string, t openssl.Token) (crypto.Signer, error) {
+	k, err := sign.LoadPKCS11(uri, t)
+	if err != nil {
+		return nil, err
+	}
+	return k, nil
 }
 
 // A key is a private key that is loaded when it is first asked for.
@@ -27,27 +38,85 @@ type key struct {
 	from   string
 	policy sign.Policy
 
-	once   sync.Once
-	loaded atomic.Bool
-	failed atomic.Bool // loaded, with an error
+	loading sync.Mutex
+	state   atomic.Pointer[loaded] // nil until it is first asked for
+}
+
+// loaded is what came of loading a key. What is wrong with a key in memory stays wrong; a token
+// may be away, and is asked again.
+type loaded struct {
 	signer crypto.Signer
 	err    error
+	tries  int       // that failed one after the other
+	again  time.Time // when the token is asked again; zero: never
+}
+
+// How long a token is left alone that gave no key: at first, and at most.
+const (
+	firstRetry = time.Second
+	lastRetry  = time.Minute
+)
+
+// due reports whether a token is to be asked again.
+func (k *key) due(l *loaded) bool { return !l.again.IsZero() && !k.token.now().Before(l.again) }
+
+// ready reports whether get answers at once.
+func (k *key) ready() bool {
+	l := k.state.Load()
+	return l != nil && !k.due(l)
+}
+
+// broken reports whether the key has failed to load, and is not to be tried again yet.
+func (k *key) broken() bool {
+	l := k.state.Load()
+	return l != nil && l.err != nil && !k.due(l)
 }
 
 func (k *key) get(c *Certificate) (crypto.Signer, error) {
-	k.once.Do(func() {
-		k.err = fmt.Errorf("%s: the key could not be loaded", k.from) // what stays if the loader panics
-		defer func() {
-			k.failed.Store(k.err != nil)
-			k.loaded.Store(true)
-		}()
-		defer clear(k.pkcs8)
-		k.signer, k.err = k.load(c)
-		if c.Encryption != nil {
-			_, _ = c.Encryption.Signer() // its error is told to who asks for it
+	last := k.state.Load()
+	if last != nil && !k.due(last) {
+		return last.signer, last.err
+	}
+	if last == nil {
+		k.loading.Lock()
+	} else if !k.loading.TryLock() {
+		return nil, last.err // another asks the token, which may take its time
+	}
+	defer k.loading.Unlock()
+	if last = k.state.Load(); last != nil && !k.due(last) {
+		return last.signer, last.err
+	}
+	next := &loaded{err: fmt.Errorf("%s: the key could not be loaded", k.from)} // what stays if the loader panics
+	defer k.state.Store(next)
+	defer clear(k.pkcs8)
+	next.signer, next.err = k.load(c)
+	if next.err != nil && k.token != nil {
+		if last != nil {
+			next.tries = last.tries
 		}
-	})
-	return k.signer, k.err
+		next.later(k.token.now())
+	}
+	if c.Encryption != nil {
+		_, _ = c.Encryption.Signer() // its error is told to who asks for it
+	}
+	return next.signer, next.err
+}
+
+// later sets when a token is asked again: after a second, then after twice as long each time.
+func (l *loaded) later(now time.Time) {
+	l.again = now.Add(min(firstRetry<<min(l.tries, 10), lastRetry))
+	l.tries++
+}
+
+// lost notes that a token's signature failed: its key is looked for again.
+func (k *key) lost(signer crypto.Signer, err error) {
+	l := k.state.Load()
+	if k.token == nil || l == nil || l.signer != signer || signer == nil {
+		return // it has been found again already
+	}
+	next := &loaded{err: fmt.Errorf("%s: the key does not sign any more: %w", k.from, err)}
+	next.later(k.token.now())
+	k.state.CompareAndSwap(l, next)
 }
 
 // load makes the signer and proves that it is the certificate's.
@@ -77,7 +146,7 @@ func (k *key) open(kind Kind) (crypto.Signer, error) {
 	case kind == SM2:
 		return parseSM2(k.pkcs8)
 	case k.token != nil:
-		return sign.LoadPKCS11(k.token.uri, k.token.token)
+		return k.token.load(k.token.uri, k.token.token)
 	}
 	return sign.Load(k.pkcs8, k.policy)
 }

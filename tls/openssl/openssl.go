@@ -57,11 +57,14 @@ func secureHeapSize(keys int) int {
 // A Token says how keys in a PKCS#11 token are reached.
 type Token struct {
 	// Module is the token's PKCS#11 library, as /usr/lib/softhsm/libsofthsm2.so.
-	// Empty: the one that OpenSSL's configuration names. An ENGINE has one module
+	// Empty: the one that the URI (module-path), else OpenSSL's configuration names. An ENGINE has one module
 	// a process: that of the first key counts. A provider takes its module from
 	// OpenSSL's configuration alone.
 	Module string
 	// PIN is used when the URI names neither pin-value nor pin-source. The first
 	// key that comes opens its token for the process.
 	PIN string
+	// Refused remembers the PINs that tokens refused, which are not tried again:
+	// another one is, that stands in the same file by then. Nil remembers none.
+	Refused *RefusedPINs
 }

@@ -3,33 +3,53 @@
 package openssl
 
 // #include <stdlib.h>
+// #include <string.h>
+// #include <openssl/crypto.h>
 // #include "evp.h"
 import "C"
 
 import (
-	"errors"
+	"fmt"
 	"strings"
 	"unsafe"
 )
 
-// maxURI bounds a key's URI, in bytes.
-const maxURI = 4096
-
 // LoadPKCS11 finds a private key in a PKCS#11 token by its URI (RFC 7512), as
-// "pkcs11:token=edge;object=www;type=private". It talks to the token and may
-// block; so may every Sign. Errors never cite the URI, which may hold a PIN.
-func LoadPKCS11(uri string, t Token) (*Key, error) {
-	if !strings.HasPrefix(uri, "pkcs11:") {
-		return nil, errors.New("openssl: a token's key has a URI of the scheme pkcs11")
+// "pkcs11:token=edge;object=www?pin-source=file:/run/secrets/pin". It talks to the
+// token and may block; so may every Sign. A PIN that the token refuses is ErrPIN.
+// Errors never cite the URI, which may hold a PIN.
+func LoadPKCS11(text string, t Token) (*Key, error) {
+	u, err := parseURI(text)
+	if err != nil {
+		return nil, err
 	}
-	if len(uri) > maxURI || strings.ContainsRune(uri+t.Module+t.PIN, 0) {
-		return nil, errors.New("openssl: the URI of a token's key is too long or holds a zero byte")
+	pin, err := t.readPIN(u)
+	if err != nil {
+		return nil, err
 	}
-	uri = withPIN(uri, t.PIN)
+	if t.Module == "" {
+		t.Module = u.module
+	}
+	if strings.ContainsRune(t.Module, 0) {
+		return nil, errURI
+	}
+	hash := pinHash(t.Module, u, pin)
+	if t.Refused.has(hash) {
+		return nil, ErrPIN
+	}
+	k, err := find(withPIN(u.key, pin), t.Module)
+	if refusedPIN(err) {
+		t.Refused.add(hash)
+		return nil, fmt.Errorf("%w (%s)", ErrPIN, strings.TrimPrefix(err.Error(), "openssl: "))
+	}
+	return k, err
+}
+
+func find(uri, module string) (*Key, error) {
 	if hasProvider("pkcs11") {
 		return loadStore(uri)
 	}
-	return loadEngine(uri, t.Module)
+	return loadEngine(uri, module)
 }
 
 func hasProvider(name string) bool {
@@ -41,39 +61,19 @@ func hasProvider(name string) bool {
 // loadStore takes a private key from a URI whose scheme a provider knows.
 func loadStore(uri string) (*Key, error) {
 	cURI := C.CString(uri)
-	defer C.free(unsafe.Pointer(cURI))
+	defer wiped(cURI)
 	return newKey(C.longmen_load_store(cURI))
 }
 
 func loadEngine(uri, module string) (*Key, error) {
 	cURI, cModule := C.CString(uri), C.CString(module)
-	defer C.free(unsafe.Pointer(cURI))
+	defer wiped(cURI)
 	defer C.free(unsafe.Pointer(cModule))
 	return newKey(C.longmen_load_engine(cURI, cModule))
 }
 
-// withPIN adds pin to a URI that says nothing of one (RFC 7512 section 2.4).
-func withPIN(uri, pin string) string {
-	path, query, _ := strings.Cut(uri, "?")
-	if pin == "" || strings.Contains(query, "pin-value=") || strings.Contains(query, "pin-source=") {
-		return uri
-	}
-	if query != "" {
-		query += "&"
-	}
-	return path + "?" + query + "pin-value=" + percent(pin)
-}
-
-// percent writes every byte but letters and digits as %XX.
-func percent(s string) string {
-	const hex = "0123456789ABCDEF"
-	var b strings.Builder
-	for _, c := range []byte(s) {
-		if c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' {
-			b.WriteByte(c)
-		} else {
-			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
-		}
-	}
-	return b.String()
+// wiped frees a text that may hold a PIN.
+func wiped(text *C.char) {
+	C.OPENSSL_cleanse(unsafe.Pointer(text), C.strlen(text))
+	C.free(unsafe.Pointer(text))
 }
