@@ -54,11 +54,12 @@ type Terminator struct {
 
 	open    map[*greeting]struct{}
 	free    []*greeting
-	queue   []*greeting // whose ClientHello is there and whose turn is not
-	running list        // handshakes under way, the oldest first
-	pumping bool        // begin will be called
-	logged  int64       // when a failure was logged last
-	silent  int         // failures since then that were not
+	queue   []*greeting  // whose ClientHello is there and whose turn is not
+	running list         // handshakes under way, the oldest first
+	pumping bool         // begin will be called
+	crowded worker.Timer // looks for a place again
+	logged  int64        // when a failure was logged last
+	silent  int          // failures since then that were not
 }
 
 // Observer hears of the connections that were taken from an Acceptor.
@@ -74,6 +75,8 @@ const (
 	// for its place: a flood of clients that say hello and no more takes the
 	// places of its own kind.
 	stalled = int64(time.Second)
+	// lookAgain is how often such places are looked for while others wait.
+	lookAgain = 100 * time.Millisecond
 	// keepGreetings bounds the pool of greetings.
 	keepGreetings = 256
 	// logEvery is how often failed handshakes are logged, at most.
@@ -84,6 +87,7 @@ const (
 // the listener's limits.
 func NewTerminator(l *worker.Loop, config *server.Config, shared *Security, workers int, next Taker, o Observer, stats *metrics.ListenerStats) *Terminator {
 	t := &Terminator{loop: l, shared: shared, workers: workers, next: next, observer: o, stats: stats, open: map[*greeting]struct{}{}}
+	t.crowded.Init(t)
 	t.Configure(config, false)
 	return t
 }
@@ -149,8 +153,12 @@ func (t *Terminator) pump() {
 // begin begins a handshake, if there is a place for it.
 func (t *Terminator) begin() {
 	t.pumping = false
-	if len(t.queue) == 0 || !t.place() {
-		return // when a place is free, pump is called again
+	if len(t.queue) == 0 {
+		return
+	}
+	if !t.place() { // when one is free, pump is called again; or one may be taken later
+		t.loop.ArmBy(&t.crowded, lookAgain)
+		return
 	}
 	g := t.queue[0]
 	t.queue = slices.Delete(t.queue, 0, 1)
@@ -160,6 +168,9 @@ func (t *Terminator) begin() {
 	t.loop.Go(g)
 }
 
+// Expire looks again for a place.
+func (t *Terminator) Expire(*worker.Timer) { t.pump() }
+
 // place reports whether one more handshake may begin, if need be in the place
 // of one that waits for its client.
 func (t *Terminator) place() bool {
@@ -167,7 +178,7 @@ func (t *Terminator) place() bool {
 		return true
 	}
 	for g := t.running.first; g != nil && t.loop.Now()-g.started > stalled; g = g.next {
-		if g.waits {
+		if g.waits && g.ended == nil {
 			g.abort(errCrowded)
 			return true
 		}
@@ -212,6 +223,7 @@ func (t *Terminator) recycle(g *greeting) {
 
 // Close ends every connection whose handshake is not done.
 func (t *Terminator) Close() {
+	t.loop.Drop(&t.crowded)
 	for g := range t.open {
 		g.abort(errStopping)
 	}
