@@ -40,6 +40,7 @@ type CertificateDetails struct {
 // AltName is a subject alternative name.
 type AltName struct {
 	DNS string `json:"dns,omitempty"`
+	URI string `json:"uri,omitempty"`
 	IP  string `json:"ip_address,omitempty"`
 }
 
@@ -87,7 +88,7 @@ func altNames(names []AltName) string {
 	const most = 4
 	var texts []string
 	for _, n := range names[:min(len(names), most)] {
-		texts = append(texts, cmp.Or(n.DNS, n.IP))
+		texts = append(texts, cmp.Or(n.DNS, n.URI, n.IP))
 	}
 	text := strings.Join(texts, ",")
 	if len(names) > most {

@@ -13,7 +13,7 @@ func certificates() []Certificate {
 	return []Certificate{
 		{Name: "shop", Listener: "https", Kind: "rsa", Chain: []CertificateDetails{{
 			Path: "shop.crt", Serial: "0a", Subject: "CN=shop", Issuer: "CN=ca", Fingerprint: "ff", Days: 84, ValidFrom: from, Expires: to,
-			Names: []AltName{{DNS: "shop.test"}, {DNS: "*.shop.test"}, {IP: "192.0.2.1"}, {DNS: "a.test"}, {DNS: "b.test"}, {DNS: "c.test"}},
+			Names: []AltName{{DNS: "shop.test"}, {DNS: "*.shop.test"}, {IP: "192.0.2.1"}, {URI: "spiffe://td/a"}, {DNS: "b.test"}, {DNS: "c.test"}},
 			OCSP:  &OCSPDetails{Expires: from.AddDate(0, 0, 7)},
 		}}},
 		{Name: "gm", Cluster: "bank", Kind: "sm2", Chain: []CertificateDetails{
@@ -32,7 +32,7 @@ func TestCerts(t *testing.T) {
 	}
 	want := []string{
 		"CERTIFICATE USED BY KIND DAYS EXPIRES OCSP SERIAL NAMES READ FROM",
-		"shop listener https rsa 84 2026-04-02T03:04:05Z until 2026-01-09T03:04:05Z 0a shop.test,*.shop.test,192.0.2.1,a.test,+2 shop.crt",
+		"shop listener https rsa 84 2026-04-02T03:04:05Z until 2026-01-09T03:04:05Z 0a shop.test,*.shop.test,192.0.2.1,spiffe://td/a,+2 shop.crt",
 		"gm cluster bank sm2 sign -1 2026-04-02T03:04:05Z missing 01 - -",
 		"gm cluster bank sm2 encrypt 3 2026-04-02T03:04:05Z - 02 - -",
 	}

@@ -6,17 +6,17 @@ import (
 	"time"
 
 	"longmen/tls/certificate"
+	"longmen/tls/verify"
 )
 
 // CertificateInfo is what may be told of a certificate that a listener or a
 // cluster uses.
 type CertificateInfo struct {
-	Name        string           // of its secret
-	From        string           // the file that it was read of
-	Listener    string           // that serves it; "" for one that a cluster shows
-	Cluster     string           // that shows it; "" for one that a listener serves
-	Kind        string           // "rsa", "ecdsa", "ed25519", "sm2"
-	Encryption  *CertificateInfo // of a pair: that certificate; else nil
+	Name        string // of its secret
+	From        string // the file that it was read of
+	Listener    string // that serves it; "" for one that a cluster shows
+	Cluster     string // that shows it; "" for one that a listener serves
+	Kind        string // "rsa", "ecdsa", "ed25519", "sm2"
 	Names       []string
 	NotBefore   time.Time
 	NotAfter    time.Time
@@ -27,6 +27,19 @@ type CertificateInfo struct {
 	MustStaple  bool
 	// StapledUntil is until when an OCSP response is sent with it; zero when there is none.
 	StapledUntil time.Time
+	// Encryption is the second certificate of a TLCP pair; else nil.
+	Encryption *CertificateInfo
+
+	der []byte
+}
+
+// URIs are the URIs among the subject alternative names. The certificate is read
+// for them.
+func (i *CertificateInfo) URIs() []string {
+	if own := verify.NewIdentity(i.der).Peer(); own != nil {
+		return own.URIs()
+	}
+	return nil
 }
 
 // Certificates lists the certificates in use at a time, in the order of listeners
@@ -58,7 +71,7 @@ func certificateInfo(c *certificate.Certificate, now time.Time) CertificateInfo 
 	info := CertificateInfo{
 		Name: c.Name, From: c.From, Kind: c.Kind.String(), Names: slices.Clone(c.DNSNames),
 		NotBefore: c.NotBefore, NotAfter: c.NotAfter, Serial: c.Serial, Subject: c.Subject, Issuer: c.Issuer,
-		Fingerprint: hex.EncodeToString(c.Fingerprint[:]), MustStaple: c.MustStaple, StapledUntil: c.StapledUntil(now),
+		Fingerprint: hex.EncodeToString(c.Fingerprint[:]), MustStaple: c.MustStaple, StapledUntil: c.StapledUntil(now), der: c.Chain[0],
 	}
 	for _, ip := range c.IPs {
 		info.Names = append(info.Names, ip.String())

@@ -91,6 +91,9 @@ func certificateDetails(c *snapshot.CertificateInfo, now time.Time) admin.Certif
 			d.Names = append(d.Names, admin.AltName{DNS: name})
 		}
 	}
+	for _, uri := range c.URIs() {
+		d.Names = append(d.Names, admin.AltName{URI: uri})
+	}
 	if !c.StapledUntil.IsZero() {
 		d.OCSP = &admin.OCSPDetails{Expires: c.StapledUntil.UTC()}
 	}

@@ -2,9 +2,15 @@ package supervisor
 
 import (
 	"crypto"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/pem"
 	"io"
+	"math/big"
+	"net"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +18,7 @@ import (
 	"longmen/gateway/admin"
 	"longmen/gateway/cluster"
 	"longmen/gateway/snapshot"
+	"longmen/tls/certificate"
 	tlsclient "longmen/tls/client"
 )
 
@@ -49,6 +56,39 @@ func TestDescribedCertificates(t *testing.T) {
 	}
 	if _, there := h.tlsPool(); !there {
 		t.Error("no pool")
+	}
+}
+
+// All kinds of names are told, and both certificates of a pair.
+func TestDescribedNames(t *testing.T) {
+	key := p256Key(t)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(0xabc), NotBefore: time.Now(), NotAfter: time.Now().Add(50 * time.Hour), DNSNames: []string{"a.test"},
+		IPAddresses: []net.IP{net.IPv4(192, 0, 2, 1)}, URIs: []*url.URL{{Scheme: "spiffe", Host: "td", Path: "/a"}},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, second := parsedPair(t, key, der, "own"), parsedPair(t, key, der, "second")
+	own.Encryption = second
+	own.SetStaple(&certificate.Staple{DER: []byte{1}, Expires: time.Now().Add(time.Hour)})
+	l := listens(t, "one", "")
+	secured(t, l, nil)
+	l.TLS.Certificates = certificate.NewTable([]*certificate.Certificate{own})
+	h := newHouse(t, Options{})
+	h.applied(snap("1", l))
+	all := h.describeCertificates()
+	if len(all) != 1 || len(all[0].Chain) != 2 {
+		t.Fatalf("%+v", all)
+	}
+	for _, d := range all[0].Chain {
+		if !slices.Equal(d.Names, []admin.AltName{{DNS: "a.test"}, {IP: "192.0.2.1"}, {URI: "spiffe://td/a"}}) || d.Days != 2 || d.Serial != "abc" && d.Serial != "0abc" {
+			t.Errorf("%+v", d)
+		}
+	}
+	if all[0].Chain[0].OCSP == nil || all[0].Chain[1].OCSP != nil {
+		t.Error("the staple is that of the first")
 	}
 }
 
