@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"longmen/tls/openssl"
 )
 
 // build says what was built: the module's version and the commit, as the go
@@ -44,7 +46,11 @@ func versionCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			version, revision := build()
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "longmen %s (%s, %s, %s/%s)\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			keys := "no OpenSSL: private keys are held in Go"
+			if openssl.Available() {
+				keys = openssl.Version()
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "longmen %s (%s, %s, %s/%s; %s)\n", version, revision, runtime.Version(), runtime.GOOS, runtime.GOARCH, keys)
 			return err
 		},
 	}

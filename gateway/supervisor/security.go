@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -68,6 +69,9 @@ func (s *Supervisor) openSecurity(keys int) error {
 		case !heap.Locked:
 			s.log.Warn("private keys may be swapped out: the limit of locked memory is too low", "bytes", heap.Size)
 		}
+		s.log.Info("TLS", "keys", openssl.Version())
+	} else {
+		s.log.Info("TLS: this build has no OpenSSL; private keys are held in Go, and RSA takes some three times as long", "keys", runtime.Version())
 	}
 	if err := std.SelfTest(); err != nil {
 		return fmt.Errorf("TLS cannot be served by this build: %w", err)
