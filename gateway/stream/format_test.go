@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"longmen/tls/handshake"
+	"longmen/tls/verify"
 )
 
 // exampleStream is a stream about which everything is known.
@@ -240,6 +243,8 @@ func FuzzFormat(f *testing.F) {
 		s.Request.Header.Set("x-a", []byte(value))
 		s.Request.Path = []byte(value)
 		s.Record.Cluster = value
+		s.TLS = &handshake.Result{Version: handshake.VersionTLS13, ServerName: value, Peer: &verify.Peer{Subject: value, Issuer: value}}
+		s.Record.UpstreamTLS = s.TLS
 		if text, err := ParseFormat(template); err == nil {
 			if _, constant := text.Constant(); !constant && text.IsFieldValue() {
 				for _, c := range text.AppendValue(nil, s, resp) {
@@ -249,7 +254,7 @@ func FuzzFormat(f *testing.F) {
 				}
 			}
 		}
-		text := mustFormat(t, "%REQ(X-A)%%PATH%%UPSTREAM_CLUSTER%").Append(nil, s, resp)
+		text := mustFormat(t, "%REQ(X-A)%%PATH%%UPSTREAM_CLUSTER%%REQUESTED_SERVER_NAME%%DOWNSTREAM_PEER_SUBJECT%%UPSTREAM_PEER_ISSUER%").Append(nil, s, resp)
 		for _, c := range text {
 			if c < ' ' || c > '~' || c == '"' {
 				t.Fatalf("%q: a line holds %q", value, c)
