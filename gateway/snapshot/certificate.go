@@ -1,7 +1,6 @@
 package snapshot
 
 import (
-	"net/url"
 	"strings"
 	"time"
 
@@ -110,10 +109,9 @@ func (c *compiler) parse(p *pair, name string, policy sign.Policy) *certificate.
 	}
 	parser := c.parsers[policy]
 	if parser == nil {
-		parser = &certificate.Parser{Policy: policy}
+		parser = &certificate.Parser{Policy: policy, Token: openssl.Token{Refused: c.next.refusedPINs}}
 		c.parsers[policy] = parser
 	}
-	parser.Token = openssl.Token{Module: modulePath(source.Key)}
 	made, err := parser.Parse(source)
 	if err != nil {
 		for line := range strings.Lines(err.Error()) {
@@ -141,24 +139,6 @@ func (c *compiler) staple(p *pair, made *certificate.Certificate) {
 		return
 	}
 	made.SetStaple(&certificate.Staple{DER: response.DER, Expires: response.NextUpdate})
-}
-
-// modulePath is the library that the PKCS#11 URI of a key names (RFC 7512 section
-// 2.4), "" when there is none.
-func modulePath(key []byte) string {
-	uri, ok := strings.CutPrefix(strings.TrimSpace(string(key)), "pkcs11:")
-	if !ok {
-		return ""
-	}
-	_, query, _ := strings.Cut(uri, "?")
-	for attribute := range strings.SplitSeq(query, "&") {
-		if path, ok := strings.CutPrefix(attribute, "module-path="); ok {
-			if decoded, err := url.PathUnescape(path); err == nil {
-				return decoded
-			}
-		}
-	}
-	return ""
 }
 
 // placeOf finds the part that a message is about, by what it begins with.

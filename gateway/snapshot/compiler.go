@@ -7,6 +7,7 @@ import (
 
 	"longmen/gateway/resource"
 	"longmen/tls/certificate"
+	"longmen/tls/openssl"
 	"longmen/tls/sign"
 )
 
@@ -33,10 +34,13 @@ func (d Defaults) compiler(set *resource.Set, previous *Snapshot) *compiler {
 		next: &Snapshot{
 			ClusterSlots: assignSlots(set, previous), tables: map[string]*table{},
 			secrets: map[string]*secret{}, files: map[string]fileState{},
-			clusterTLS: map[string]clientTLS{}, policies: map[policyKey]*policy{}, tickets: previous.tickets,
+			clusterTLS: map[string]clientTLS{}, policies: map[policyKey]*policy{}, tickets: previous.tickets, refusedPINs: previous.refusedPINs,
 		},
 		secretNames: map[string]resource.Path{}, usedSecrets: map[string]bool{},
 		parts: map[string]secretParts{}, parsers: map[sign.Policy]*certificate.Parser{}, judged: map[judged]bool{}, partial: map[string]bool{},
+	}
+	if c.next.refusedPINs == nil {
+		c.next.refusedPINs = new(openssl.RefusedPINs)
 	}
 	if d.Now != nil {
 		c.now = d.Now()

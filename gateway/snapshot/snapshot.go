@@ -12,6 +12,7 @@ import (
 	"longmen/gateway/router"
 	"longmen/gateway/stream"
 	"longmen/tls/acme"
+	"longmen/tls/openssl"
 	"longmen/tls/server"
 	"longmen/tls/ticket"
 	"longmen/tls/verify"
@@ -40,6 +41,8 @@ type Snapshot struct {
 	clusterTLS map[string]clientTLS // by the cluster's name
 	policies   map[policyKey]*policy
 	tickets    *ticket.Source // of those who name no keys: random, and the same in all snapshots of a chain
+
+	refusedPINs *openssl.RefusedPINs // by tokens; the same in all snapshots of a chain
 }
 
 // Listener is one compiled listener.

@@ -137,6 +137,14 @@ func (c *Certificate) Loaded() bool { return c.key.ready() }
 // after twice as long each time, at most a minute.
 func (c *Certificate) Signer() (crypto.Signer, error) { return c.key.get(c) }
 
+// Failed is why the key could not be loaded when Signer asked for it last; nil also before that.
+func (c *Certificate) Failed() error {
+	if l := c.key.state.Load(); l != nil {
+		return l.err
+	}
+	return nil
+}
+
 // Lost tells that a signature of Signer's key failed: if it is in a token, it is looked for
 // again, as if it had not been found.
 func (c *Certificate) Lost(signer crypto.Signer, err error) { c.key.lost(signer, err) }

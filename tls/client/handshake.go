@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"longmen/tls/certificate"
 	"longmen/tls/handshake"
 	"longmen/tls/sign"
 	"longmen/tls/std"
@@ -129,7 +130,7 @@ func (c *Config) own(h *Handshake) (*tls.Certificate, error) {
 		return nil, err
 	}
 	if key, ok := signer.(*sign.Key); ok && !key.Inline() {
-		signer = &awaited{key, h}
+		signer = &awaited{key, h, c.Certificate}
 	}
 	return &tls.Certificate{Certificate: c.Certificate.Chain, PrivateKey: signer}, nil
 }
@@ -138,6 +139,7 @@ func (c *Config) own(h *Handshake) (*tls.Certificate, error) {
 type awaited struct {
 	key *sign.Key
 	h   *Handshake
+	of  *certificate.Certificate
 }
 
 func (a *awaited) Public() crypto.PublicKey { return a.key.Public() }
@@ -145,7 +147,9 @@ func (a *awaited) Public() crypto.PublicKey { return a.key.Public() }
 // Sign waits for a signature.
 func (a *awaited) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) (signature []byte, err error) {
 	err = a.h.Await(func() (err error) {
-		signature, err = a.key.Sign(rand, digest, opts)
+		if signature, err = a.key.Sign(rand, digest, opts); err != nil {
+			a.of.Lost(a.key, err)
+		}
 		return err
 	})
 	return signature, err

@@ -85,7 +85,7 @@ func (c *Config) Run(h *Handshake) (*handshake.Result, error) {
 }
 
 // choose finds the settings of a name and the certificate that it is served with, whose key
-// is loaded. Its error is a *handshake.Error that nobody was told yet, or that of Offload.
+// is loaded. Its error is a *handshake.Error that nobody was told yet.
 func (c *Config) choose(h *Handshake, r request) (*Settings, *certificate.Certificate, error) {
 	settings := c.SettingsFor(r.name)
 	candidates := c.Certificates.Find(r.name)
@@ -111,10 +111,15 @@ func (c *Config) choose(h *Handshake, r request) (*Settings, *certificate.Certif
 	if chosen == nil {
 		return nil, nil, refused(handshake.HandshakeFailure, errNoMatch)
 	}
-	if !chosen.Loaded() {
-		if err := h.Offload(h.Loading, func() error { _, err := chosen.Signer(); return err }); err != nil {
+	for left := len(candidates); !chosen.Loaded() && left > 0; left-- {
+		loading := chosen
+		if err := h.Offload(h.Loading, func() error { _, _ = loading.Signer(); return nil }); err != nil {
 			return nil, nil, refused(handshake.InternalError, err)
 		}
+		chosen = certificate.Choose(candidates, offer, h.Now) // another, if the key is not to be had
+	}
+	if err := chosen.Failed(); err != nil {
+		return nil, nil, refused(handshake.InternalError, err)
 	}
 	return settings, chosen, nil
 }

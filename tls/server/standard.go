@@ -88,7 +88,7 @@ func (s *Settings) standardCertificate(h *Handshake, chosen *certificate.Certifi
 		own.OCSPStaple = nil
 	}
 	if key, ok := own.PrivateKey.(*sign.Key); ok && !key.Inline() {
-		own.PrivateKey = &awaited{key, h}
+		own.PrivateKey = &awaited{key, h, chosen}
 	}
 	return &own, nil
 }
@@ -114,6 +114,7 @@ func (s *Settings) configFor(h *Handshake) *tls.Config {
 type awaited struct {
 	key *sign.Key
 	h   *Handshake
+	of  *certificate.Certificate
 }
 
 func (a *awaited) Public() crypto.PublicKey { return a.key.Public() }
@@ -123,7 +124,9 @@ func (a *awaited) Public() crypto.PublicKey { return a.key.Public() }
 func (a *awaited) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	var signature []byte
 	sign := func() (err error) {
-		signature, err = a.key.Sign(rand, digest, opts)
+		if signature, err = a.key.Sign(rand, digest, opts); err != nil {
+			a.of.Lost(a.key, err)
+		}
 		return err
 	}
 	var err error
