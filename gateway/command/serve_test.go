@@ -93,7 +93,7 @@ clusters: {web: {endpoints: [%q]}}
 		"explain -c " + old + " --admin " + socket + " " + base + "/x": "web  (1 of 1 healthy)",
 		"dump --admin " + socket:                          "body: second",
 		"dump --as xds --admin " + socket:                 `"virtualHosts"`,
-		"diff --admin " + socket + " " + old + " " + next: "client connections touched",
+		"diff --admin " + socket + " " + old + " " + next: "touched",
 	} {
 		if got := longmen(t, words(line)...); !strings.Contains(got, want) || !strings.HasSuffix(got, "exit 0\n") {
 			t.Errorf("%s: want %q, got:\n%s", line, want, got)
