@@ -35,7 +35,7 @@ type node struct {
 
 func newNode(t testing.TB) *node {
 	n := &node{t: t, challenges: &Challenges{}, news: make(chan struct{}, 1), log: &lockedBuffer{}, storage: t.TempDir()}
-	n.Manager = NewManager(slog.New(slog.NewTextHandler(n.log, nil)), n.challenges, func() {
+	n.Manager = NewManager(slog.New(slog.NewTextHandler(n.log, &slog.HandlerOptions{Level: slog.LevelDebug})), n.challenges, func() {
 		select {
 		case n.news <- struct{}{}:
 		default:
