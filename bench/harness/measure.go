@@ -180,7 +180,7 @@ func (o Options) Estimate() time.Duration {
 		case c.Idle:
 			d = time.Duration(min(o.Reps, idleReps)) * 8 * time.Second
 		case c.Start:
-			d = time.Duration(min(o.Reps, idleReps)) * 16 * time.Second
+			d = time.Duration(min(o.Reps, startReps)) * (time.Duration(c.Certs)*time.Second/touchRate + 8*time.Second)
 		case c.Storm:
 			d = time.Duration(o.Reps) * (3*o.Duration + 2*time.Second)
 		}

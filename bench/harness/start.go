@@ -10,8 +10,13 @@ import (
 	"longmen/bench/proc"
 )
 
-// touchRate is at how many a second each certificate is asked for once.
-const touchRate = 1000
+const (
+	// startReps bounds the repetitions of the start cases, which are long.
+	startReps = 2
+	// touchRate is at how many a second each certificate is asked for once:
+	// first uses may cost milliseconds, and a proxy is not to fall behind.
+	touchRate = 400
+)
 
 // Start is one repetition of a start case.
 type Start struct {
@@ -25,7 +30,7 @@ type Start struct {
 // measureStart starts each proxy afresh and asks once for each name.
 func (b *Bench) measureStart(ctx context.Context, c Case, targets string, r *CaseResult) error {
 	skip := map[string]bool{}
-	for rep := range min(b.Reps, idleReps) {
+	for rep := range min(b.Reps, startReps) {
 		for _, p := range b.selected(c) {
 			if skip[p.Name] {
 				continue
@@ -51,7 +56,7 @@ func (b *Bench) measureStart(ctx context.Context, c Case, targets string, r *Cas
 			result := r.of(p.Name)
 			result.Start = append(result.Start, s)
 			result.Memory = s.Touched
-			fmt.Fprintf(b.Log, "  %d/%d %-8s %6.2f s, %6.1f MB\n", rep+1, min(b.Reps, idleReps), p.Name, s.Seconds, float64(s.Ready.PSS)/1e6)
+			fmt.Fprintf(b.Log, "  %d/%d %-8s %6.2f s, %6.1f MB\n", rep+1, min(b.Reps, startReps), p.Name, s.Seconds, float64(s.Ready.PSS)/1e6)
 		}
 	}
 	if len(r.Proxies) == 0 {
