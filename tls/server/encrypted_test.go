@@ -38,6 +38,7 @@ type secret struct {
 	key    *ecdsa.PrivateKey
 	roots  *x509.CertPool
 	config *Config
+	shown  Challenges
 	last   *handshake.Result
 	err    error
 }
@@ -166,6 +167,7 @@ func (s *secret) serve(c net.Conn) (*handshake.Result, error) {
 			h := &Handshake{
 				Conn: &begun{c, io.MultiReader(bytes.NewReader(first), c)}, Hello: new(hello.ClientHello), Now: time.Now(),
 				Offload: func(_ *sign.Flow, f func() error) error { return f() }, Loading: new(sign.Flow), Verifying: new(sign.Flow),
+				Challenges: s.shown,
 			}
 			if err := h.Hello.Parse(msg); err != nil {
 				return nil, err
