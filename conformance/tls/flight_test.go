@@ -93,6 +93,7 @@ func (m *mangler) alert() int {
 }
 
 func TestFlights(t *testing.T) {
+	t.Parallel() // it waits, mostly
 	a, clients, sm := newAuthority(t, "root"), newAuthority(t, "clients"), newSM(t)
 	g := serve(t, fmt.Sprintf(`certs: [p256, rsa, sm]
 client_ca: %q
@@ -138,7 +139,7 @@ domains: {sm.test: {client_ca: sms}}
 		conn.Close()
 		step := 1
 		if !harness.Full() {
-			step = 1 + whole.sent/50
+			step = 1 + whole.sent/30
 		}
 		for at := 0; at < whole.sent; at += step {
 			all = append(all, change{name, at, 0xff, false}, change{name, at, 0, true})
@@ -149,7 +150,7 @@ domains: {sm.test: {client_ca: sms}}
 	}
 	var tooLong atomic.Int64
 	name := func(c change) string { return fmt.Sprintf("flight/%s/%d/%02x/fin=%v", c.protocol, c.at, c.mask, c.fin) }
-	harness.Report(t, "flights", harness.Longmen, each(all, 64, name, func(c change) string {
+	harness.Report(t, "flights", harness.Longmen, each(all, 200, name, func(c change) string {
 		conn, err := net.DialTimeout("tcp", g.Addr, harness.Patience)
 		if err != nil {
 			return err.Error()

@@ -190,6 +190,7 @@ const attacksAtOnce = 400
 // A hello that ends after any of its bytes: with FIN the connection ends at once
 // and without a word, with silence when the handshake's time is over.
 func TestHelloCut(t *testing.T) {
+	t.Parallel() // it waits, mostly
 	g, _, sm := helloGateway(t)
 	type cut struct {
 		hello string

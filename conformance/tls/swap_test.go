@@ -56,6 +56,7 @@ func (s *swapper) at(serial string) int {
 }
 
 func TestCertificateSwap(t *testing.T) {
+	t.Parallel() // it waits, mostly
 	a := newAuthority(t, "root")
 	s := &swapper{a: a, kind: "p256", crt: filepath.Join(a.dir, "live.crt"), key: filepath.Join(a.dir, "live.key")}
 	s.swap()

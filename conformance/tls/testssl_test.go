@@ -29,6 +29,7 @@ type finding struct {
 // testssl.sh looks at a gateway with the defaults and certificates of both kinds:
 // nothing is found that is worse than LOW, known.txt aside, and the grade is A.
 func TestTestssl(t *testing.T) {
+	t.Parallel() // it waits, mostly
 	if !harness.Full() {
 		t.Skip("testssl.sh takes minutes: the full suite runs it")
 	}
