@@ -156,16 +156,19 @@ func looksHTTP(p []byte) bool {
 // Run runs the handshake.
 func (g *greeting) Run(co *worker.Coroutine) {
 	g.co = co
-	err := errPanic
 	var result *handshake.Result
+	err := errPanic // until there is something else to say
 	defer func() {
 		g.co = nil
 		if err != nil {
 			g.fail(err)
 		}
 	}()
-	if err = g.ended; err == nil {
+	if g.ended == nil {
 		result, err = g.handshake()
+	}
+	if g.ended != nil {
+		err = g.ended // a handshake may be complete although it was told to end
 	}
 	if err == nil {
 		g.co = nil
@@ -236,9 +239,15 @@ func (g *greeting) offload(flow *sign.Flow, f func() error) error {
 	return err
 }
 
-// burn runs f on the loop when others have had their turn, and waits for that.
-// When the connection ends meanwhile it does not.
-func (g *greeting) burn(f func() error) error {
+// burn runs what takes less than half a millisecond, and waits for that: on the
+// loop when others have had their turn, which takes the least CPU; but on the
+// pool's threads of low priority while there are streams on established
+// connections, which must not wait for it. When the connection ends meanwhile it
+// does not wait.
+func (g *greeting) burn(flow *sign.Flow, f func() error) error {
+	if kept := g.t.traffic.Kept(); kept != 0 && g.t.loop.Now()-kept < established {
+		return g.offload(flow, f)
+	}
 	err := errPanic
 	done, given, co := false, false, g.co
 	g.t.loop.Burn(func() {
@@ -302,7 +311,7 @@ func (g *greeting) refuseHello(err error) {
 
 // fail counts and ends a connection whose handshake failed with err.
 func (g *greeting) fail(err error) {
-	if g.Err() == nil && g.Pending() > 0 {
+	if g.Err() == nil && g.Pending() > 0 && g.ended != errStopping {
 		g.last(err)
 		return
 	}
@@ -378,6 +387,20 @@ func (g *greeting) abort(err error) {
 		g.failed(err)
 		g.Close()
 		g.t.gone(g)
+	}
+}
+
+// retire ends a connection of which nothing came yet: its client, which finds it
+// closed before it said anything, makes another one.
+func (g *greeting) retire() {
+	if g.phase != phaseHello {
+		return
+	}
+	if g.MayRead() {
+		g.read()
+	}
+	if g.IsOpen() && g.phase == phaseHello && g.Buffered() == 0 {
+		g.abort(errStopping)
 	}
 }
 

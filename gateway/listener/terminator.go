@@ -48,6 +48,7 @@ type Terminator struct {
 	workers  int
 	next     Taker
 	observer Observer
+	traffic  Traffic
 	stats    *metrics.ListenerStats
 
 	fingerprints bool // of the clients are taken
@@ -60,6 +61,12 @@ type Terminator struct {
 	crowded worker.Timer // looks for a place again
 	logged  int64        // when a failure was logged last
 	silent  int          // failures since then that were not
+}
+
+// Traffic tells of the worker's established traffic.
+type Traffic interface {
+	// Kept is the loop's time when a request came last on a kept connection.
+	Kept() int64
 }
 
 // Observer hears of the connections that were taken from an Acceptor.
@@ -77,6 +84,9 @@ const (
 	stalled = int64(time.Second)
 	// lookAgain is how often such places are looked for while others wait.
 	lookAgain = 100 * time.Millisecond
+	// established is for how long after a request on a kept connection signatures
+	// are made where they hold nobody up.
+	established = int64(time.Second)
 	// keepGreetings bounds the pool of greetings.
 	keepGreetings = 256
 	// logEvery is how often failed handshakes are logged, at most.
@@ -85,8 +95,8 @@ const (
 
 // NewTerminator makes the terminator of a listener. workers is how many share
 // the listener's limits.
-func NewTerminator(l *worker.Loop, config *server.Config, shared *Security, workers int, next Taker, o Observer, stats *metrics.ListenerStats) *Terminator {
-	t := &Terminator{loop: l, shared: shared, workers: workers, next: next, observer: o, stats: stats, open: map[*greeting]struct{}{}}
+func NewTerminator(l *worker.Loop, config *server.Config, shared *Security, workers int, next Taker, o Observer, traffic Traffic, stats *metrics.ListenerStats) *Terminator {
+	t := &Terminator{loop: l, shared: shared, workers: workers, next: next, observer: o, traffic: traffic, stats: stats, open: map[*greeting]struct{}{}}
 	t.crowded.Init(t)
 	t.Configure(config, false)
 	return t
@@ -219,6 +229,14 @@ func (t *Terminator) recycle(g *greeting) {
 	}
 	g.reset()
 	t.free = append(t.free, g)
+}
+
+// Drain ends the connections that are of no use yet; the handshakes that have
+// begun go on, and so do those that wait for their turn.
+func (t *Terminator) Drain() {
+	for g := range t.open {
+		g.retire()
+	}
 }
 
 // Close ends every connection whose handshake is not done.

@@ -145,7 +145,7 @@ func (w *edgeWorker) secure(p *port, l *snapshot.Listener, a *adoption) {
 		return
 	}
 	if p.tls == nil {
-		p.tls = listener.NewTerminator(w.loop, l.TLS, a.security, a.workers, p.server, p, p.stats)
+		p.tls = listener.NewTerminator(w.loop, l.TLS, a.security, a.workers, p.server, p, w.streams, p.stats)
 	}
 	p.tls.Configure(l.TLS, l.Fingerprints)
 }
@@ -199,6 +199,9 @@ func (p *port) leave() {
 	for b, acceptor := range p.acceptors {
 		acceptor.Close()
 		delete(p.acceptors, b)
+	}
+	if p.tls != nil {
+		p.tls.Drain()
 	}
 	p.server.Drain()
 }

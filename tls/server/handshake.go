@@ -27,9 +27,9 @@ type Handshake struct {
 	// Offload runs what burns CPU away from the caller's loop, in the key's turn,
 	// and returns its error.
 	Offload func(*sign.Flow, func() error) error
-	// Burn runs what takes less than half a millisecond of CPU on the caller's loop,
-	// when other work has had its turn, and returns its error.
-	Burn func(func() error) error
+	// Burn is Offload for what takes less than half a millisecond: the caller's loop
+	// may do it.
+	Burn func(*sign.Flow, func() error) error
 	// Loading is the turn of keys that are used for the first time.
 	Loading *sign.Flow
 	// Verifying is the turn of client certificates.

@@ -131,7 +131,7 @@ func (a *awaited) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([
 	}
 	var err error
 	if a.key.Brief() {
-		err = a.h.Burn(sign)
+		err = a.h.Burn(a.key.Flow(), sign)
 	} else {
 		err = a.h.Offload(a.key.Flow(), sign)
 	}

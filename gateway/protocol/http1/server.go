@@ -78,11 +78,16 @@ type Server struct {
 
 // Streams is the pool of streams of one worker, shared by its servers.
 type Streams struct {
+	kept   int64 // loop time of the last request that was not its connection's first
 	free   []*serverStream
 	made   int
 	dateAt int64  // the second that dated is for
 	dated  []byte // the Date field's value
 }
+
+// Kept is the loop's time when a request came last on a connection that had
+// carried one before; 0: none did.
+func (p *Streams) Kept() int64 { return p.kept }
 
 // date is the value of a Date field now (RFC 9110 section 6.6.1), made once a
 // second.

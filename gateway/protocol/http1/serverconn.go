@@ -42,7 +42,8 @@ const (
 )
 
 const (
-	// restAfter is how long a connection over TLS is idle before it rests.
+	// restAfter is how long a connection over TLS is idle before it rests, and any
+	// before it ends, when the server drains.
 	restAfter = time.Second
 	// headRead bounds the first read of a head.
 	headRead = 16 << 10
@@ -103,7 +104,7 @@ func (c *serverConn) ConnReady(ev worker.Events) {
 func (c *serverConn) idle() {
 	c.phase, c.rested = phaseIdle, false
 	wait := c.srv.config.IdleTimeout
-	if c.IsSecure() {
+	if c.IsSecure() || c.srv.draining {
 		wait = min(wait, restAfter)
 	}
 	c.srv.loop.Arm(&c.timer, wait)
@@ -113,6 +114,10 @@ func (c *serverConn) idle() {
 // over TLS gives up what its keys expand to, then any one is closed.
 func (c *serverConn) idled() {
 	cfg := c.srv.config
+	if c.srv.draining { // its handshake was under way when that began, and no request came
+		c.end()
+		return
+	}
 	if c.IsSecure() && !c.rested && cfg.IdleTimeout > restAfter {
 		c.rested = true
 		c.Rest()
@@ -168,7 +173,7 @@ func (c *serverConn) parse() bool {
 			}
 			return false
 		default:
-			if c.phase == phaseHead && err == io.EOF {
+			if c.phase == phaseHead && (err == io.EOF || err == io.ErrUnexpectedEOF) {
 				c.fail(stream.Error{Phase: stream.PhaseRequestHead, Flag: stream.DownstreamConnectionEnd, Cause: errCut})
 			}
 			c.end()
@@ -210,7 +215,9 @@ func (c *serverConn) begin(raw []byte) bool {
 		return c.refuse(m)
 	}
 	c.phase = phaseStream
-	c.served++
+	if c.served++; c.served > 1 {
+		srv.streams.kept = srv.loop.Now()
+	}
 	st.prepare()
 	return true
 }
