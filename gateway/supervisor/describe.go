@@ -18,7 +18,7 @@ func (s *Supervisor) startAdmin() error {
 	}
 	exporter := exposition.New(exposition.Sources{
 		Registry: s.registry, Build: o.Build, Started: time.Now(),
-		Endpoints: s.endpointCounts, AccessLogs: s.logs.Stats, Certificates: s.certificateExpiries, TLSPool: s.tlsPool,
+		Endpoints: s.endpointCounts, AccessLogs: s.logs.Stats, Certificates: s.certificateExpiries, TLSPool: s.tlsPool, ACME: s.acmeStats,
 	})
 	server := admin.New(admin.Options{
 		Bind: o.AdminBind, Log: o.Log, Build: o.Build, Level: o.Level, Exporter: exporter, Registry: s.registry,

@@ -64,9 +64,9 @@ type Supervisor struct {
 	// endStapling ends stapler's goroutine.
 	endStapling context.CancelFunc
 	challenges  acme.Challenges
-	orders      *acme.Manager // nil until something is ordered
-	stop        chan struct{} // ends the watchdog
-	failed      chan error    // a loop that ended by itself
+	orders      atomic.Pointer[acme.Manager] // nil until something is ordered
+	stop        chan struct{}                // ends the watchdog
+	failed      chan error                   // a loop that ended by itself
 
 	logged   map[string]bool // paths of access logs that streams can have begun with
 	sweeping bool            // some of them are to be closed; under mu

@@ -39,6 +39,7 @@ type Sources struct {
 	AccessLogs   func() []metrics.AccessLog
 	Certificates func() []metrics.Certificate // one entry for a name and a listener or cluster
 	TLSPool      func() (pool metrics.TLSPool, there bool)
+	ACME         func() (acme metrics.ACME, there bool)
 }
 
 // Exporter reads its sources anew each time that it is asked.
@@ -63,6 +64,7 @@ func New(sources Sources) *Exporter {
 	describe(e.descs, "certificate", certificates)
 	describe(e.descs, "", firstExpiry)
 	describe(e.descs, "", tlsPool)
+	describe(e.descs, "", orders)
 	describe(e.descs, "", staples)
 	describe(e.descs, "", configuration)
 	describe(e.descs, "", process)

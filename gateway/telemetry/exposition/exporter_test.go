@@ -47,6 +47,9 @@ func busy(t *testing.T) *Exporter {
 		Certificates: func() []metrics.Certificate {
 			return []metrics.Certificate{{Name: "shop", Listener: "http", NotAfter: time.Unix(4e9, 0)}, {Name: "shop", Cluster: "web", NotAfter: time.Unix(4e9+1, 0)}}
 		},
+		ACME: func() (metrics.ACME, bool) {
+			return metrics.ACME{Ordered: 7, Renewed: 6, Failed: 5, Issued: 4, Pending: 3}, true
+		},
 		TLSPool: func() (metrics.TLSPool, bool) {
 			return metrics.TLSPool{Queued: 1, Running: 2, Done: 10, Panics: 3, Refused: 4, Busy: 5 * time.Second, Waited: time.Minute}, true
 		},

@@ -41,6 +41,21 @@ var tlsPool = []spec[metrics.TLSPool]{
 		func(p *metrics.TLSPool, r *row) { r.add(p.Waited.Seconds()) }},
 }
 
+// orders is what is told of certificates that are ordered by ACME.
+var orders = []spec[metrics.ACME]{
+	{"longmen_tls_acme_orders_total", "Certificates ordered by ACME, by what came of it: new ones, renewed ones, failed tries.", CounterKind, "result",
+		func(a *metrics.ACME, r *row) {
+			r.add(float64(a.Ordered), "issued")
+			r.add(float64(a.Renewed), "renewed")
+			r.add(float64(a.Failed), "failed")
+		}},
+	{"longmen_tls_acme_names", "Names whose certificates are ordered by ACME; pending ones have none yet and are refused.", GaugeKind, "state",
+		func(a *metrics.ACME, r *row) {
+			r.add(float64(a.Issued), "issued")
+			r.add(float64(a.Pending), "pending")
+		}},
+}
+
 // staples is what is told of OCSP.
 var staples = []spec[metrics.OCSP]{
 	{"longmen_tls_ocsp_responses_total", "OCSP responses asked for, by what came of it.", CounterKind, "result",
@@ -77,5 +92,12 @@ func (e *Exporter) security(families []Family, now time.Time) []Family {
 		}
 	}
 	families = collect(families, tlsPool, "", pools)
+	var acme []metrics.Named[metrics.ACME]
+	if s.ACME != nil {
+		if of, there := s.ACME(); there {
+			acme = append(acme, single("", &of))
+		}
+	}
+	families = collect(families, orders, "", acme)
 	return collect(families, staples, "", []metrics.Named[metrics.OCSP]{single("", &s.Registry.OCSP)})
 }

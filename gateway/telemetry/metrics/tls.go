@@ -102,6 +102,12 @@ type TLSPool struct {
 	Busy, Waited                     time.Duration // of all threads, and all tasks, together
 }
 
+// ACME is what is told of certificates that the gateway orders by itself.
+type ACME struct {
+	Ordered, Renewed, Failed uint64 // tries, by what came of them
+	Issued, Pending          int    // names that have a certificate, and that have none yet
+}
+
 // OCSP counts the OCSP responses that were asked for. Any goroutine may count.
 type OCSP struct {
 	Good    atomic.Uint64 // to be stapled
