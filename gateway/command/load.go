@@ -17,8 +17,9 @@ import (
 // compiled, and the room for that should not be added to it.
 const largeFile = 1 << 20
 
-// manySecrets is from how many on certificates are: each takes some ten kilobytes to read.
-const manySecrets = 500
+// manyFiles is from how many on files that the configuration names are: a certificate takes some
+// ten kilobytes to read.
+const manyFiles = 500
 
 // loaded is one version of the configuration and what is wrong with it.
 type loaded struct {

@@ -59,7 +59,7 @@ func (r *runner) keep(l *loaded) {
 
 // tidy gives the memory back that reading a large file has taken.
 func (r *runner) tidy() {
-	if l := r.current.Load(); len(l.text) > largeFile || len(l.set.Secrets) > manySecrets {
+	if l := r.current.Load(); len(l.text) > largeFile || len(l.files) > manyFiles {
 		debug.FreeOSMemory()
 	}
 }
