@@ -124,7 +124,7 @@ func (c *Conn) fillSecure(limit int) error {
 	if c.Buffered() == 0 {
 		c.dropIn()
 	} else if c.state&ownsIn == 0 {
-		c.own(limit) // Scratch is needed to decrypt
+		c.own(0) // Scratch is needed to decrypt
 	}
 	for {
 		c.claimScratch()

@@ -28,7 +28,10 @@ func (l *Loop) burn() {
 			break
 		}
 	}
-	if l.burned == len(l.burning) {
-		l.burning, l.burned = l.burning[:0], 0
+	// What is done makes room, also when there is always more to do.
+	if l.burned > len(l.burning)/2 {
+		n := copy(l.burning, l.burning[l.burned:])
+		clear(l.burning[n:])
+		l.burning, l.burned = l.burning[:n], 0
 	}
 }
