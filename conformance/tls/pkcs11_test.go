@@ -180,6 +180,9 @@ func TestPKCS11TokenThatIsAway(t *testing.T) {
 	k.pin(tokenPIN)
 	g.eventually(a, "alone.test", "p256")
 	g.eventually(a, "both.test", "p256")
+	if !strings.Contains(g.Output(), "no private key for a certificate") {
+		t.Errorf("nobody was told of the token:\n%s", g.Output())
+	}
 	if said := g.said(); strings.Contains(said, tokenPIN) || strings.Contains(said, "n0t the PIN") {
 		t.Errorf("a PIN is told:\n%s", said)
 	}

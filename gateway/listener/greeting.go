@@ -192,7 +192,7 @@ func (g *greeting) handshake() (*handshake.Result, error) {
 	}
 	wire := &connection.Wire{Conn: &g.Conn, Wait: g.wait, Local: g.local, Remote: g.remote}
 	run := &server.Handshake{Challenges: g.t.shared.Challenges, Conn: wire, Hello: &h, Now: g.t.loop.Wall(), Offload: g.offload, Burn: g.burn, Loading: &g.t.shared.Loading, Verifying: &g.t.shared.Verify,
-		Sessions: g.t.shared.TLCP}
+		Sessions: g.t.shared.TLCP, KeyMissing: g.t.keyMissing}
 	if g.config.KeyLog != "" {
 		run.KeyLog = g.t.shared.KeyLog(g.config.KeyLog)
 	}

@@ -247,6 +247,12 @@ func (t *Terminator) Close() {
 	}
 }
 
+// keyMissing tells of a certificate whose private key is not to be had. It is as
+// rare as keys are asked for.
+func (t *Terminator) keyMissing(name string, err error) {
+	t.loop.Log.Warn("no private key for a certificate", "certificate", name, "error", err)
+}
+
 // log tells of a failed handshake, of some of them in a flood.
 func (t *Terminator) log(g *greeting, err error) {
 	now := t.loop.Now()

@@ -32,6 +32,9 @@ type Handshake struct {
 	Burn func(*sign.Flow, func() error) error
 	// Loading is the turn of keys that are used for the first time.
 	Loading *sign.Flow
+	// KeyMissing is told of a key that could not be loaded, by the name of its certificate's
+	// secret, each time it was tried; nil for nobody.
+	KeyMissing func(name string, err error)
 	// Verifying is the turn of client certificates.
 	Verifying *sign.Flow
 	KeyLog    io.Writer // nil for none; see Config.KeyLog
@@ -115,6 +118,9 @@ func (c *Config) choose(h *Handshake, r request) (*Settings, *certificate.Certif
 		loading := chosen
 		if err := h.Offload(h.Loading, func() error { _, _ = loading.Signer(); return nil }); err != nil {
 			return nil, nil, refused(handshake.InternalError, err)
+		}
+		if err := loading.Failed(); err != nil && h.KeyMissing != nil {
+			h.KeyMissing(loading.Name, err)
 		}
 		chosen = certificate.Choose(candidates, offer, h.Now) // another, if the key is not to be had
 	}
