@@ -180,4 +180,12 @@ func refused(t *testing.T, a *authority) {
 	if _, err := g.dial("elsewhere.example.com"); err == nil || !strings.Contains(err.Error(), "unrecognized name") {
 		t.Errorf("refused with: %v", err)
 	}
+	for state, want := range map[string]float64{"issued": 1, "pending": 1} {
+		// Gauges leaves the other state out.
+		other := map[string]string{"issued": "pending", "pending": "issued"}[state]
+		names, err := g.Gauges(`state="`+other+`"`, "longmen_tls_acme_names")
+		if err != nil || names["longmen_tls_acme_names"] != want {
+			t.Errorf("%s: %v %v", state, names, err)
+		}
+	}
 }

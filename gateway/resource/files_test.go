@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	tls "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"longmen/gateway/resource"
@@ -22,6 +24,7 @@ secrets:
   s: {sm2: {sign: [certs/s.crt, "-----BEGIN PRIVATE KEY-----\nHIDDEN"], encrypt: [certs/e.crt, "-----BEGIN PRIVATE KEY-----\nHIDDEN"]}}
   p: {cert: certs/p.crt, key: "pkcs11:object=p?pin-value=HIDDEN"}
   t: {ticket_keys: certs/t.key}
+  o: {acme: {agree: true, ca: certs/directory.pem, eab: {id: kid, key: certs/eab.key}}}
 `
 
 func TestFiles(t *testing.T) {
@@ -29,8 +32,8 @@ func TestFiles(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	want := strings.Fields(`/abs/crl.pem conf/certs/a.crt conf/certs/a.key conf/certs/a.ocsp conf/certs/ca.pem conf/certs/e.crt
-		conf/certs/p.crt conf/certs/s.crt conf/certs/spiffe.pem conf/certs/t.key conf/certs/up.pem`)
+	want := strings.Fields(`/abs/crl.pem conf/certs/a.crt conf/certs/a.key conf/certs/a.ocsp conf/certs/ca.pem conf/certs/directory.pem conf/certs/e.crt
+		conf/certs/eab.key conf/certs/p.crt conf/certs/s.crt conf/certs/spiffe.pem conf/certs/t.key conf/certs/up.pem`)
 	if got := result.Set.Files(); !slices.Equal(got, want) {
 		t.Errorf("%q", got)
 	}
@@ -53,5 +56,22 @@ func TestWithoutKeys(t *testing.T) {
 	text, err := yaml.Encode(shown)
 	if err != nil || strings.Contains(string(text), "HIDDEN") || strings.Count(string(text), resource.Redacted) != 4 || !strings.Contains(string(text), "certs/a.key") {
 		t.Errorf("%v\n%s", err, text)
+	}
+}
+
+// An external account's key that stands in a resource is not shown either, and what
+// else is ordered stays.
+func TestWithoutExternalKey(t *testing.T) {
+	key := &core.DataSource{Specifier: &core.DataSource_InlineString{InlineString: "HIDDEN"}}
+	packed, err := resource.ExtendAny(resource.ACMEExtension, resource.Values{"agree": true, "directory": "https://a/dir", "storage": "s", "external_id": "kid", "external_key": key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := &resource.Set{Secrets: []*tls.Secret{{Name: "o", Type: &tls.Secret_TlsCertificate{TlsCertificate: &tls.TlsCertificate{
+		PrivateKeyProvider: &tls.PrivateKeyProvider{ProviderName: resource.Extension, ConfigType: &tls.PrivateKeyProvider_TypedConfig{TypedConfig: packed}},
+	}}}}}
+	text := protojson.Format(set.WithoutKeys().Secrets[0])
+	if strings.Contains(text, "HIDDEN") || !strings.Contains(text, resource.Redacted) || !strings.Contains(text, "kid") {
+		t.Error(text)
 	}
 }

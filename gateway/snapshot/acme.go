@@ -235,9 +235,9 @@ func (c *compiler) orders() []acme.Order {
 		if pending := slices.Sorted(maps.Keys(o.pending)); len(pending) > 0 {
 			text := strings.Join(pending[:min(named, len(pending))], ", ")
 			if len(pending) > named {
-				c.warn(o.at, "", "no certificate has been issued yet for %s and %d more: refused until they are", text, len(pending)-named)
+				c.warn(o.at, "", "no certificate has been issued yet for %s and %d more: refused until then", text, len(pending)-named)
 			} else {
-				c.warn(o.at, "", "no certificate has been issued yet for %s: refused until it is", text)
+				c.warn(o.at, "", "no certificate has been issued yet for %s: refused until then", text)
 			}
 		}
 	}

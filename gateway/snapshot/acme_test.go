@@ -88,8 +88,8 @@ func TestOrders(t *testing.T) {
 		}
 	}
 	if want := []string{
-		"secrets.auto.acme: no certificate has been issued yet for two.example.com, www.example.com: refused until it is",
-		"secrets.fixed.acme: no certificate has been issued yet for fixed.example.com: refused until it is",
+		"secrets.auto.acme: no certificate has been issued yet for two.example.com, www.example.com: refused until then",
+		"secrets.fixed.acme: no certificate has been issued yet for fixed.example.com: refused until then",
 	}; !slices.Equal(warned, want) {
 		t.Errorf("warned:\n%s", strings.Join(warned, "\n"))
 	}
