@@ -14,7 +14,7 @@ var (
 
 var secretTable = object{"secret", "Certificates, authorities or ticket keys (`secrets.<name>`): `cert` and `key`, or `sm2`, or `acme`, or `ca`, or `ticket_secret`, or `ticket_keys`, or `ech`. A list of\ncertificates under one name, such as RSA, ECDSA and SM2, is offered together; each client gets the first that it can use. Files are named\nrelative to the folder of gateway.yaml and read again when they change; PEM text may stand in place of a file's name.", []key{
 	{"cert", aSource, "", "The certificate, followed by the authorities that lead to its root.", "`Secret.tls_certificate.certificate_chain`", "certs/shop.crt", false},
-	{"key", aSource, "", "Its private key (PKCS#8, PKCS#1 or SEC 1, not encrypted), or a PKCS#11 URI.", "`Secret.tls_certificate.private_key`", "certs/shop.key", false},
+	{"key", aSource, "", "Its private key (PKCS#8, PKCS#1 or SEC 1, not encrypted), or the PKCS#11 URI of one in a token, see [TLS](#tls).", "`Secret.tls_certificate.private_key`", "certs/shop.key", false},
 	{"ocsp", aSource, "fetched from the authority", "An OCSP response (DER) to staple; the file is read again when it changes.", "`Secret.tls_certificate.ocsp_staple`", "certs/shop.ocsp", false},
 	{"sm2", ref("sm2"), "", "The two SM2 certificates of TLCP (GB/T 38636); the first of them serves RFC 8998 too.", "see there", "{sign: [s.crt, s.key], encrypt: [e.crt, e.key]}", false},
 	{"acme", ref("acme"), "", "Certificates that the gateway orders and renews by itself.", "see there", "{email: me@example.com, agree: true}", false},
