@@ -218,6 +218,7 @@ func (c *Conn) Fill(limit int) error {
 		return c.Err()
 	}
 	if c.state&ended != 0 {
+		c.state &^= readable // it is told now
 		return c.end()
 	}
 	if c.state&readable == 0 {

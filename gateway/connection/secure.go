@@ -76,6 +76,19 @@ func (c *Conn) Settle() bool {
 	return c.tls != nil && c.Buffered() == 0 && c.Fill(recordRoom) == ErrWait
 }
 
+// Part closes the connection as Close does. Over TLS it says goodbye before, and
+// sends that and what else is pending as far as the socket takes it at once.
+func (c *Conn) Part() {
+	if c.tls != nil && c.state&(opened|writable) == opened|writable && c.Err() == nil {
+		c.state |= finishing
+		c.seal()
+		if c.out != nil {
+			c.send(nil)
+		}
+	}
+	c.Close()
+}
+
 // keep saves bytes that were not decrypted.
 func (s *secure) keep(l *worker.Loop, p []byte) {
 	switch {
@@ -151,6 +164,7 @@ func (c *Conn) fillSecure(limit int) error {
 			return nil
 		}
 		if err != nil {
+			c.state &^= readable
 			return c.end()
 		}
 		if c.state&readable == 0 {
@@ -172,11 +186,11 @@ func (c *Conn) hold(plain []byte) {
 	c.in = append(c.in, plain...)
 }
 
-// endSecure takes note that the session takes no more input.
+// endSecure takes note that the session takes no more input. The end is there to
+// be read, behind what was decrypted with it: MayRead says so until it was.
 func (c *Conn) endSecure(err error) {
 	s := c.tls
-	c.state |= ended
-	c.state &^= readable
+	c.state |= ended | readable
 	if err == io.EOF {
 		s.closed = true
 		return

@@ -302,3 +302,26 @@ func TestTLSPassthrough(t *testing.T) {
 		t.Errorf("logged %q", got)
 	}
 }
+
+// A client that says goodbye right behind its request gets the answer, and the end.
+func TestTLSGoodbyeBehindARequest(t *testing.T) {
+	h := newHouse(t, Options{})
+	l := listens(t, "https", "secure")
+	config := secured(t, l, map[string]crypto.Signer{"a.test": p256Key(t)})
+	config.ServerName = "a.test"
+	h.applied(snap("1", l))
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		config.MaxVersion = version
+		c, err := tls.Dial("tcp", h.address("https"), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SetDeadline(time.Now().Add(patience))
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+		c.CloseWrite()
+		if got, err := io.ReadAll(c); err != nil || !strings.HasSuffix(string(got), "secure") {
+			t.Errorf("%q, %v", got, err)
+		}
+		c.Close()
+	}
+}
