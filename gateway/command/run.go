@@ -28,7 +28,7 @@ With --to no file is needed: one listener hands every request to one service.`,
 			if err != nil {
 				return err
 			}
-			r := &runner{issued: make(chan struct{}, 1), file: name, from: sources{flags: cmd.Flags()}, in: cmd.InOrStdin(), errOut: cmd.ErrOrStderr()}
+			r := &runner{file: name, from: sources{flags: cmd.Flags()}, in: cmd.InOrStdin(), errOut: cmd.ErrOrStderr()}
 			first := load(name, text, r.from, nil)
 			if first.snapshot == nil {
 				if err := first.report(r.errOut); err != nil {
@@ -79,7 +79,7 @@ func (r *runner) run(ctx context.Context, first *loaded, start starter, signals 
 	for _, text := range strayVariables(os.Environ()) {
 		r.log.Warn(text)
 	}
-	r.settings = first.settings
+	r.settings, r.issued = first.settings, make(chan struct{}, 1)
 	r.keep(first)
 	if r.gateway, err = start(r); err != nil {
 		return err
