@@ -153,6 +153,7 @@ func (d *downstream) ordered(o *ordering, static *certificate.Table, policy sign
 // be ordered, in order.
 func (d *downstream) routedHosts() []string {
 	var hosts []string
+	seen := map[string]bool{}
 	for _, l := range d.set.Listeners {
 		if l.GetName() != d.name {
 			continue
@@ -169,7 +170,8 @@ func (d *downstream) routedHosts() []string {
 			for _, domain := range host.GetDomains() {
 				name, ok := serverNameOf(domain)
 				// A single label is a name of an own network, which no authority knows.
-				if ok && acme.CheckHost(name) == nil && strings.Contains(name, ".") && !slices.Contains(hosts, name) {
+				if ok && acme.CheckHost(name) == nil && strings.Contains(name, ".") && !seen[name] {
+					seen[name] = true
 					hosts = append(hosts, name)
 				}
 			}
