@@ -109,6 +109,12 @@ func (c *Conn) write() {
 	if c.out != nil && c.errno == 0 {
 		c.send(nil)
 	}
+	if c.out == nil && c.tls != nil && c.tls.session.HasReply() {
+		c.seal() // it waited until now
+		if c.out != nil {
+			c.send(nil)
+		}
+	}
 	if c.out != nil && c.errno == 0 {
 		return
 	}

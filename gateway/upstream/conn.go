@@ -137,7 +137,7 @@ func (c *Conn) discard() {
 // destroy closes the connection and gives back its unit of the limit.
 func (c *Conn) destroy() {
 	c.loop().Drop(&c.timer)
-	c.Close()
+	c.Part()
 	c.shared.ReleaseConnection()
 	c.pool.cluster.Stats.ConnectionsActive.Dec()
 	c.pool.cluster.wakeFirst()

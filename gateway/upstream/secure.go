@@ -23,6 +23,7 @@ func (c *Conn) secure(co *worker.Coroutine, s *stream.Stream) error {
 	})
 	stats := &c.pool.cluster.Stats.TLS
 	if err != nil {
+		c.Flush() // the alert, before the connection is closed
 		stats.Failures[failure(err)].Inc()
 		if e, ok := err.(*stream.Error); ok {
 			return e // of the stream: aborted, or out of time
@@ -61,5 +62,11 @@ func serverName(config *client.Config, p *pool, s *stream.Stream) string {
 // was asked for by another name may not be the one that is meant.
 func (c *Conn) fits(s *stream.Stream) bool {
 	config := c.pool.cluster.config.TLS
-	return config == nil || config.Name != client.NameRequest || c.name == serverName(config, c.pool, s)
+	switch {
+	case config == nil || config.Name != client.NameRequest:
+		return true
+	case len(s.Request.Host) > 0:
+		return c.name == string(s.Request.Host) // as NameFor has it, without an allocation
+	}
+	return c.name == serverName(config, c.pool, s)
 }

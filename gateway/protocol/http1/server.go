@@ -227,6 +227,9 @@ func (srv *Server) Close() {
 		if c.phase == phaseStream {
 			c.st.Abort(&stream.Error{Side: stream.Local, Phase: stream.PhaseResponseBody, Flag: stream.LocalReset, Cause: errDrained})
 		} else {
+			if c.phase == phaseIdle {
+				c.Part()
+			}
 			c.closeNow()
 		}
 		c = next
