@@ -3,7 +3,6 @@ package tls_test
 import (
 	"crypto/tls"
 	"fmt"
-	"io"
 	"net"
 	"slices"
 	"sync"
@@ -125,32 +124,26 @@ func TestFlood(t *testing.T) {
 	flood("half a hello and silence", hello[:len(hello)/2])
 	flood("a hello and silence", hello)
 
-	var done atomic.Int64
+	// Each client tries again, as browsers do, when the gateway has ended its
+	// connection: one whose answer takes longer than a second may lose its place to
+	// others, and on a machine that is busy with all the clients some are that slow.
+	var tries atomic.Int64
 	var all sync.WaitGroup
 	rsa := &tls.Config{ServerName: "rsa.test", RootCAs: a.roots()}
 	for range n {
 		all.Go(func() {
-			conn, err := net.DialTimeout("tcp", g.Addr, 30*time.Second)
-			if err != nil {
-				t.Error(err)
-				return
+			var fault string
+			for range 5 {
+				tries.Add(1)
+				if fault = request(g.Addr, rsa); fault == "" {
+					return
+				}
 			}
-			defer conn.Close()
-			conn.SetDeadline(time.Now().Add(30 * time.Second))
-			c := tls.Client(conn, rsa)
-			io.WriteString(c, "GET /flood HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-			if got, err := io.ReadAll(c); err == nil && len(got) > 0 {
-				done.Add(1)
-			}
+			t.Error("a client among many: ", fault)
 		})
 	}
 	all.Wait()
-	// A client whose answer takes longer than a second may lose its place to others;
-	// on a machine that is busy with all the clients some are that slow.
-	if done.Load() < int64(n)*95/100 {
-		t.Errorf("%d of %d handshakes at once are done", done.Load(), n)
-	}
-	t.Logf("full handshakes at once, %d of %d done: %s, %s", done.Load(), n, s.lap(), memory())
+	t.Logf("full handshakes at once, %d in %d tries: %s, %s", n, tries.Load(), s.lap(), memory())
 	s.end(t)
 }
 

@@ -28,6 +28,8 @@ type greeting struct {
 	running       bool  // stands in its list of handshakes under way
 	waits         bool  // for bytes of the client
 	started       int64 // when its handshake began
+	since         int64 // when it began to wait for them
+	waited        int64 // how long it has before that
 	next, prev    *greeting
 	ended         error // why it is to end: time, or the gateway stops
 }
@@ -55,7 +57,8 @@ var (
 )
 
 func (g *greeting) reset() {
-	g.config, g.co, g.ended, g.phase, g.began, g.started, g.waits = nil, nil, nil, phaseHello, 0, 0, false
+	g.config, g.co, g.ended, g.phase, g.began, g.started = nil, nil, nil, phaseHello, 0, 0
+	g.waits, g.since, g.waited = false, 0, 0
 }
 
 // ConnReady is told of events by the connection.
@@ -211,9 +214,10 @@ func fingerprints(h *hello.ClientHello) *handshake.Fingerprints {
 // wait parks the handshake until bytes may be there.
 func (g *greeting) wait() error {
 	if g.ended == nil {
-		g.waits = true
+		g.waits, g.since = true, g.t.loop.Now()
 		g.co.Wait()
 		g.waits = false
+		g.waited += g.t.loop.Now() - g.since
 	}
 	return g.ended
 }

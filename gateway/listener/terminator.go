@@ -187,8 +187,10 @@ func (t *Terminator) place() bool {
 	if t.running.count < t.share {
 		return true
 	}
-	for g := t.running.first; g != nil && t.loop.Now()-g.started > stalled; g = g.next {
-		if g.waits && g.ended == nil {
+	now := t.loop.Now()
+	for g := t.running.first; g != nil && now-g.started > stalled; g = g.next {
+		// The time that it took us to answer is not the client's.
+		if g.waits && g.ended == nil && g.waited+now-g.since > stalled {
 			g.abort(errCrowded)
 			return true
 		}

@@ -34,6 +34,10 @@ const (
 	tlcpLifetime = 4 * time.Hour
 )
 
+// signQueue is how many signatures may wait. Each handshake waits for one, and
+// listeners bound theirs (max_handshakes, 1024 unless set): it is for several.
+const signQueue = 8192
+
 // secure makes what handshakes share, when the first listener with TLS comes,
 // and what they need of the snapshot.
 func (s *Supervisor) secure(next *snapshot.Snapshot) error {
@@ -76,7 +80,7 @@ func (s *Supervisor) openSecurity(keys int) error {
 	if err := std.SelfTest(); err != nil {
 		return fmt.Errorf("TLS cannot be served by this build: %w", err)
 	}
-	pool, err := sign.NewPool(sign.Options{Threads: len(s.workers)})
+	pool, err := sign.NewPool(sign.Options{Threads: len(s.workers), Queue: signQueue})
 	if err != nil {
 		return fmt.Errorf("threads for signatures: %w", err)
 	}
