@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -185,5 +186,32 @@ func TestPKCS11TokenThatIsAway(t *testing.T) {
 	}
 	if said := g.said(); strings.Contains(said, tokenPIN) || strings.Contains(said, "n0t the PIN") {
 		t.Errorf("a PIN is told:\n%s", said)
+	}
+}
+
+// Endpoints are shown the certificate of a key in a token.
+func TestPKCS11ToEndpoints(t *testing.T) {
+	k, a := newToken(t), newAuthority(t, "ca")
+	leaves := map[string]*leaf{"ec": a.issue("p256", "ec.test"), "rsa": a.issue("rsa", "rsa.test")}
+	k.holding(leaves)
+	query := k.pin(tokenPIN)
+	for name, l := range leaves {
+		origin := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprintf(w, "origin knows %s", r.TLS.PeerCertificates[0].Subject.CommonName)
+		}))
+		origin.TLS = &tls.Config{Certificates: []tls.Certificate{a.issue("p256", "origin.test").std()}, ClientCAs: a.roots(), ClientAuth: tls.RequireAndVerifyClientCert}
+		origin.StartTLS()
+		t.Cleanup(origin.Close)
+		p := harness.Start(t, harness.Longmen, address(origin), harness.Options{Config: fmt.Sprintf(`
+admin: {bind: "@admin@"}
+access_log: {path: "@log@"}
+listeners: {main: {bind: "@addr@", routes: [{hosts: ["*"], rules: [{to: origin}]}]}}
+clusters: {origin: {endpoints: ["@origin@"], tls: {ca: %q, sni: origin.test, cert: own}}}
+secrets: {own: %s}
+`, a.file, l.in(name, query))})
+		response, err := harness.Do(p.Addr, "GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+		if err != nil || string(response.Body) != "origin knows "+name+".test" {
+			t.Errorf("%s: %+v, %v\n%s", name, response, err, p.Output())
+		}
 	}
 }
