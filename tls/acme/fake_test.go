@@ -28,6 +28,7 @@ import (
 type fake struct {
 	t      testing.TB
 	server *httptest.Server
+	path   string // of the directory: acmez keeps directories by their URL, and ports are used again
 	key    *ecdsa.PrivateKey
 	cert   *x509.Certificate
 
@@ -51,7 +52,7 @@ type fakeOrder struct {
 
 func newFake(t testing.TB) *fake {
 	t.Helper()
-	f := &fake{t: t, kinds: []string{"http-01", "tls-alpn-01"}}
+	f := &fake{t: t, path: "/dir/" + rand.Text(), kinds: []string{"http-01", "tls-alpn-01"}}
 	var err error
 	if f.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		t.Fatal(err)
@@ -75,7 +76,7 @@ func newFake(t testing.TB) *fake {
 // settings are those of its clients.
 func (f *fake) settings(storage string) Settings {
 	roots := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.server.Certificate().Raw})
-	return Settings{Directory: f.server.URL + "/dir", Email: "me@example.com", Roots: string(roots), Key: P256, Storage: storage}
+	return Settings{Directory: f.server.URL + f.path, Email: "me@example.com", Roots: string(roots), Key: P256, Storage: storage}
 }
 
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -104,7 +105,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		o = f.orders[i]
 	}
 	switch {
-	case r.URL.Path == "/dir":
+	case r.URL.Path == f.path:
 		directory := map[string]string{"newNonce": url("/nonce"), "newAccount": url("/account"), "newOrder": url("/order"), "revokeCert": url("/revoke"), "keyChange": url("/key")}
 		if f.window != nil {
 			directory["renewalInfo"] = url("/renewal")
