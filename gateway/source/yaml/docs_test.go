@@ -46,7 +46,7 @@ func TestReference(t *testing.T) {
 			fmt.Fprintf(&out, "\nKnown, but not supported by this version yet: %s.\n", strings.Join(later, ", "))
 		}
 	}
-	out.WriteString("\n## What xDS has no field for\n\nThese keys travel in `metadata.typed_filter_metadata.longmen` of their Listener, Route or Cluster, as an\n`xds.type.v3.TypedStruct`; those of TLS in `common_tls_context.custom_handshaker` with the name `longmen`, those of `sm2` in\n`private_key_provider` of the TlsCertificate. A control plane can send them too. Unknown keys there are refused.\n\n")
+	out.WriteString("\n## What xDS has no field for\n\nThese keys travel in `metadata.typed_filter_metadata.longmen` of their Listener, Route or Cluster, as an\n`xds.type.v3.TypedStruct`; those of TLS in `common_tls_context.custom_handshaker` with the name `longmen`, those of `sm2` and `acme` in\n`private_key_provider` of the TlsCertificate. A control plane can send them too. Unknown keys there are refused.\n\n")
 	for _, o := range objects {
 		for _, k := range o.keys {
 			if strings.Contains(k.twin, "extension `") {
