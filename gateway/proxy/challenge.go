@@ -1,10 +1,6 @@
 package proxy
 
-import (
-	"bytes"
-
-	"longmen/gateway/stream"
-)
+import "longmen/gateway/stream"
 
 // Challenges gives the answers by which an authority sees that a name is ours
 // (RFC 8555 section 8.3); nil where nothing is pending for a token.
@@ -23,8 +19,11 @@ const challengePath = "/.well-known/acme-challenge/"
 // other request; ErrCoroutine says that Resume will look further.
 func (e *Edge) challenge(s *stream.Stream) (*stream.Response, error) {
 	r, all := &s.Request, e.proxy.Challenges
-	token, ok := bytes.CutPrefix(r.Path, []byte(challengePath))
-	if !ok || len(token) == 0 || all == nil || string(r.Method) != "GET" && string(r.Method) != "HEAD" || !all.Active() {
+	if len(r.Path) <= len(challengePath) || string(r.Path[:len(challengePath)]) != challengePath {
+		return nil, nil
+	}
+	token := r.Path[len(challengePath):]
+	if all == nil || string(r.Method) != "GET" && string(r.Method) != "HEAD" || !all.Active() {
 		return nil, nil
 	}
 	if answer := all.Token(token); answer != nil {
