@@ -228,14 +228,17 @@ func TestSettle(t *testing.T) {
 		sends func(*peer) []byte
 		want  bool
 	}{
-		"nothing":        {func(p *peer) []byte { return nil }, true},
-		"a key update":   {func(p *peer) []byte { raw, _ := p.keyUpdates(t, 1); return raw }, true},
-		"half a record":  {func(p *peer) []byte { raw, _ := p.keyUpdates(t, 1); return raw[:10] }, true},
-		"data":           {func(p *peer) []byte { return p.Seal(nil, []byte("data")) }, false},
-		"close_notify":   {func(p *peer) []byte { return p.AppendClose(nil) }, false},
-		"garbage":        {func(p *peer) []byte { return make([]byte, 100) }, false},
-		"many updates":   {func(p *peer) []byte { raw, _ := p.keyUpdates(t, 33); return raw }, false},
-		"update, number": {func(p *peer) []byte { raw, h := p.keyUpdates(t, 3); return h.Seal(raw, record.TypeApplicationData, []byte("1")) }, false},
+		"nothing":       {func(p *peer) []byte { return nil }, true},
+		"a key update":  {func(p *peer) []byte { raw, _ := p.keyUpdates(t, 1); return raw }, true},
+		"half a record": {func(p *peer) []byte { raw, _ := p.keyUpdates(t, 1); return raw[:10] }, true},
+		"data":          {func(p *peer) []byte { return p.Seal(nil, []byte("data")) }, false},
+		"close_notify":  {func(p *peer) []byte { return p.AppendClose(nil) }, false},
+		"garbage":       {func(p *peer) []byte { return make([]byte, 100) }, false},
+		"many updates":  {func(p *peer) []byte { raw, _ := p.keyUpdates(t, 33); return raw }, false},
+		"update, number": {func(p *peer) []byte {
+			raw, h := p.keyUpdates(t, 3)
+			return h.Seal(raw, record.TypeApplicationData, []byte("1"))
+		}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := startLoop(t)
