@@ -20,6 +20,9 @@ import (
 	"longmen/tls/verify"
 )
 
+// maxOrdered bounds the certificates that a secret orders for one listener.
+const maxOrdered = 10_000
+
 // ordering is what a Secret says of certificates that are ordered by ACME, and for
 // which hosts they are needed.
 type ordering struct {
@@ -129,6 +132,10 @@ func (d *downstream) ordered(o *ordering, static *certificate.Table, policy sign
 				hosts = append(hosts, host)
 			}
 		}
+	}
+	if len(hosts) > maxOrdered {
+		d.fail(o.at, "%d hosts: at most %d certificates are ordered for a listener; name fewer in hosts", len(hosts), maxOrdered)
+		return nil
 	}
 	var list []*certificate.Certificate
 	for _, host := range hosts {

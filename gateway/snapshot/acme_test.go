@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -151,6 +152,20 @@ func TestOrdersFollowRoutes(t *testing.T) {
 	second := compileTLS(t, strings.Replace(ordered, "WWW.example.com", "new.example.com", 1), first)
 	if !second.Listeners[0].TLS.Pending["new.example.com"] {
 		t.Errorf("pending: %v", second.Listeners[0].TLS.Pending)
+	}
+}
+
+// A table of very many hosts does not order as many certificates.
+func TestTooManyOrders(t *testing.T) {
+	t.Chdir(t.TempDir())
+	writeSecure(t)
+	var hosts strings.Builder
+	for i := range maxOrdered {
+		fmt.Fprintf(&hosts, "h%d.example.com, ", i)
+	}
+	lines := problemsOf(t, strings.Replace(ordered, "WWW.example.com, ", hosts.String(), 1))
+	if want := "10001 hosts: at most 10000 certificates are ordered"; !slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, want) }) {
+		t.Errorf("%.500s", strings.Join(lines, "\n"))
 	}
 }
 

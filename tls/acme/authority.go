@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -140,7 +141,7 @@ func (a *authority) order(ctx context.Context, host string) {
 		}
 		pause := wait + rand.N(wait/4) // several gateways should not try together
 		a.failed(host, err)
-		a.log.Warn("no certificate could be ordered", "host", host, "directory", a.settings.Directory, "error", err, "again_in", pause.Round(time.Second))
+		a.log.Warn("no certificate could be ordered", "host", host, "directory", a.settings.Directory, "error", brief(err), "again_in", pause.Round(time.Second))
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
@@ -238,12 +239,22 @@ func (a *authority) event(_ context.Context, event string, data map[string]any) 
 		default:
 		}
 	case "cert_failed":
-		if err, _ := data["error"].(error); a.ctx.Err() == nil && !a.ordering(host) {
+		if err, ok := data["error"].(error); ok && a.ctx.Err() == nil && !a.ordering(host) {
 			a.failed(host, err)
-			a.log.Warn("a certificate could not be renewed", "host", host, "directory", a.settings.Directory, "error", err, "remaining", data["remaining"])
+			a.log.Warn("a certificate could not be renewed", "host", host, "directory", a.settings.Directory, "error", brief(err), "remaining", data["remaining"])
 		}
 	}
 	return nil
+}
+
+// brief bounds what an authority can put into the log.
+func brief(err error) string {
+	const most = 1000
+	text := err.Error()
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "..."
+	}
+	return text
 }
 
 func (a *authority) obtained(host string, renewal bool) {
