@@ -27,6 +27,7 @@ type greeting struct {
 	queued        bool  // stands in the terminator's queue
 	running       bool  // stands in its list of handshakes under way
 	waits         bool  // for bytes of the client
+	woken         bool  // goOn will be called
 	started       int64 // when its handshake began
 	since         int64 // when it began to wait for them
 	waited        int64 // how long it has before that
@@ -58,7 +59,7 @@ var (
 
 func (g *greeting) reset() {
 	g.config, g.co, g.ended, g.phase, g.began, g.started = nil, nil, nil, phaseHello, 0, 0
-	g.waits, g.since, g.waited = false, 0, 0
+	g.waits, g.woken, g.since, g.waited = false, false, 0, 0
 }
 
 // ConnReady is told of events by the connection.
@@ -71,11 +72,20 @@ func (g *greeting) ConnReady(worker.Events) {
 			g.fail(g.Err())
 		}
 	case phaseHandshake:
-		if g.co != nil {
-			g.co.Wake()
+		if g.co != nil && !g.woken {
+			g.woken = true
+			g.t.loop.Burn(g.goOn)
 		}
 	case phaseLast:
 		g.drop()
+	}
+}
+
+// goOn lets the handshake go on, in the loop's time for what burns CPU.
+func (g *greeting) goOn() {
+	g.woken = false
+	if g.co != nil {
+		g.co.Wake()
 	}
 }
 
@@ -228,7 +238,10 @@ func (g *greeting) offload(flow *sign.Flow, f func() error) error {
 	var err error
 	done, co, loop := false, g.co, g.t.loop
 	task := &sign.Task{Run: f, Flow: flow, Notify: loop, Done: func(e error) {
-		loop.PostQuietly(func() { done, err = true, e; co.Wake() })
+		loop.PostQuietly(func() {
+			done, err = true, e
+			loop.Burn(co.Wake)
+		})
 	}}
 	if err := g.t.shared.Pool.Submit(task); err != nil {
 		return err

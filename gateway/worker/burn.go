@@ -24,6 +24,7 @@ func (l *Loop) burn() {
 		l.burning[l.burned] = nil
 		l.burned++
 		l.runTask(f)
+		l.runReady() // what a function woke counts as its work
 		if time.Since(began) >= burnBudget {
 			break
 		}
