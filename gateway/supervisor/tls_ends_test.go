@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"bufio"
 	"bytes"
 	"crypto"
 	"crypto/tls"
@@ -152,15 +153,30 @@ func TestTLSHandshakesWhileDraining(t *testing.T) {
 	}
 }
 
+// counted counts what is read: crypto/tls does not say whether a connection ended
+// with close_notify or without a word, which is nothing to read.
+type counted struct {
+	net.Conn
+	n int
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.n += n
+	return n, err
+}
+
+// readOf is how many bytes were read from under c.
+func readOf(c *tls.Conn) int { return c.NetConn().(*counted).n }
+
 // rawOrigin is an origin that speaks TLS, with a connection's service in a
 // function of the test's.
 func rawOrigin(t testing.TB, version uint16, serve func(*tls.Conn)) (net.Addr, *tlsclient.Config) {
 	t.Helper()
 	key := p256Key(t)
 	own, root := issued(t, key, "origin.test")
-	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
-		MinVersion: version, MaxVersion: version, Certificates: []tls.Certificate{{Certificate: own.Chain, PrivateKey: key}},
-	})
+	config := &tls.Config{MinVersion: version, MaxVersion: version, Certificates: []tls.Certificate{{Certificate: own.Chain, PrivateKey: key}}}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,8 +189,8 @@ func rawOrigin(t testing.TB, version uint16, serve func(*tls.Conn)) (net.Addr, *
 				return
 			}
 			c.SetDeadline(time.Now().Add(patience))
-			serve(c.(*tls.Conn))
-			c.(*tls.Conn).NetConn().Close()
+			serve(tls.Server(&counted{Conn: c}, config))
+			c.Close()
 		}
 	}()
 	t.Cleanup(func() { ln.Close(); <-ended })
@@ -224,7 +240,11 @@ func TestTLSEndpointsAreTold(t *testing.T) {
 				at, config := rawOrigin(t, version, func(c *tls.Conn) {
 					buf := make([]byte, 4096)
 					for {
+						before := readOf(c)
 						if _, err := c.Read(buf); err != nil {
+							if err == io.EOF && readOf(c) == before {
+								err = io.ErrUnexpectedEOF
+							}
 							told <- err
 							return
 						}
@@ -258,7 +278,7 @@ func TestTLSEndpointsAreTold(t *testing.T) {
 func TestTLSNameOfTheRequest(t *testing.T) {
 	h := newHouse(t, Options{Workers: 1})
 	key := p256Key(t)
-	own, root := issued(t, key, "a.test", "b.test")
+	own, root := issued(t, key, "a.test", "b.test", "d.test")
 	var made atomic.Int64
 	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
 		Certificates:     []tls.Certificate{{Certificate: own.Chain, PrivateKey: key}},
@@ -272,14 +292,13 @@ func TestTLSNameOfTheRequest(t *testing.T) {
 	t.Cleanup(func() { origin.Close() })
 	c := clusterOf("named", ln.Addr())
 	c.TLS = trusts(t, &tlsclient.Config{Name: tlsclient.NameRequest}, rootsOf(t, root))
+	c.Pool.Idle = 2
 	h.applied(having(snap("1", forwards(t, "http", "named")), cluster.New(c)))
 	k := dial(t, h.address("http"))
-	for range 4 {
-		for _, host := range []string{"a.test", "b.test"} {
-			fmt.Fprintf(k, "GET / HTTP/1.1\r\nHost: %s:8080\r\n\r\n", host)
-			if _, body := k.answer(); body != host {
-				t.Errorf("%s was served by %q", host, body)
-			}
+	for _, host := range strings.Fields("a.test b.test a.test b.test a.test b.test d.test d.test b.test d.test") {
+		fmt.Fprintf(k, "GET / HTTP/1.1\r\nHost: %s:8080\r\n\r\n", host)
+		if _, body := k.answer(); body != host {
+			t.Errorf("%s was served by %q", host, body)
 		}
 	}
 	fmt.Fprintf(k, "GET / HTTP/1.1\r\nHost: c.test\r\n\r\n")
@@ -288,8 +307,8 @@ func TestTLSNameOfTheRequest(t *testing.T) {
 	}
 	h.stopped()
 	origin.Close()
-	if n := made.Load(); n < 2 || n > 3 { // TLS 1.3: the endpoint may have been done before it was refused
-		t.Errorf("%d handshakes for two names", n)
+	if n := made.Load(); n < 3 || n > 4 { // TLS 1.3: the endpoint may have been done before it was refused
+		t.Errorf("%d handshakes for three names", n)
 	}
 }
 
@@ -368,6 +387,76 @@ func TestTLSHalfARequest(t *testing.T) {
 		h.stopped()
 		if got := logged(); got != "- 0 DC\n" {
 			t.Errorf("logged %q", got)
+		}
+	}
+}
+
+// A tunnel's ends are told apart over TLS, too: each side may finish by itself, and
+// what is cut is no end.
+func TestTLSTunnel(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		for _, says := range []bool{true, false} {
+			t.Run(fmt.Sprint(tls.VersionName(version), says), func(t *testing.T) {
+				h := newHouse(t, Options{Workers: 1})
+				heard, sent := make(chan error, 1), bytes.Repeat([]byte("to and fro "), 50_000)
+				at, upstream := rawOrigin(t, version, func(c *tls.Conn) {
+					if _, err := http.ReadRequest(bufio.NewReader(io.LimitReader(c, 1<<16))); err != nil {
+						heard <- err
+						return
+					}
+					io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
+					buf, total := make([]byte, 32<<10), 0
+					for err := error(nil); err == nil; {
+						var n int
+						before := readOf(c)
+						n, err = c.Read(buf)
+						c.Write(buf[:n])
+						if total += n; err == io.EOF && total == len(sent) && readOf(c) == before {
+							err = io.ErrUnexpectedEOF
+						}
+						if err != nil {
+							heard <- err
+						}
+					}
+					io.WriteString(c, "bye")
+					c.CloseWrite()
+					io.Copy(io.Discard, c)
+				})
+				c := clusterOf("raw", at)
+				c.TLS = upstream
+				l := forwards(t, "https", "raw")
+				l.HTTP.Upgrades = []string{"echo"}
+				config := secured(t, l, map[string]crypto.Signer{"a.test": p256Key(t)})
+				config.ServerName, config.MaxVersion = "a.test", version
+				h.applied(having(snap("1", l), cluster.New(c)))
+				conn, err := tls.Dial("tcp", h.address("https"), config)
+				if err != nil {
+					t.Fatal(err)
+				}
+				k := dialled(t, conn)
+				io.WriteString(k, "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
+				if resp, err := http.ReadResponse(k.r, nil); err != nil || resp.StatusCode != 101 {
+					t.Fatal(resp, err)
+				}
+				go k.Write(sent)
+				got := make([]byte, len(sent))
+				if _, err := io.ReadFull(k.r, got); err != nil || !bytes.Equal(got, sent) {
+					t.Errorf("the echo: %v", err)
+				}
+				if says {
+					conn.CloseWrite()
+				} else {
+					conn.NetConn().(*net.TCPConn).CloseWrite()
+				}
+				rest, err := io.ReadAll(k.r)
+				if says && (string(rest) != "bye" || err != nil) || !says && len(rest) > 0 {
+					t.Errorf("after the end: %q, %v", rest, err)
+				}
+				if err := <-heard; (err == io.EOF) != says {
+					t.Errorf("the endpoint heard %v", err)
+				}
+				conn.Close()
+			})
 		}
 	}
 }

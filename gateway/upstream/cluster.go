@@ -5,6 +5,7 @@ import (
 	"longmen/gateway/cluster/balance"
 	"longmen/gateway/telemetry/metrics"
 	"longmen/gateway/worker"
+	"longmen/tls/client"
 )
 
 // Cluster is one worker's side of a cluster.
@@ -119,6 +120,25 @@ func (c *Cluster) wakeWaiting() {
 	for _, co := range c.waiting {
 		co.Wake()
 	}
+}
+
+// hasRoom reports whether one more idle connection may be kept. Where each is for
+// one server name alone, the one that was not used for longest makes room: the
+// names of now would find no place among those of before.
+func (p *pool) hasRoom() bool {
+	config := p.cluster.config
+	if p.count < config.Pool.Idle {
+		return true
+	}
+	if p.idle == nil || config.TLS == nil || config.TLS.Name != client.NameRequest {
+		return false
+	}
+	last := p.idle
+	for last.next != nil {
+		last = last.next
+	}
+	last.discard()
+	return p.count < config.Pool.Idle
 }
 
 func (p *pool) closeIdle() {

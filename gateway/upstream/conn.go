@@ -93,7 +93,7 @@ func (c *Conn) Release() {
 	if limits.MaxAge > 0 {
 		wait = min(wait, limits.MaxAge-time.Duration(c.loop().Now()-c.born))
 	}
-	keep := reusable && c.security == config.TLS && !p.cluster.closed && !p.endpoint.Gone() && p.count < limits.Idle && wait > 0 &&
+	keep := reusable && c.security == config.TLS && !p.cluster.closed && !p.endpoint.Gone() && p.hasRoom() && wait > 0 &&
 		(limits.MaxRequests == 0 || c.Served() < limits.MaxRequests)
 	if !keep {
 		c.destroy()
