@@ -341,8 +341,9 @@ func (g *greeting) failed(err error) {
 	if g.ended != nil {
 		err = g.ended
 	}
-	g.t.stats.TLS.Failures[reason(err)].Inc()
-	g.t.log(g, err)
+	why := reason(err)
+	g.t.stats.TLS.Failures[why].Inc()
+	g.t.log(g, why, err)
 }
 
 // last sends what is written, then the end, and drops what still comes: closing

@@ -59,8 +59,7 @@ type Terminator struct {
 	running list         // handshakes under way, the oldest first
 	pumping bool         // begin will be called
 	crowded worker.Timer // looks for a place again
-	logged  int64        // when a failure was logged last
-	silent  int          // failures since then that were not
+	logged  [metrics.TLSFailureCount]logged
 }
 
 // Traffic tells of the worker's established traffic.
@@ -255,13 +254,20 @@ func (t *Terminator) keyMissing(name string, err error) {
 	t.loop.Log.Warn("no private key for a certificate", "certificate", name, "error", err)
 }
 
-// log tells of a failed handshake, of some of them in a flood.
-func (t *Terminator) log(g *greeting, err error) {
-	now := t.loop.Now()
-	if t.logged != 0 && now-t.logged < logEvery {
-		t.silent++
+// log tells of a failed handshake, of some of them in a flood: one of each reason
+// in logEvery.
+func (t *Terminator) log(g *greeting, why metrics.TLSFailure, err error) {
+	last, now := &t.logged[why], t.loop.Now()
+	if last.at != 0 && now-last.at < logEvery {
+		last.silent++
 		return
 	}
-	t.loop.Log.Info("TLS handshake failed", "client", g.remote, "listener", g.local, "error", err, "unlogged_before", t.silent)
-	t.logged, t.silent = now, 0
+	t.loop.Log.Info("TLS handshake failed", "client", g.remote, "listener", g.local, "reason", why.String(), "error", err, "unlogged_before", last.silent)
+	*last = logged{at: now}
+}
+
+// logged is when a failure was logged last, and how many were not since then.
+type logged struct {
+	at     int64
+	silent int
 }

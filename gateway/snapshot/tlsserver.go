@@ -12,6 +12,7 @@ import (
 
 	"longmen/gateway/resource"
 	"longmen/tls/certificate"
+	"longmen/tls/openssl"
 	"longmen/tls/server"
 	"longmen/tls/sign"
 	"longmen/tls/verify"
@@ -88,6 +89,9 @@ func (d *downstream) config(context *tlsv3.DownstreamTlsContext) *server.Config 
 	policy := sign.Auto
 	if word := s.word("crypto"); word != "" {
 		policy, _ = sign.ParsePolicy(word) // the extension's words are the policy's
+		if policy == sign.OpenSSL && !openssl.Available() {
+			d.failHint(join(at, "crypto"), "write crypto: auto, or build with cgo and OpenSSL's headers", "this build has no OpenSSL")
+		}
 	}
 	for name, target := range base.values.Names("passthrough") {
 		out.Passthrough.Set(name, target)

@@ -46,7 +46,7 @@ func (s *Supervisor) secure(next *snapshot.Snapshot) error {
 		if !slices.ContainsFunc(next.Listeners, func(l *snapshot.Listener) bool { return l.TLS != nil }) {
 			return nil
 		}
-		if err := s.openSecurity(len(targets)); err != nil {
+		if err := s.openSecurity(keys(next)); err != nil {
 			return err
 		}
 	}
@@ -55,6 +55,22 @@ func (s *Supervisor) secure(next *snapshot.Snapshot) error {
 	}
 	s.stapler.Watch(targets)
 	return nil
+}
+
+// keys is how many private keys there are at most.
+func keys(next *snapshot.Snapshot) int {
+	n := 0
+	for _, l := range next.Listeners {
+		if l.TLS != nil {
+			n += len(l.TLS.Certificates.All())
+		}
+	}
+	for _, c := range next.Clusters {
+		if c != nil && c.Config().TLS != nil && c.Config().TLS.Certificate != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // openSecurity begins what handshakes share. keys is how many private keys there
