@@ -2,6 +2,7 @@ package std
 
 import (
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"net"
 
@@ -16,6 +17,11 @@ func (w *wire) failure(err error) error {
 		if a, ok := alertNamed(op.Err.Error()); ok {
 			return &handshake.Error{Alert: a, Received: true}
 		}
+	}
+	if w.alertSize == 2 && w.header[0] == record.TypeAlert && binary.BigEndian.Uint16(w.header[3:]) == 2 {
+		// A client that does not trust the server's certificate has no keys of its own
+		// yet: it says so in the clear, and crypto/tls takes that for a broken record.
+		return &handshake.Error{Alert: handshake.Alert(w.alert[1]), Received: true}
 	}
 	if a, ok := w.sentAlert(); ok {
 		if own, ok := errors.AsType[*handshake.Error](err); ok && own.Alert == a && own.Cause != nil {

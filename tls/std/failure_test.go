@@ -144,6 +144,37 @@ func TestServerIsRefused(t *testing.T) {
 	}
 }
 
+// A client that does not trust the certificate may say so in the clear: OpenSSL's does.
+func TestServerIsRefusedInTheClear(t *testing.T) {
+	ca := newAuthority(t)
+	certificate := ca.issue(t, false)
+	near, far := pair(t)
+	defer near.Close()
+	defer far.Close()
+	go func() {
+		buf := make([]byte, 64<<10)
+		tls.Client(&teller{Conn: far, told: []byte{21, 3, 3, 0, 2, 2, byte(handshake.UnknownCA)}}, &tls.Config{ServerName: testName, RootCAs: ca.pool}).Read(buf)
+	}()
+	_, err := Server(near, &tls.Config{Certificates: []tls.Certificate{certificate}, SessionTicketsDisabled: true}, Options{})
+	wantAlert(t, err, &handshake.Error{Alert: handshake.UnknownCA, Received: true})
+}
+
+// A teller sends its first write, and another thing in place of the second.
+type teller struct {
+	net.Conn
+	told   []byte
+	writes int
+}
+
+func (c *teller) Write(p []byte) (int, error) {
+	if c.writes++; c.writes == 1 {
+		return c.Conn.Write(p)
+	}
+	_, err := c.Conn.Write(c.told)
+	c.told = nil
+	return len(p), err
+}
+
 // A conn that ends says so itself.
 func TestServerConnectionEnds(t *testing.T) {
 	ca := newAuthority(t)

@@ -21,7 +21,9 @@ type wire struct {
 
 	header    [record.HeaderSize]byte // of the record that is being read
 	gotHeader int
-	body      int // bytes of that record that have not been read
+	body      int     // bytes of that record that have not been read
+	alert     [2]byte // what was read of an alert in the clear, as one is that has two bytes
+	alertSize int
 
 	sealed      *record.Half // a server's TLS 1.3: opens what it wrote itself
 	sealedCount uint64       // records under it
@@ -97,8 +99,12 @@ func (w *wire) took(p []byte) {
 			return
 		}
 		w.body = int(binary.BigEndian.Uint16(w.header[3:]))
+		w.alertSize = 0
 	} else {
 		w.body -= len(p)
+		if w.header[0] == record.TypeAlert {
+			w.alertSize += copy(w.alert[min(w.alertSize, len(w.alert)):], p)
+		}
 		if w.header[0] == record.TypeHandshake {
 			w.in.hello.add(p)
 		}
