@@ -24,8 +24,7 @@ type greeting struct {
 	remote, local netip.AddrPort
 	began         int64
 	phase         greetingPhase
-	queued        bool  // stands in the terminator's queue
-	running       bool  // stands in its list of handshakes under way
+	in            *list // of the terminator: its queue, or the handshakes under way
 	waits         bool  // for bytes of the client
 	woken         bool  // goOn will be called
 	started       int64 // when its handshake began

@@ -198,11 +198,11 @@ func files(t testing.TB) int {
 // empty looks whether the terminator holds nothing. It is called on the loop.
 func (h *hall) empty(when string) {
 	h.Helper()
-	if n := h.stats.TLS.Active.Load(); n != 0 || len(h.open) != 0 || len(h.queue) != 0 || h.running.count != 0 || h.running.first != nil {
-		h.Errorf("%s: %d handshakes, %d open, %d in the queue, %d running", when, n, len(h.open), len(h.queue), h.running.count)
+	if n := h.stats.TLS.Active.Load(); n != 0 || len(h.open) != 0 || h.queue.count != 0 || h.running.count != 0 || h.running.first != nil {
+		h.Errorf("%s: %d handshakes, %d open, %d in the queue, %d running", when, n, len(h.open), h.queue.count, h.running.count)
 	}
 	for _, g := range h.free {
-		if g.co != nil || g.IsOpen() || g.queued || g.running || g.timer.Armed() || g.ended != nil || g.phase != phaseHello {
+		if g.co != nil || g.IsOpen() || g.in != nil || g.timer.Armed() || g.ended != nil || g.phase != phaseHello {
 			h.Errorf("%s: a pooled greeting is %+v", when, g)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net/netip"
-	"slices"
 	"time"
 
 	"longmen/gateway/connection"
@@ -55,7 +54,7 @@ type Terminator struct {
 
 	open    map[*greeting]struct{}
 	free    []*greeting
-	queue   []*greeting  // whose ClientHello is there and whose turn is not
+	queue   list         // whose ClientHello is there and whose turn is not
 	running list         // handshakes under way, the oldest first
 	pumping bool         // begin will be called
 	crowded worker.Timer // looks for a place again
@@ -140,12 +139,12 @@ func (t *Terminator) Serve(fd int, remote, local netip.AddrPort) error {
 
 // enqueue lets a handshake begin when its turn comes.
 func (t *Terminator) enqueue(g *greeting) {
-	if len(t.queue) >= queueFactor*t.share {
+	if t.queue.count >= queueFactor*t.share {
 		g.fail(errTooMany)
 		return
 	}
-	g.phase, g.queued = phaseQueued, true
-	t.queue = append(t.queue, g)
+	g.phase = phaseQueued
+	t.queue.push(g)
 	t.pump()
 }
 
@@ -153,7 +152,7 @@ func (t *Terminator) enqueue(g *greeting) {
 // have had their turn: each costs some hundred microseconds, and a flood of them must
 // not hold up the streams that are there.
 func (t *Terminator) pump() {
-	if len(t.queue) > 0 && !t.pumping {
+	if t.queue.count > 0 && !t.pumping {
 		t.pumping = true
 		t.loop.Burn(t.begin)
 	}
@@ -162,16 +161,16 @@ func (t *Terminator) pump() {
 // begin begins a handshake, if there is a place for it.
 func (t *Terminator) begin() {
 	t.pumping = false
-	if len(t.queue) == 0 {
+	if t.queue.count == 0 {
 		return
 	}
 	if !t.place() { // when one is free, pump is called again; or one may be taken later
 		t.loop.ArmBy(&t.crowded, lookAgain)
 		return
 	}
-	g := t.queue[0]
-	t.queue = slices.Delete(t.queue, 0, 1)
-	g.queued, g.phase, g.started = false, phaseHandshake, t.loop.Now()
+	g := t.queue.first
+	t.queue.remove(g)
+	g.phase, g.started = phaseHandshake, t.loop.Now()
 	t.running.push(g)
 	t.pump()
 	t.loop.Go(g)
@@ -208,9 +207,8 @@ func (t *Terminator) forget(g *greeting) {
 	t.loop.Drop(&g.timer)
 	delete(t.open, g)
 	t.stop(g)
-	if g.queued {
-		t.queue = slices.DeleteFunc(t.queue, func(o *greeting) bool { return o == g })
-		g.queued = false
+	if g.in == &t.queue {
+		t.queue.remove(g)
 	}
 	t.stats.TLS.Active.Dec()
 	t.recycle(g)
@@ -218,7 +216,7 @@ func (t *Terminator) forget(g *greeting) {
 
 // stop notes that a handshake is not under way any more.
 func (t *Terminator) stop(g *greeting) {
-	if g.running {
+	if g.in == &t.running {
 		t.running.remove(g)
 		t.pump()
 	}

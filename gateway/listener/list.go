@@ -1,13 +1,13 @@
 package listener
 
-// list holds the handshakes under way in the order in which they began.
+// list holds greetings in the order in which they were put into it.
 type list struct {
 	first, last *greeting
 	count       int
 }
 
 func (l *list) push(g *greeting) {
-	g.running, g.prev, g.next = true, l.last, nil
+	g.in, g.prev, g.next = l, l.last, nil
 	if l.last != nil {
 		l.last.next = g
 	} else {
@@ -28,6 +28,6 @@ func (l *list) remove(g *greeting) {
 	} else {
 		l.last = g.prev
 	}
-	g.running, g.prev, g.next = false, nil, nil
+	g.in, g.prev, g.next = nil, nil, nil
 	l.count--
 }
