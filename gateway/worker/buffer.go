@@ -10,7 +10,7 @@ type Buffers struct {
 }
 
 // classes are the capacities, and how many idle slices of each are kept. The third
-// holds a large piece of a body, 64 KB, with what TLS adds to it.
+// holds 64 KB with what TLS adds to it.
 var classes = [...]struct{ size, keep int }{{2 << 10, 256}, {16 << 10, 64}, {68 << 10, 16}, {256 << 10, 4}}
 
 // Get lends an empty slice with room for at least n bytes.
