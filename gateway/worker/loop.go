@@ -95,11 +95,10 @@ type Loop struct {
 	eachTurn           []func(now int64)
 	stopping           bool
 
-	mu       sync.Mutex
-	tasks    []func()
-	taskRun  []func()
-	notified atomic.Bool
-	closed   bool // under mu: wakefd is no more
+	inbox    atomic.Pointer[posted] // of Post, the last first
+	notified atomic.Bool            // the loop is told, or about to be
+	mu       sync.Mutex             // held to write to wakefd, and to close it
+	closed   bool                   // under mu: wakefd is no more
 	ended    chan struct{}
 
 	stats Stats
@@ -202,38 +201,42 @@ func (l *Loop) readClock() {
 // Post runs f on the loop soon. Any goroutine may call it; it never blocks.
 // After Stop, f may never run.
 func (l *Loop) Post(f func()) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.post(f)
-	l.notify()
+	l.PostQuietly(f)
+	l.Notify()
 }
 
 // PostQuietly is Post, but the loop need not hear of it before Notify: who has
 // several things to post wakes it once.
+//
+// It takes no lock: one that is held by a thread of low priority, while the kernel
+// lets the loop run, would stop the loop.
 func (l *Loop) PostQuietly(f func()) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.post(f)
+	p := &posted{f: f}
+	for {
+		p.next = l.inbox.Load()
+		if l.inbox.CompareAndSwap(p.next, p) {
+			return
+		}
+	}
 }
 
 // Notify wakes the loop for what was posted quietly.
 func (l *Loop) Notify() {
+	if l.inbox.Load() == nil || l.notified.Swap(true) {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.notify()
-}
-
-func (l *Loop) post(f func()) {
 	if !l.closed {
-		l.tasks = append(l.tasks, f)
-	}
-}
-
-func (l *Loop) notify() {
-	if len(l.tasks) > 0 && !l.closed && !l.notified.Swap(true) {
 		var one = [8]byte{1}
 		unix.Write(l.wakefd, one[:])
 	}
+}
+
+// posted is a task of Post.
+type posted struct {
+	f    func()
+	next *posted // posted before it
 }
 
 // Do runs f on the loop and waits for it. It reports whether f ran, which it
@@ -383,15 +386,19 @@ func (l *Loop) runTasks() {
 	if !l.notified.Load() {
 		return
 	}
+	// In this order: what is posted after the swap finds notified false, and wakes
+	// the loop again.
 	l.notified.Store(false)
-	l.mu.Lock()
-	l.tasks, l.taskRun = l.taskRun[:0], l.tasks
-	l.mu.Unlock()
-	for i, f := range l.taskRun {
-		l.taskRun[i] = nil
-		l.runTask(f)
+	var first *posted
+	for p := l.inbox.Swap(nil); p != nil; {
+		next := p.next
+		p.next, first = first, p
+		p = next
 	}
-	l.tally.tasks += uint64(len(l.taskRun))
+	for ; first != nil; first = first.next {
+		l.tally.tasks++
+		l.runTask(first.f)
+	}
 }
 
 func (l *Loop) runTask(f func()) {
