@@ -2,9 +2,18 @@ package worker
 
 import "time"
 
-// burnBudget is what a turn spends on what Burn was given: when it is used up,
-// the rest waits for later turns. The last function begun may exceed it.
-const burnBudget = 250 * time.Microsecond
+const (
+	// burnBudget is what a turn spends on what Burn was given: when it is used up,
+	// the rest waits for later turns. The last function begun may exceed it.
+	burnBudget = 250 * time.Microsecond
+	// gentleBudget takes its place for gentleTime after Gently.
+	gentleBudget = 60 * time.Microsecond
+	gentleTime   = int64(time.Second)
+)
+
+// Gently says that somebody is there whose requests should not wait: for a second
+// a turn burns less, which costs more turns.
+func (l *Loop) Gently() { l.gentle = l.now }
 
 // Burn runs f on the loop, at the end of a turn, when the turn's events, tasks and
 // coroutines have had theirs, and within a budget: who is there already waits for
@@ -18,6 +27,10 @@ func (l *Loop) burn() {
 	if len(l.burning) == 0 {
 		return
 	}
+	budget := burnBudget
+	if l.gentle != 0 && l.now-l.gentle < gentleTime {
+		budget = gentleBudget
+	}
 	began := time.Now()
 	for l.burned < len(l.burning) {
 		f := l.burning[l.burned]
@@ -25,7 +38,7 @@ func (l *Loop) burn() {
 		l.burned++
 		l.runTask(f)
 		l.runReady() // what a function woke counts as its work
-		if time.Since(began) >= burnBudget {
+		if time.Since(began) >= budget {
 			break
 		}
 	}

@@ -80,6 +80,7 @@ type Loop struct {
 	soonDone int
 	burning  []func() // of Burn, from burned on
 	burned   int
+	gentle   int64 // when Gently was called last
 	spare    []*Coroutine
 	dirty    []Flusher
 	current  *Coroutine

@@ -217,6 +217,7 @@ func (c *serverConn) begin(raw []byte) bool {
 	c.phase = phaseStream
 	if c.served++; c.served > 1 {
 		srv.streams.kept = srv.loop.Now()
+		srv.loop.Gently()
 	}
 	st.prepare()
 	return true
