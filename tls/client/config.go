@@ -35,7 +35,7 @@ type Config struct {
 	MinVersion, MaxVersion uint16
 	// Suites of TLS 1.2; AEAD with ECDHE only.
 	Suites []uint16
-	// Groups for the key exchange, in order of preference.
+	// Groups for the key exchange, whose order crypto/tls does not heed.
 	Groups []tls.CurveID
 	// ALPN are the application protocols (RFC 7301); nil sends none.
 	ALPN []string

@@ -70,10 +70,10 @@ type Settings struct {
 	// MinVersion and MaxVersion are tls.VersionTLS12 or tls.VersionTLS13. They do
 	// not concern TLCP.
 	MinVersion, MaxVersion uint16
-	// Suites of TLS 1.2, in order of preference; AEAD with ECDHE only. Those of
+	// Suites of TLS 1.2, whose order crypto/tls does not heed; AEAD with ECDHE only. Those of
 	// TLS 1.3 are not to be chosen.
 	Suites []uint16
-	// Groups for the key exchange, in order of preference.
+	// Groups for the key exchange, whose order crypto/tls does not heed.
 	Groups []tls.CurveID
 	// ALPN are the application protocols (RFC 7301), in order of preference.
 	ALPN []string

@@ -52,7 +52,7 @@ var tlsKeys = []key{
 	{"min", aVersion, "1.2", "Least version.", "`tls_params.tls_minimum_protocol_version`", `"1.3"`, false},
 	{"max", aVersion, "1.3", "Greatest version.", "`tls_params.tls_maximum_protocol_version`", `"1.2"`, false},
 	{"suites", listOf(aSuite), "all of these", "Suites of TLS 1.2 (those of TLS 1.3 are always on), as OpenSSL or RFC 5246 name them; without AEAD and ECDHE none.", "`tls_params.cipher_suites`", "[ECDHE-ECDSA-AES128-GCM-SHA256, ECDHE-RSA-AES128-GCM-SHA256]", false},
-	{"curves", listOf(aCurve), "[X25519MLKEM768, X25519, P-256, P-384, P-521]", "Groups for the key exchange, in order of preference.", "`tls_params.ecdh_curves`", "[X25519, P-256]", false},
+	{"curves", listOf(aCurve), "[X25519MLKEM768, X25519, P-256, P-384, P-521]", "Groups for the key exchange. Their order does not count: the safest and fastest that both sides have is taken.", "`tls_params.ecdh_curves`", "[X25519, P-256]", false},
 	{"client_ca", aSource, "", "Authorities of client certificates: the name of a secret with `ca`, or a file (a name with a dot or slash). Clients are asked for a certificate.", "`validation_context.trusted_ca`, `validation_context_sds_secret_config`", "clients", false},
 	{"crl", aSource, "the secret's", "Client certificates that were revoked.", "`validation_context.crl`", "certs/clients.crl", false},
 	{"spiffe", mapOf(aSource), "", "In place of `client_ca`: authorities for each SPIFFE trust domain.", "`validation_context.custom_validator_config` (`SPIFFECertValidatorConfig`)", "{prod.example.com: certs/prod.pem}", false},
@@ -104,7 +104,7 @@ var clusterTLSTable = object{"cluster tls", "TLS to a cluster's endpoints (`tls`
 	{"min", aVersion, "1.2", "Least version.", "`tls_params.tls_minimum_protocol_version`", `"1.3"`, false},
 	{"max", aVersion, "1.3", "Greatest version.", "`tls_params.tls_maximum_protocol_version`", `"1.2"`, false},
 	{"suites", listOf(aSuite), "all of these", "Suites of TLS 1.2.", "`tls_params.cipher_suites`", "[ECDHE-RSA-AES256-GCM-SHA384]", false},
-	{"curves", listOf(aCurve), "[X25519MLKEM768, X25519, P-256, P-384, P-521]", "Groups for the key exchange, in order of preference.", "`tls_params.ecdh_curves`", "[X25519, P-256]", false},
+	{"curves", listOf(aCurve), "[X25519MLKEM768, X25519, P-256, P-384, P-521]", "Groups for the key exchange. Their order does not count: the safest and fastest that both sides have is taken.", "`tls_params.ecdh_curves`", "[X25519, P-256]", false},
 	{"alpn", oneOrMore(one("http/1.1")), "none is sent", "Application protocol that is asked for (RFC 7301).", "`alpn_protocols`", "http/1.1", false},
 	{"sessions", aWhole, "64", "Sessions that are kept for resumption, of all endpoints together (at most 65536); 0 turns it off.", "`max_session_keys`", "0", false},
 	{"protocol", one("tls", "tlcp", "rfc8998"), "tls", "TLS 1.2 and 1.3; TLCP (GB/T 38636); or TLS 1.3 with TLS_SM4_GCM_SM3 alone (RFC 8998).", "extension `protocol`", "tlcp", false},
@@ -128,5 +128,5 @@ var suiteNames = map[string]string{
 	"TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256":   "ECDHE-RSA-CHACHA20-POLY1305",
 }
 
-// curveNames are the groups of the key exchange, in order of preference.
+// curveNames are the groups of the key exchange.
 var curveNames = []string{"X25519MLKEM768", "X25519", "P-256", "P-384", "P-521"}
