@@ -41,7 +41,8 @@ type Request struct {
 	// request, but its server name as Authority and Host.
 	Spliced bool
 
-	Minor          uint8  // HTTP/1 minor version
+	Major, Minor   uint8  // HTTP version; Minor is 0 but for HTTP/1.1
+	Trailers       bool   // the client said that it takes trailers (TE: trailers)
 	ExpectContinue bool   // the client waits for 100 before it sends its body
 	Upgrade        []byte // the protocols offered by Upgrade, nil when none
 }
