@@ -43,6 +43,47 @@ type Config struct {
 	Pool   Pool
 	TCP    TCP
 	TLS    *client.Config // nil: plain
+
+	Protocol Protocol
+	HTTP2    HTTP2
+}
+
+// Protocol is what is spoken to the endpoints.
+type Protocol uint8
+
+// The protocols.
+const (
+	HTTP1 Protocol = iota
+	// HTTP2 alone: over TLS the server must choose "h2" (RFC 7301), and without TLS
+	// it must know HTTP/2 beforehand (RFC 9113 section 3.3).
+	HTTP2Only
+	// AutoProtocol takes what the server chooses over TLS, for each connection; without TLS
+	// it is HTTP/1.
+	AutoProtocol
+)
+
+func (p Protocol) String() string { return [...]string{"http1", "h2", "auto"}[p] }
+
+// HTTP2 bounds connections of HTTP/2. Zero means the default.
+type HTTP2 struct {
+	// MaxStreams is how many streams one connection carries at once, if the server
+	// allows as many; default 100.
+	MaxStreams int
+	// MaxConnections is how many connections each worker has to one endpoint; a
+	// stream that finds no room on them waits. Default 0: as many as the cluster's limit allows.
+	MaxConnections int
+
+	// StreamWindow and ConnWindow are how many bytes a server may send before
+	// they are read (RFC 9113 section 5.2), in the beginning; MaxWindow is what a stream's
+	// window may grow to. Defaults 64 KB, 1 MB and 4 MB.
+	StreamWindow, ConnWindow, MaxWindow int
+	// HeaderTable bounds each HPACK table, in bytes (RFC 7541 section 4.2); default 4096.
+	HeaderTable int
+
+	// PingInterval is after how long without a sign of life the server is asked for
+	// one, while streams are open, and PingTimeout how long it may take to
+	// answer; 0: it is not asked. Default timeout 15 s.
+	PingInterval, PingTimeout time.Duration
 }
 
 // Discovery is where endpoints come from.
