@@ -34,7 +34,7 @@ cluster/health:
 router:              stream cluster
 upstream:            worker connection stream cluster cluster/balance protocol/* telemetry/metrics tls/client tls/handshake
 upstream/origintest:
-proxy:               worker stream filter router cluster upstream protocol/http1 snapshot telemetry/metrics
+proxy:               worker stream filter router cluster upstream snapshot telemetry/metrics
 listener:            worker connection stream protocol/* snapshot telemetry/metrics tls/server tls/hello tls/handshake tls/sign tls/record tls/tlcp
 telemetry:           worker stream
 telemetry/metrics:   worker stream

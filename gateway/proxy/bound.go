@@ -24,6 +24,11 @@ func (b *boundedBody) Next(co *worker.Coroutine) ([]byte, error) {
 	return p, err
 }
 
-// Buffered returns what is at hand. It is never the whole body, so that all of
-// it passes through Next.
-func (b *boundedBody) Buffered() ([]byte, bool) { return nil, false }
+// Buffered returns what is at hand, unless it is too much: Next says so then.
+func (b *boundedBody) Buffered() ([]byte, bool) {
+	p, last := b.Body.Buffered()
+	if int64(len(p)) > b.left {
+		return nil, false
+	}
+	return p, last
+}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"slices"
 
-	"longmen/gateway/protocol/http1"
 	"longmen/gateway/router"
 	"longmen/gateway/snapshot"
 	"longmen/gateway/stream"
@@ -164,7 +163,7 @@ func (e *Edge) forward(s *stream.Stream, route *router.Route, rnd uint32) error 
 		return err
 	}
 	s.Record.Cluster = c.Config().Name
-	out := http1.Outgoing{Authority: r.Authority, Expect: r.ExpectContinue}
+	out := stream.Outgoing{Authority: r.Authority, Expect: r.ExpectContinue}
 	if f.HostRewrite != "" {
 		out.Authority = append(s.Room(len(f.HostRewrite)), f.HostRewrite...)
 	}

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"longmen/gateway/cluster"
-	"longmen/gateway/protocol/http1"
 	"longmen/gateway/router"
 	"longmen/gateway/stream"
 	"longmen/gateway/telemetry/metrics"
@@ -22,7 +21,7 @@ type exchange struct {
 	cluster *upstream.Cluster
 	shared  *cluster.Cluster // whose limit of requests the stream counts against
 	conn    *upstream.Conn
-	out     http1.Outgoing
+	out     stream.Outgoing
 	route   *router.Route
 	target  *router.WeightedCluster // nil when the request named the cluster
 
@@ -73,7 +72,7 @@ func (x *exchange) reset() {
 	x.s, x.forward, x.cluster, x.shared, x.conn, x.informer = nil, nil, nil, nil, nil, nil
 	x.route, x.target, x.early = nil, nil, nil
 	x.progress, x.choice = notBegun, upstream.Choice{}
-	x.out = http1.Outgoing{}
+	x.out = stream.Outgoing{}
 	clear(x.tried)
 	x.tried, x.copied = x.tried[:0], x.copied[:0]
 	x.retries = 0
@@ -82,7 +81,7 @@ func (x *exchange) reset() {
 
 // prepare makes the exchange that will send the stream to the cluster. out is
 // how the request goes upstream.
-func (p *Proxy) prepare(s *stream.Stream, route *router.Route, target *router.WeightedCluster, c *upstream.Cluster, out http1.Outgoing) (*exchange, error) {
+func (p *Proxy) prepare(s *stream.Stream, route *router.Route, target *router.WeightedCluster, c *upstream.Cluster, out stream.Outgoing) (*exchange, error) {
 	shared := c.Shared()
 	if !shared.TryRequest() {
 		c.Stats.Overflows[metrics.LimitRequests].Inc()
@@ -112,7 +111,7 @@ func (x *exchange) begin() bool {
 		return false
 	}
 	if body := s.Request.Body; body != nil {
-		if _, last := body.Buffered(); !last {
+		if _, whole := atHand(body); !whole {
 			return false
 		}
 	}
@@ -245,19 +244,20 @@ func (x *exchange) connect() bool {
 // sendRequest sends the head, and with it the body if all of it is at hand; a
 // longer body is carried by a coroutine of its own.
 func (x *exchange) sendRequest(co *worker.Coroutine) error {
-	body := x.s.Request.Body
+	r := &x.s.Request
+	body := r.Body
 	switch {
 	case body == nil:
-		x.conn.Send(&x.out, nil)
+		x.conn.Send(&x.out, nil, true)
 		return nil
 	case x.hasCopy:
-		x.conn.Send(&x.out, x.copied)
+		x.conn.Send(&x.out, x.copied, true)
 		return nil
 	}
 	x.spent = true
-	piece, last := body.Buffered()
-	if !last || x.out.Expect && len(piece) == 0 {
-		x.conn.Send(&x.out, nil)
+	piece, whole := atHand(body)
+	if !whole || x.out.Expect && len(piece) == 0 {
+		x.conn.Send(&x.out, nil, false)
 		x.upload.start(co)
 		return nil
 	}
@@ -265,7 +265,10 @@ func (x *exchange) sendRequest(co *worker.Coroutine) error {
 		x.copied, x.hasCopy, x.spent = append(x.copied[:0], piece...), true, false
 	}
 	x.out.Expect = false // the body is here
-	x.conn.Send(&x.out, piece)
+	if r.Length < 0 {
+		r.Length = int64(len(piece)) // now it is known, and HTTP/1 says it
+	}
+	x.conn.Send(&x.out, piece, true)
 	// The piece is consumed, and the body's end seen, without waiting.
 	for range 2 {
 		if _, err := body.Next(co); err != nil {
@@ -274,6 +277,13 @@ func (x *exchange) sendRequest(co *worker.Coroutine) error {
 	}
 	x.requestDone()
 	return nil
+}
+
+// atHand returns what can be had of a body without waiting, and whether that is
+// all of it: no trailer section follows.
+func atHand(body stream.Body) (piece []byte, whole bool) {
+	piece, last := body.Buffered()
+	return piece, last && body.Trailer() == nil
 }
 
 // mayReplay reports whether the request could be sent again after it was sent

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"longmen/gateway/protocol/http1"
 	"longmen/gateway/router"
 	"longmen/gateway/stream"
 )
@@ -17,7 +16,7 @@ func (e *Edge) Splice(s *stream.Stream, cluster string) (*stream.Response, error
 		return nil, err
 	}
 	s.Record.Cluster = cluster
-	x, err := e.proxy.prepare(s, &router.Route{Forward: &router.Forward{}}, nil, c, http1.Outgoing{})
+	x, err := e.proxy.prepare(s, &router.Route{Forward: &router.Forward{}}, nil, c, stream.Outgoing{})
 	if err != nil {
 		return nil, err
 	}

@@ -48,8 +48,7 @@ func (c *Cluster) AcquireIdle(s *stream.Stream, tried *[]*cluster.Endpoint) (*Co
 		return nil, Choice{p}
 	}
 	*tried = append(*tried, p.endpoint)
-	c.attach(conn, s)
-	return conn, Choice{}
+	return c.attach(conn, s), Choice{}
 }
 
 // Acquire gives the stream a connection to an endpoint that is not among
@@ -80,8 +79,7 @@ func (c *Cluster) Acquire(s *stream.Stream, co *worker.Coroutine, tried *[]*clus
 			if !fresh {
 				if conn := p.takeIdle(s); conn != nil {
 					*tried = append(*tried, p.endpoint)
-					c.attach(conn, s)
-					return conn, nil
+					return c.attach(conn, s), nil
 				}
 			}
 			if c.shared.TryConnection() || c.closeOneIdle() && c.shared.TryConnection() {
@@ -165,12 +163,11 @@ func (c *Cluster) closeOneIdle() bool {
 
 // takeIdle returns the idle connection that was used last and fits the stream,
 // or nil.
-func (p *pool) takeIdle(s *stream.Stream) *Conn {
+func (p *pool) takeIdle(s *stream.Stream) *http1Conn {
 	for conn := p.idle; conn != nil; {
 		next := conn.next
 		switch {
-		case conn.MayRead() && !conn.Settle(), conn.Err() != nil, conn.security != p.cluster.config.TLS:
-			// Its end was reported in this very turn, or its settings are past.
+		case !conn.usable():
 			conn.discard()
 		case conn.fits(s):
 			conn.take()
@@ -181,12 +178,14 @@ func (p *pool) takeIdle(s *stream.Stream) *Conn {
 	return nil
 }
 
-func (c *Cluster) attach(conn *Conn, s *stream.Stream) {
-	conn.Attach(s)
+func (c *Cluster) attach(h1 *http1Conn, s *stream.Stream) *Conn {
+	h1.client.Attach(s)
+	conn := &h1.Conn
 	if conn.counted = c.config.Balance == cluster.LeastRequest; conn.counted {
 		conn.pool.endpoint.Active.Add(1)
 	}
 	c.Stats.RequestsActive.Inc()
+	return conn
 }
 
 // detach ends what attach began.
@@ -226,14 +225,13 @@ func (c *Cluster) unavailable(flag stream.Flag, cause error) *stream.Error {
 func (c *Cluster) dial(s *stream.Stream, co *worker.Coroutine, p *pool) (*Conn, error) {
 	l := c.worker.loop
 	address := p.endpoint.Address()
-	conn := &Conn{pool: p, shared: c.shared, born: l.Now()}
-	conn.timer.Init(conn)
+	conn := newHTTP1(p)
 	fd, err := connect(address, &c.config.TCP)
 	if err == nil {
-		if err = conn.Open(l, fd, c.worker.limits, conn); err != nil {
+		if err = conn.client.Open(l, fd, c.worker.limits, conn); err != nil {
 			unix.Close(fd)
 		}
-		conn.CountIn(&c.Stats.Traffic)
+		conn.client.CountIn(&c.Stats.Traffic)
 	}
 	c.Stats.Connections.Inc()
 	if err != nil {
@@ -244,16 +242,16 @@ func (c *Cluster) dial(s *stream.Stream, co *worker.Coroutine, p *pool) (*Conn, 
 	c.attach(conn, s)
 	conn.connecting = true
 	l.Arm(&conn.timer, c.config.ConnectTimeout)
-	if err = conn.WaitConnected(co); err == nil && c.config.TLS != nil {
+	if err = conn.client.WaitConnected(co); err == nil && c.config.TLS != nil {
 		err = conn.secure(co, s)
 	}
 	conn.connecting = false
 	l.Disarm(&conn.timer)
 	if err == nil {
 		c.Stats.ConnectDuration.Observe(l.Now() - conn.born)
-		return conn, nil
+		return &conn.Conn, nil
 	}
-	conn.Release()
+	conn.release()
 	if e, ok := err.(*stream.Error); ok {
 		if e.Phase == stream.PhaseConnect {
 			e.Cause = fmt.Errorf("%s: %w", address, e.Cause)

@@ -27,8 +27,8 @@ type Cluster struct {
 type pool struct {
 	cluster  *Cluster
 	endpoint *cluster.Endpoint
-	idle     *Conn // the one used last first
-	count    int   // idle ones
+	idle     *http1Conn // the one used last first
+	count    int        // idle ones
 }
 
 func newCluster(w *Worker, shared *cluster.Cluster) *Cluster {

@@ -190,7 +190,7 @@ func (a *asker) Run(co *worker.Coroutine) {
 
 // ask makes a request and reads all of its response.
 func (u *use) ask(co *worker.Coroutine) error {
-	u.conn.Send(&http1.Outgoing{Path: []byte("/"), Authority: []byte("x")}, nil)
+	u.conn.Send(&stream.Outgoing{Path: []byte("/"), Authority: []byte("x")}, nil, true)
 	if err := u.conn.ReadHead(co, &u.Response, false); err != nil {
 		return err
 	}

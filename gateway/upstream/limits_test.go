@@ -229,7 +229,7 @@ func TestSocketOptions(t *testing.T) {
 	config.TCP = cluster.TCP{KeepaliveIdle: 90 * time.Second, KeepaliveInterval: 1500 * time.Millisecond, KeepaliveProbes: 4, Source: netip.MustParseAddr("127.0.0.9")}
 	p := newPlace(t, cluster.New(config))
 	u := p.acquire()
-	fd := u.conn.FD()
+	fd := u.conn.h1.client.FD()
 	for name, want := range map[int]int{unix.TCP_NODELAY: 1, unix.TCP_KEEPIDLE: 90, unix.TCP_KEEPINTVL: 2, unix.TCP_KEEPCNT: 4} {
 		if got, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, name); err != nil || got != want {
 			t.Errorf("option %d: %d, %v; want %d", name, got, err, want)
@@ -275,7 +275,7 @@ func TestClusterIsReplaced(t *testing.T) {
 	for _, u := range []*use{busy1, busy2} { // streams end as if nothing had happened
 		gone := u.conn.Endpoint().Gone()
 		u.served()
-		if gone == u.conn.IsOpen() {
+		if gone == u.conn.h1.client.IsOpen() {
 			t.Error("kept: ", !gone)
 		}
 	}
@@ -335,7 +335,7 @@ func TestClusterIsRemoved(t *testing.T) {
 	waiting.refused(stream.NoCluster)
 	kept.served()
 	busy.served()
-	if kept.conn.IsOpen() || busy.conn.IsOpen() || c.Stats.ConnectionsActive.Load() != 0 {
+	if kept.conn.h1.client.IsOpen() || busy.conn.h1.client.IsOpen() || c.Stats.ConnectionsActive.Load() != 0 {
 		t.Error("a connection of a removed cluster is kept")
 	}
 	if p.up.Cluster(0) != nil || p.up.Cluster(-1) != nil || p.up.Cluster(9) != nil {
@@ -371,7 +371,7 @@ func TestChanged(t *testing.T) {
 	p.loop.Do(func() { p.up.Changed(p.shared[0]) })
 	u := p.acquire()
 	u.served()
-	if u.conn.IsOpen() {
+	if u.conn.h1.client.IsOpen() {
 		t.Error("a connection to an endpoint that is gone is kept")
 	}
 }

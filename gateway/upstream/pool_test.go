@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"longmen/gateway/cluster"
-	"longmen/gateway/protocol/http1"
+	"longmen/gateway/stream"
 	"longmen/gateway/worker"
 )
 
@@ -134,7 +134,7 @@ type halfAsker struct{ asker }
 // Run is told of by the loop.
 func (a *halfAsker) Run(co *worker.Coroutine) {
 	a.u.Co = co
-	a.u.conn.Send(&http1.Outgoing{Path: []byte("/"), Authority: []byte("x")}, nil)
+	a.u.conn.Send(&stream.Outgoing{Path: []byte("/"), Authority: []byte("x")}, nil, true)
 	if err := a.u.conn.ReadHead(co, &a.u.Response, false); err != nil {
 		a.u.place.Error(err)
 	}

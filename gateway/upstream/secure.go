@@ -13,17 +13,17 @@ import (
 )
 
 // secure runs the TLS handshake on a connection that was made just now.
-func (c *Conn) secure(co *worker.Coroutine, s *stream.Stream) error {
+func (c *http1Conn) secure(co *worker.Coroutine, s *stream.Stream) error {
 	config, address := c.pool.cluster.config.TLS, c.pool.endpoint.Address()
 	name := serverName(config, c.pool, s)
 	var result *handshake.Result
-	err := c.Handshake(co, address, func(conn net.Conn) (err error) {
+	err := c.client.Handshake(co, address, func(conn net.Conn) (err error) {
 		result, err = config.Run(&client.Handshake{Conn: conn, Name: name, Now: s.Loop.Wall(), Await: co.Await})
 		return err
 	})
 	stats := &c.pool.cluster.Stats.TLS
 	if err != nil {
-		c.Flush() // the alert, before the connection is closed
+		c.client.Flush() // the alert, before the connection is closed
 		stats.Failures[failure(err)].Inc()
 		if e, ok := err.(*stream.Error); ok {
 			return e // of the stream: aborted, or out of time
@@ -34,7 +34,7 @@ func (c *Conn) secure(co *worker.Coroutine, s *stream.Stream) error {
 	if result.Resumed {
 		stats.Resumed.Inc()
 	}
-	c.Secure(result.Session)
+	c.client.Secure(result.Session)
 	result.Session, result.PeerChain, result.OCSPStaple = nil, nil, nil // the connection's; nobody's: Peer has the chain
 	c.security, c.name, c.agreed = config, name, result
 	return nil
@@ -60,7 +60,7 @@ func serverName(config *client.Config, p *pool, s *stream.Stream) string {
 
 // fits reports whether an idle connection may carry the stream: a server that
 // was asked for by another name may not be the one that is meant.
-func (c *Conn) fits(s *stream.Stream) bool {
+func (c *http1Conn) fits(s *stream.Stream) bool {
 	config := c.pool.cluster.config.TLS
 	switch {
 	case config == nil || config.Name != client.NameRequest:

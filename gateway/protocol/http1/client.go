@@ -19,9 +19,8 @@ type ClientOwner interface {
 	ClientIdle(c *Client)
 }
 
-// Client is a connection to an endpoint. One stream at a time uses it: Attach,
-// Send, then in parallel SendBody and ReadHead with the response's body, then
-// Detach.
+// Client is a connection to an endpoint: the stream.Exchange of the one stream at a
+// time that uses it.
 type Client struct {
 	connection.Conn
 	owner  ClientOwner
@@ -147,15 +146,15 @@ func (c *Client) Handshake(co *worker.Coroutine, remote netip.AddrPort, f func(n
 	return f(&connection.Wire{Conn: &c.Conn, Wait: wait, Remote: remote})
 }
 
-// Send writes the request's head and, when body holds all of a body, that too.
-func (c *Client) Send(o *Outgoing, body []byte) {
+// Send writes the request's head, and body when it is whole.
+func (c *Client) Send(o *stream.Outgoing, body []byte, whole bool) {
 	r := &c.s.Request
 	c.Commit(appendRequest(c.Reserve(requestSize(r, o)), r, o))
 	if len(body) > 0 {
 		c.Write(body)
 	}
 	c.sent = true
-	c.bodySent = r.Length == 0 || r.Length > 0 && int64(len(body)) == r.Length
+	c.bodySent = whole
 }
 
 // SendBody carries the request's body as fast as it comes and the endpoint

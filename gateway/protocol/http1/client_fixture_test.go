@@ -142,7 +142,7 @@ func (x *exchange) run(co *worker.Coroutine, c *Client, r *stream.Request) (stri
 	if err := c.WaitConnected(co); err != nil {
 		return "", err
 	}
-	c.Send(&Outgoing{Path: r.Path, Authority: r.Authority, Upgrade: r.Upgrade}, x.send)
+	c.Send(&stream.Outgoing{Path: r.Path, Authority: r.Authority, Upgrade: r.Upgrade}, x.send, r.Body == nil || x.send != nil)
 	if r.Body != nil && x.send == nil {
 		if err := c.SendBody(co); err != nil {
 			return "", err

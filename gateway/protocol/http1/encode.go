@@ -6,22 +6,13 @@ import (
 	"longmen/gateway/stream"
 )
 
-// Outgoing is what differs between a request as received and as it goes to an
-// endpoint.
-type Outgoing struct {
-	Path      []byte // path and query; "*" for OPTIONS *
-	Authority []byte
-	Upgrade   []byte // protocol to ask for, nil for none
-	Expect    bool   // pass on Expect: 100-continue
-}
-
 // requestSize is an upper bound for appendRequest.
-func requestSize(r *stream.Request, o *Outgoing) int {
+func requestSize(r *stream.Request, o *stream.Outgoing) int {
 	return len(r.Method) + len(o.Path) + len(o.Authority) + len(o.Upgrade) + r.Header.WireSize() + 256
 }
 
 // appendRequest encodes the head of a request (RFC 9112 section 3).
-func appendRequest(dst []byte, r *stream.Request, o *Outgoing) []byte {
+func appendRequest(dst []byte, r *stream.Request, o *stream.Outgoing) []byte {
 	dst = append(dst, r.Method...)
 	dst = append(dst, ' ')
 	dst = append(dst, o.Path...)

@@ -14,15 +14,15 @@ func TestAppendRequest(t *testing.T) {
 		name   string
 		length int64
 		fields string
-		o      Outgoing
+		o      stream.Outgoing
 		want   string
 	}{
-		{"plain", 0, "", Outgoing{}, "GET /x HTTP/1.1\r\nhost: h\r\n\r\n"},
-		{"own host and length", 5, "host: other\ncontent-length: 99\na: b\n", Outgoing{}, "GET /x HTTP/1.1\r\nhost: h\r\na: b\r\ncontent-length: 5\r\n\r\n"},
-		{"length 0 was said", 0, "content-length: 0\n", Outgoing{}, "GET /x HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n"},
-		{"chunked", -1, "content-length: 99\n", Outgoing{}, "GET /x HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n"},
-		{"upgrade", 0, "", Outgoing{Upgrade: []byte("u")}, "GET /x HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: u\r\n\r\n"},
-		{"expect", 1, "", Outgoing{Expect: true}, "GET /x HTTP/1.1\r\nhost: h\r\ncontent-length: 1\r\nexpect: 100-continue\r\n\r\n"},
+		{"plain", 0, "", stream.Outgoing{}, "GET /x HTTP/1.1\r\nhost: h\r\n\r\n"},
+		{"own host and length", 5, "host: other\ncontent-length: 99\na: b\n", stream.Outgoing{}, "GET /x HTTP/1.1\r\nhost: h\r\na: b\r\ncontent-length: 5\r\n\r\n"},
+		{"length 0 was said", 0, "content-length: 0\n", stream.Outgoing{}, "GET /x HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n"},
+		{"chunked", -1, "content-length: 99\n", stream.Outgoing{}, "GET /x HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n"},
+		{"upgrade", 0, "", stream.Outgoing{Upgrade: []byte("u")}, "GET /x HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: u\r\n\r\n"},
+		{"expect", 1, "", stream.Outgoing{Expect: true}, "GET /x HTTP/1.1\r\nhost: h\r\ncontent-length: 1\r\nexpect: 100-continue\r\n\r\n"},
 	} {
 		var r stream.Request
 		r.Method, r.Length = []byte("GET"), c.length
@@ -99,7 +99,7 @@ func TestRoundTripOfRandomHeads(t *testing.T) {
 		}
 		r.Method = []byte(text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", 1, 8) + "X")
 		r.Length = int64(rnd.IntN(3)) - 1
-		o := Outgoing{Path: []byte("/" + text(token+"/?:@(),;=%", 0, 60)), Authority: []byte(text("abc.-019", 1, 20))}
+		o := stream.Outgoing{Path: []byte("/" + text(token+"/?:@(),;=%", 0, 60)), Authority: []byte(text("abc.-019", 1, 20))}
 		o.Path = bytes.ReplaceAll(o.Path, []byte("#"), []byte("%"))
 		out := appendRequest(nil, &r, &o)
 		got, _, m := request(string(out), &testLimits)

@@ -65,7 +65,7 @@ func FuzzRequest(f *testing.F) {
 		if len(head) == 0 || parseRequest(&r, head, &testLimits, &fr) != nil {
 			return
 		}
-		o := Outgoing{Authority: r.Authority, Upgrade: r.Upgrade, Expect: r.ExpectContinue}
+		o := stream.Outgoing{Authority: r.Authority, Upgrade: r.Upgrade, Expect: r.ExpectContinue}
 		o.Path = append(o.Path, r.Path...)
 		if r.HasQuery {
 			o.Path = append(append(o.Path, '?'), r.Query...)

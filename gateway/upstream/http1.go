@@ -1,0 +1,125 @@
+package upstream
+
+import (
+	"errors"
+	"time"
+
+	"longmen/gateway/cluster"
+	"longmen/gateway/protocol/http1"
+	"longmen/gateway/stream"
+	"longmen/gateway/worker"
+	"longmen/tls/client"
+)
+
+// http1Conn is a connection of HTTP/1, with the Conn of the try that has it.
+type http1Conn struct {
+	Conn
+	client     http1.Client
+	shared     *cluster.Cluster // whose limit it counts against
+	next, prev *http1Conn       // in the pool's list of idle ones
+	born       int64
+	security   *client.Config // what it was made with; nil: plain
+	name       string         // the server name of its handshake
+	idling     bool
+	connecting bool
+}
+
+var errConnectTimeout = errors.New("connecting took too long")
+
+func newHTTP1(p *pool) *http1Conn {
+	c := &http1Conn{shared: p.cluster.shared, born: p.cluster.worker.loop.Now()}
+	c.Exchange, c.h1, c.pool = &c.client, c, p
+	c.timer.Init(c)
+	return c
+}
+
+// ClientIdle is told that the endpoint closed an idle connection, or sent
+// something on it unasked.
+func (c *http1Conn) ClientIdle(*http1.Client) {
+	if c.idling && !c.client.Settle() {
+		c.discard()
+	}
+}
+
+// Expire ends a connect that lasts too long, a wait for a response head, or an
+// idle connection's time.
+func (c *http1Conn) Expire(*worker.Timer) {
+	switch {
+	case c.idling:
+		c.discard()
+	case c.connecting:
+		c.pool.cluster.Stats.ConnectTimeouts.Inc()
+		c.Fail(&stream.Error{Side: stream.Upstream, Phase: stream.PhaseConnect, Flag: stream.UpstreamConnectFailure, Status: 504, Cause: errConnectTimeout})
+	default:
+		c.headLate()
+	}
+}
+
+// release keeps the connection for another stream when its state, the cluster's
+// settings and its endpoint allow it.
+func (c *http1Conn) release() {
+	p := c.pool
+	config := p.cluster.config
+	reusable := p.cluster.detach(&c.Conn)
+	c.pooled = true
+	limits := &config.Pool
+	wait := limits.IdleTimeout
+	if limits.MaxAge > 0 {
+		wait = min(wait, limits.MaxAge-time.Duration(c.loop().Now()-c.born))
+	}
+	keep := reusable && c.security == config.TLS && !p.cluster.closed && !p.endpoint.Gone() && p.hasRoom() && wait > 0 &&
+		(limits.MaxRequests == 0 || c.client.Served() < limits.MaxRequests)
+	if !keep {
+		c.destroy()
+		return
+	}
+	c.idling = true
+	c.next = p.idle
+	if c.next != nil {
+		c.next.prev = c
+	}
+	p.idle = c
+	p.count++
+	p.cluster.Stats.ConnectionsIdle.Inc()
+	c.loop().Arm(&c.timer, wait)
+	p.cluster.wakeFirst()
+}
+
+// usable reports whether an idle connection's end was not reported in this very
+// turn, and its settings are those of now.
+func (c *http1Conn) usable() bool {
+	k := &c.client
+	return (!k.MayRead() || k.Settle()) && k.Err() == nil && c.security == c.pool.cluster.config.TLS
+}
+
+// take removes an idle connection from its pool's list.
+func (c *http1Conn) take() {
+	p := c.pool
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		p.idle = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
+	c.next, c.prev, c.idling = nil, nil, false
+	p.count--
+	p.cluster.Stats.ConnectionsIdle.Dec()
+	c.loop().Disarm(&c.timer)
+}
+
+// discard closes an idle connection.
+func (c *http1Conn) discard() {
+	c.take()
+	c.destroy()
+}
+
+// destroy closes the connection and gives back its unit of the limit.
+func (c *http1Conn) destroy() {
+	c.loop().Drop(&c.timer)
+	c.client.Part()
+	c.shared.ReleaseConnection()
+	c.pool.cluster.Stats.ConnectionsActive.Dec()
+	c.pool.cluster.wakeFirst()
+}
