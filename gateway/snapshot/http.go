@@ -28,6 +28,8 @@ func defaultHTTP() HTTP {
 		RequestID:     RequestIDGenerate,
 		ServerHeader:  ServerKeep,
 		ServerName:    "longmen",
+		Protocols:     Protocols{HTTP1: true, HTTP2: true},
+		HTTP2:         defaultHTTP2(),
 	}
 }
 
@@ -37,17 +39,13 @@ func (c *compiler) http(at resource.Path, m *hcm.HttpConnectionManager, out *Lis
 	if m == nil {
 		return // reported
 	}
-	c.only(at, m, "codec_type", "stat_prefix", "rds", "route_config", "http_filters", "common_http_protocol_options", "http_protocol_options",
+	c.only(at, m, "codec_type", "stat_prefix", "rds", "route_config", "http_filters", "common_http_protocol_options", "http_protocol_options", "http2_protocol_options",
 		"server_name", "server_header_transformation", "max_request_headers_kb", "stream_idle_timeout", "request_timeout",
 		"request_headers_timeout", "access_log", "use_remote_address", "xff_num_trusted_hops", "skip_xff_append", "via",
 		"generate_request_id", "preserve_external_request_id", "always_set_request_id_in_response", "upgrade_configs",
 		"forward_client_cert_details", "set_current_client_cert_details", "normalize_path", "merge_slashes", "path_with_escaped_slashes_action")
 	h := &out.HTTP
-	switch m.GetCodecType() {
-	case hcm.HttpConnectionManager_AUTO, hcm.HttpConnectionManager_HTTP1:
-	default:
-		c.fail(join(at, "protocols"), "%v is not supported by this version yet", m.GetCodecType())
-	}
+	h.Protocols = c.codec(at, m.GetCodecType())
 	c.filters(at, m.GetHttpFilters())
 	c.commonOptions(at, m.GetCommonHttpProtocolOptions(), h)
 	c.http1Options(at, m.GetHttpProtocolOptions())
@@ -86,6 +84,7 @@ func (c *compiler) http(at resource.Path, m *hcm.HttpConnectionManager, out *Lis
 			h.Upgrades = append(h.Upgrades, name)
 		}
 	}
+	c.http2Options(at, m.GetHttp2ProtocolOptions(), h)
 	c.pathPolicy(at, m, &h.Path)
 	for i, log := range m.GetAccessLog() {
 		where := join(at, "access_log")

@@ -101,6 +101,9 @@ type HTTP struct {
 	MaxRequests                     int // on one connection; 0: no limit
 	AbortOnHalfClose                bool
 
+	Protocols Protocols // default both
+	HTTP2     HTTP2
+
 	Path router.PathPolicy
 
 	// Forwarding headers.
