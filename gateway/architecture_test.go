@@ -52,7 +52,7 @@ tls/hello:
 tls/handshake:       tls/record tls/verify
 tls/std:             tls/record tls/handshake
 tls/tlcp:            tls/record tls/handshake
-tls/rfc8998:         tls/record tls/handshake
+tls/tls13:           tls/record tls/handshake
 tls/openssl:
 tls/sign:            tls/openssl
 tls/certificate:     tls/openssl tls/sign
@@ -61,8 +61,8 @@ tls/verify:
 tls/ocsp:            tls/certificate
 tls/acme:
 tls/ech:
-tls/server:          tls/record tls/hello tls/handshake tls/std tls/tlcp tls/rfc8998 tls/sign tls/certificate tls/ech tls/ticket tls/verify tls/ocsp
-tls/client:          tls/record tls/hello tls/handshake tls/std tls/tlcp tls/rfc8998 tls/sign tls/certificate tls/ticket tls/verify tls/ocsp
+tls/server:          tls/record tls/hello tls/handshake tls/std tls/tlcp tls/tls13 tls/sign tls/certificate tls/ech tls/ticket tls/verify tls/ocsp
+tls/client:          tls/record tls/hello tls/handshake tls/std tls/tlcp tls/tls13 tls/sign tls/certificate tls/ticket tls/verify tls/ocsp
 plugins:             filter plugins/*
 plugins/*:           filter stream
 bench:               bench/*

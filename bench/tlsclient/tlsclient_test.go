@@ -14,7 +14,7 @@ import (
 	"longmen/bench/authority"
 	"longmen/tls/handshake"
 	"longmen/tls/record"
-	"longmen/tls/rfc8998"
+	"longmen/tls/tls13"
 	"longmen/tls/tlcp"
 )
 
@@ -126,7 +126,7 @@ func gateways(t testing.TB, protocol Protocol) server {
 				Sign:  sign.PrivateKey.(*sm2.PrivateKey), Encrypt: encrypt.PrivateKey.(*sm2.PrivateKey),
 			}})
 		} else {
-			r, err = rfc8998.Server(conn, &rfc8998.ServerConfig{Certificate: sign})
+			r, err = tls13.Server(conn, &tls13.ServerConfig{Certificate: sign})
 		}
 		if err != nil {
 			return err

@@ -20,7 +20,7 @@ import (
 
 	"longmen/conformance/harness"
 	"longmen/tls/handshake"
-	"longmen/tls/rfc8998"
+	"longmen/tls/tls13"
 	"longmen/tls/tlcp"
 )
 
@@ -107,7 +107,7 @@ func isKind[K any](s tls.ConnectionState) error {
 }
 
 func namedTLCP(c *tlcp.ClientConfig)    { c.ServerName = "mutual.test" }
-func named8998(c *rfc8998.ClientConfig) { c.ServerName = "mutual.test" }
+func named8998(c *tls13.ClientConfig) { c.ServerName = "mutual.test" }
 
 // wantsAlert wants a connection to have ended with an alert of the gateway's.
 func wantsAlert(fault string, a handshake.Alert) string {
@@ -156,10 +156,10 @@ func (s *smClients) by(suite uint16, edit ...func(*tlcp.ClientConfig)) func(net.
 
 // by8998 is our client of RFC 8998. That a server refuses what is shown comes
 // behind the client's handshake.
-func (s *smClients) by8998(edit ...func(*rfc8998.ClientConfig)) func(net.Conn) (net.Conn, error) {
+func (s *smClients) by8998(edit ...func(*tls13.ClientConfig)) func(net.Conn) (net.Conn, error) {
 	return func(c net.Conn) (net.Conn, error) {
 		r, err := s.rfc8998(c, edit...)
-		return after(c, r, err, rfc8998.SuiteSM4GCMSM3, false)
+		return after(c, r, err, tls13.SuiteSM4GCMSM3, false)
 	}
 }
 
@@ -225,11 +225,11 @@ func TestResumptionSM(t *testing.T) {
 			})
 		}
 	}
-	sessions := rfc8998.NewSessions(4)
+	sessions := tls13.NewSessions(4)
 	for i := range 3 {
 		over(func(c net.Conn) (net.Conn, error) {
-			r, err := sm.rfc8998(c, func(c *rfc8998.ClientConfig) { c.Sessions = sessions })
-			return after(c, r, err, rfc8998.SuiteSM4GCMSM3, i > 0)
+			r, err := sm.rfc8998(c, func(c *tls13.ClientConfig) { c.Sessions = sessions })
+			return after(c, r, err, tls13.SuiteSM4GCMSM3, i > 0)
 		})
 	}
 	// What was agreed on without a certificate is no way in where one is required.

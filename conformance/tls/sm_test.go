@@ -15,7 +15,7 @@ import (
 
 	"longmen/tls/handshake"
 	"longmen/tls/record"
-	"longmen/tls/rfc8998"
+	"longmen/tls/tls13"
 	"longmen/tls/tlcp"
 )
 
@@ -79,15 +79,15 @@ func (s *smClients) tlcp(c net.Conn, suite uint16, edit ...func(*tlcp.ClientConf
 // shows has the client show its certificates.
 func (s *smClients) shows(c *tlcp.ClientConfig) { c.Certificate = s.pair }
 
-func (s *smClients) rfc8998(c net.Conn, edit ...func(*rfc8998.ClientConfig)) (*handshake.Result, error) {
-	config := &rfc8998.ClientConfig{ServerName: "sm.test", Roots: s.roots, Protocols: []string{"http/1.1"}}
+func (s *smClients) rfc8998(c net.Conn, edit ...func(*tls13.ClientConfig)) (*handshake.Result, error) {
+	config := &tls13.ClientConfig{ServerName: "sm.test", Roots: s.roots, Protocols: []string{"http/1.1"}}
 	for _, f := range edit {
 		f(config)
 	}
-	return rfc8998.Client(c, config)
+	return tls13.Client(c, config)
 }
 
-func (s *smClients) shows8998(c *rfc8998.ClientConfig) {
+func (s *smClients) shows8998(c *tls13.ClientConfig) {
 	c.Certificate = &tls.Certificate{Certificate: s.pair.Chain[:1], PrivateKey: s.pair.Sign}
 }
 

@@ -20,8 +20,8 @@ import (
 
 	"longmen/conformance/harness"
 	"longmen/tls/handshake"
-	"longmen/tls/rfc8998"
 	"longmen/tls/tlcp"
+	"longmen/tls/tls13"
 )
 
 // TLS to endpoints: who is believed, what is shown to them, and that nobody else
@@ -134,7 +134,7 @@ func TestEndpoints(t *testing.T) {
 	smLeaf := &tls.Certificate{Certificate: smServer.Chain[:1], PrivateKey: smServer.Sign}
 	rfc8998Server := func(ln net.Listener) net.Listener {
 		return smListener{ln, func(c net.Conn) (*handshake.Result, error) {
-			return rfc8998.Server(c, &rfc8998.ServerConfig{Certificate: smLeaf})
+			return tls13.Server(c, &tls13.ServerConfig{Certificate: smLeaf})
 		}}
 	}
 

@@ -7,15 +7,15 @@ import (
 	"github.com/emmansun/gmsm/smx509"
 
 	"longmen/tls/handshake"
-	"longmen/tls/rfc8998"
 	"longmen/tls/tlcp"
+	"longmen/tls/tls13"
 	"longmen/tls/verify"
 )
 
 // sm is what handshakes of SM keep.
 type sm struct {
 	once     sync.Once
-	sessions *rfc8998.Sessions
+	sessions *tls13.Sessions
 	tlcp     tlcp.SessionCache
 }
 
@@ -25,7 +25,7 @@ const sessionLife = 4 * time.Hour
 func (c *Config) kept() *sm {
 	c.sm.once.Do(func() {
 		if c.Sessions > 0 {
-			c.sm.sessions, c.sm.tlcp = rfc8998.NewSessions(c.Sessions), tlcp.NewCache(c.Sessions, sessionLife)
+			c.sm.sessions, c.sm.tlcp = tls13.NewSessions(c.Sessions), tlcp.NewCache(c.Sessions, sessionLife)
 		}
 	})
 	return &c.sm
@@ -86,7 +86,7 @@ func (c *Config) runRFC8998(h *Handshake) (*handshake.Result, error) {
 	if c.Verify == nil && !c.Insecure {
 		return nil, errUnverified
 	}
-	config := &rfc8998.ClientConfig{
+	config := &tls13.ClientConfig{
 		ServerName: h.Name,
 		Insecure:   true, // judgeSM verifies
 		VerifyPeer: c.judgeSM(h),
@@ -101,5 +101,5 @@ func (c *Config) runRFC8998(h *Handshake) (*handshake.Result, error) {
 		}
 		config.Certificate = own
 	}
-	return rfc8998.Client(h.Conn, config)
+	return tls13.Client(h.Conn, config)
 }

@@ -9,8 +9,8 @@ import (
 	"longmen/tls/ech"
 	"longmen/tls/handshake"
 	"longmen/tls/hello"
-	"longmen/tls/rfc8998"
 	"longmen/tls/std"
+	"longmen/tls/tls13"
 )
 
 // Encrypted Client Hello (RFC 9849). The server name in the clear is the public one; settings and
@@ -74,7 +74,7 @@ func askedWithin(h *tls.ClientHelloInfo) (request, error) {
 		schemes: numbers(h.SignatureSchemes), groups: numbers(h.SupportedCurves),
 	}
 	for _, suite := range h.CipherSuites {
-		if suite != rfc8998.SuiteSM4GCMSM3 {
+		if suite != tls13.SuiteSM4GCMSM3 {
 			r.suites = append(r.suites, suite)
 		}
 	}

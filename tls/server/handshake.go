@@ -13,9 +13,9 @@ import (
 	"longmen/tls/hello"
 	"longmen/tls/ocsp"
 	"longmen/tls/record"
-	"longmen/tls/rfc8998"
 	"longmen/tls/sign"
 	"longmen/tls/tlcp"
+	"longmen/tls/tls13"
 	"longmen/tls/verify"
 )
 
@@ -195,7 +195,7 @@ func (s *Settings) stapled(candidates []*certificate.Certificate, now time.Time)
 // takes reports whether the settings allow a suite of TLS.
 func (s *Settings) takes(suite uint16) bool {
 	switch {
-	case suite == rfc8998.SuiteSM4GCMSM3:
+	case suite == tls13.SuiteSM4GCMSM3:
 		return s.RFC8998
 	case suite>>8 == 0x13: // TLS 1.3's are all allowed
 		return true

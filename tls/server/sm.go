@@ -5,8 +5,8 @@ import (
 
 	"longmen/tls/certificate"
 	"longmen/tls/handshake"
-	"longmen/tls/rfc8998"
 	"longmen/tls/tlcp"
+	"longmen/tls/tls13"
 	"longmen/tls/verify"
 )
 
@@ -51,7 +51,7 @@ func (s *Settings) serveRFC8998(h *Handshake, c *certificate.Certificate) (*hand
 		bare.OCSPStaple = nil
 		own = &bare
 	}
-	config := &rfc8998.ServerConfig{
+	config := &tls13.ServerConfig{
 		Certificate: own,
 		Protocols:   s.ALPN,
 		Time:        func() time.Time { return h.Now },
@@ -61,11 +61,11 @@ func (s *Settings) serveRFC8998(h *Handshake, c *certificate.Certificate) (*hand
 		config.Tickets = s.Tickets
 	}
 	if mode := s.clientMode(); mode != verify.None {
-		config.ClientAuth = rfc8998.ClientAuthOffered
+		config.ClientAuth = tls13.ClientAuthOffered
 		if mode == verify.Require {
-			config.ClientAuth = rfc8998.ClientAuthRequire
+			config.ClientAuth = tls13.ClientAuthRequire
 		}
 		config.VerifyPeer = s.judgeSM(h)
 	}
-	return rfc8998.Server(h.Conn, config)
+	return tls13.Server(h.Conn, config)
 }
