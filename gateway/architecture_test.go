@@ -24,25 +24,26 @@ import (
 const allowedImports = `
 worker:
 connection:          worker telemetry/metrics tls/record
-stream:              worker tls/handshake tls/verify
+protocol/grpc:
+stream:              worker protocol/grpc tls/handshake tls/verify
 protocol/http1:      worker connection stream telemetry/metrics tls/handshake
 filter:              worker stream
 cluster:             cluster/balance cluster/dns cluster/health tls/client
 cluster/balance:
 cluster/dns:
-cluster/health:
-router:              stream cluster
+cluster/health:      protocol/grpc
+router:              stream cluster protocol/grpc
 upstream:            worker connection stream cluster cluster/balance protocol/* telemetry/metrics tls/client tls/handshake
 upstream/origintest:
-proxy:               worker stream filter router cluster upstream snapshot telemetry/metrics
+proxy:               worker stream filter router cluster upstream snapshot protocol/grpc telemetry/metrics
 listener:            worker connection stream protocol/* snapshot telemetry/metrics tls/server tls/hello tls/handshake tls/sign tls/record tls/tlcp
 telemetry:           worker stream
-telemetry/metrics:   worker stream
+telemetry/metrics:   worker stream protocol/grpc
 telemetry/accesslog: worker stream telemetry/metrics
-telemetry/exposition: worker stream telemetry/metrics
+telemetry/exposition: worker stream protocol/grpc telemetry/metrics
 resource:
-source/yaml:         resource
-snapshot:            stream filter router cluster resource telemetry/accesslog tls/server tls/client tls/certificate tls/ticket tls/verify tls/sign tls/openssl tls/ocsp tls/ech tls/acme
+source/yaml:         resource protocol/grpc
+snapshot:            stream protocol/grpc filter router cluster resource telemetry/accesslog tls/server tls/client tls/certificate tls/ticket tls/verify tls/sign tls/openssl tls/ocsp tls/ech tls/acme
 admin:               worker cluster telemetry telemetry/* resource snapshot
 supervisor:          tls/acme worker connection stream protocol/* filter router cluster upstream proxy listener telemetry telemetry/* resource snapshot admin tls/server tls/client tls/sign tls/std tls/tlcp tls/ocsp tls/openssl tls/certificate
 command:             *
