@@ -35,5 +35,7 @@ var (
 	errMessage       = &AlertError{Alert: alertUnexpectedMessage, Reason: "an unexpected handshake message"}
 	errMessageLength = &AlertError{Alert: alertDecodeError, Reason: "a handshake message of a wrong length"}
 	errUpdateForm    = &AlertError{Alert: alertIllegalParameter, Reason: "a malformed key update"}
+	errEarlyData     = &AlertError{Alert: alertUnexpectedMessage, Reason: "more early data than was allowed"}
+	errFinished      = &AlertError{Alert: alertDecryptError, Reason: "a Finished that is not right"}
 	errUpdateEnd     = &AlertError{Alert: alertUnexpectedMessage, Reason: "a key update that does not end its record"}
 )

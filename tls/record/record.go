@@ -32,6 +32,7 @@ const (
 	alertRecordOverflow    = 22
 	alertIllegalParameter  = 47
 	alertDecodeError       = 50
+	alertDecryptError      = 51
 	alertProtocolVersion   = 70
 	alertInternalError     = 80
 	alertUserCanceled      = 90

@@ -11,6 +11,7 @@ type Session struct {
 	in, out *Half
 	client  bool
 	tickets func(message []byte)
+	early   *early // nil once the handshake is complete
 
 	err error // what ended the input; io.EOF after close_notify
 
@@ -67,6 +68,10 @@ func (s *Session) Open(p []byte) (plain []byte, used int, err error) {
 		if err == nil && (n == 0 || len(p)-used < n) {
 			break
 		}
+		if err == nil && s.early != nil && s.early.compatible(p[used:used+n]) {
+			used += n
+			continue
+		}
 		var typ byte
 		var payload []byte
 		if err == nil {
@@ -101,6 +106,9 @@ func (s *Session) accept(typ byte, payload []byte) error {
 		s.tickets = nil
 	} else if s.useless++; s.useless > maxUseless {
 		return errUseless
+	}
+	if s.early != nil {
+		return s.acceptEarly(typ, payload)
 	}
 	if typ != TypeHandshake && (len(s.hand) > 0 || s.skip > 0) {
 		return errInterleaved // RFC 8446 §5.1

@@ -17,16 +17,20 @@ const (
 
 var (
 	errEnded = errors.New("a session whose input has ended is not to be restored")
+	errEarly = errors.New("a session whose handshake is not complete is not to be restored")
 	errState = errors.New("not the state of a session")
 )
 
 // AppendBinary appends what RestoreSession needs to take the connection up in another process:
 // about 150 bytes. It holds the keys of the connection, so whoever gets it can read and forge all
 // that follows: the caller must hand it to nobody else and not write it to a disk. The
-// session must not be used after it. It is an error if the input has ended.
+// session must not be used after it. It is an error if the input has ended, or while Early is true.
 func (s *Session) AppendBinary(dst []byte) ([]byte, error) {
 	if s.err != nil {
 		return dst, errEnded
+	}
+	if s.early != nil {
+		return dst, errEarly
 	}
 	flags := flag(s.client, flagClient) | flag(s.answer, flagAnswer) |
 		flag(s.refusal, flagRefusal) | flag(s.finished, flagFinished)
