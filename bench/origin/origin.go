@@ -1,11 +1,14 @@
-// Package origin is the server behind the measured proxies: an HTTP/1.1
-// server that does next to nothing, fast, so that it is never the bottleneck.
+// Package origin is the server behind the measured proxies: a server of
+// HTTP/1.1, and of HTTP/2 where the client begins with its preface, that does
+// next to nothing, fast, so that it is never the bottleneck.
 //
 // The last path segments name the answer, whatever stands before them:
 //
 //	…/1k     1,024 bytes
 //	…/64k    65,536 bytes
 //	…/b/N    N bytes, at most 64 MiB
+//	…/hold   nothing, ever
+//	…/held   how many requests are held so
 //
 // A request with a body is read to its end and answered with 1,024 bytes.
 // Everything else is a 404. Connections are kept, pipelining is in order.
@@ -19,6 +22,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"sync/atomic"
 )
 
 // MaxBody bounds the …/b/N answers, in bytes.
@@ -28,6 +32,7 @@ const MaxBody = 64 << 20
 type Server struct {
 	addr    netip.AddrPort
 	workers []*worker
+	held    atomic.Int64
 }
 
 // Listen opens the sockets and does not answer yet; port 0 lets the kernel
@@ -38,7 +43,7 @@ func Listen(addr netip.AddrPort, workers int) (*Server, error) {
 	}
 	s := &Server{addr: addr}
 	for range workers {
-		w, bound, err := newWorker(s.addr)
+		w, bound, err := newWorker(s.addr, &s.held)
 		if err != nil {
 			s.close()
 			return nil, err
@@ -75,30 +80,44 @@ func (s *Server) close() {
 	}
 }
 
-// bodySize is what the target asks for.
-func bodySize(target []byte) (size int64, ok bool) {
+// answer is a kind of answer.
+type answer uint8
+
+const (
+	unknown answer = iota
+	sized
+	holds
+	counts
+)
+
+// wanted is what the target asks for, and how large it is.
+func (w *worker) wanted(target []byte) (size int64, kind answer) {
 	if i := bytes.IndexByte(target, '?'); i >= 0 {
 		target = target[:i]
 	}
 	slash := bytes.LastIndexByte(target, '/')
 	if slash < 0 {
-		return 0, false
+		return 0, unknown
 	}
 	last := target[slash+1:]
 	switch string(last) {
 	case "1k":
-		return 1 << 10, true
+		return 1 << 10, sized
 	case "64k":
-		return 64 << 10, true
+		return 64 << 10, sized
+	case "hold":
+		return 0, holds
+	case "held":
+		return 0, counts
 	}
 	if !bytes.HasSuffix(target[:slash], []byte("/b")) {
-		return 0, false
+		return 0, unknown
 	}
 	n, err := strconv.ParseInt(string(last), 10, 64)
 	if err != nil || n < 0 || n > MaxBody {
-		return 0, false
+		return 0, unknown
 	}
-	return n, true
+	return n, sized
 }
 
 // block is what the bodies are made of.

@@ -1,12 +1,14 @@
 package origin
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,6 +28,9 @@ type worker struct {
 	buf      []byte  // what every read goes to
 	block    []byte  // what every body is written from
 	small    []byte  // the whole 1 KB answer
+	grpcHead []byte  // a gRPC answer's field sections
+	grpcTail []byte
+	held     *atomic.Int64 // requests that are never answered, of all workers
 	date     []byte
 	second   int64
 	starved  bool // connections wait that there was no descriptor for
@@ -35,14 +40,17 @@ type conn struct {
 	fd       int
 	request  http1.Request
 	size     int64 // of the answer's body
-	found    bool
+	kind     answer
 	closing  bool   // close once everything is written
 	out      []byte // a head, or the rest of one, to be written before body
 	outLeft  int64  // bytes of body still to be written
 	leftover []byte // input that waits for the output
+	begun    bool   // its first bytes have told the protocol
+	h2       *h2    // nil is HTTP/1
+	held     bool   // its request is never answered
 }
 
-func newWorker(addr netip.AddrPort) (*worker, netip.AddrPort, error) {
+func newWorker(addr netip.AddrPort, held *atomic.Int64) (*worker, netip.AddrPort, error) {
 	listener, bound, err := epoll.Listen(addr)
 	if err != nil {
 		return nil, addr, err
@@ -52,7 +60,7 @@ func newWorker(addr netip.AddrPort) (*worker, netip.AddrPort, error) {
 		epoll.CloseFD(listener)
 		return nil, addr, err
 	}
-	w := &worker{listener: listener, poller: poller, buf: make([]byte, 256<<10), block: block()}
+	w := &worker{listener: listener, poller: poller, buf: make([]byte, 256<<10), block: block(), held: held}
 	if err := poller.Add(listener, int32(listener)); err != nil {
 		w.close()
 		return nil, addr, err
@@ -93,12 +101,27 @@ func (w *worker) run(ctx context.Context) error {
 				continue
 			}
 			if !w.turn(c, ev.End) {
-				epoll.CloseFD(c.fd)
-				w.conns[c.fd] = nil
+				w.drop(c)
 			}
 		}
 	}
 	return nil
+}
+
+// drop ends a connection, and what was held on it.
+func (w *worker) drop(c *conn) {
+	if c.held {
+		w.held.Add(-1)
+	}
+	if c.h2 != nil {
+		for _, s := range c.h2.streams {
+			if s.held {
+				w.held.Add(-1)
+			}
+		}
+	}
+	epoll.CloseFD(c.fd)
+	w.conns[c.fd] = nil
 }
 
 func (w *worker) close() {
@@ -119,6 +142,7 @@ func (w *worker) close() {
 func (w *worker) tick(now time.Time) {
 	w.second = now.Unix()
 	w.date = now.UTC().AppendFormat(w.date[:0], http.TimeFormat)
+	w.tick2()
 	w.small = append(w.head(w.small[:0], 200, 1<<10, false), w.block[:1<<10]...)
 }
 
@@ -159,6 +183,11 @@ func (w *worker) turn(c *conn, end bool) (alive bool) {
 		if c.closing {
 			return false
 		}
+		if c.h2 != nil {
+			if w.pump(c); c.blocked() {
+				continue
+			}
+		}
 		if len(c.leftover) > 0 {
 			in := c.leftover
 			c.leftover = nil
@@ -172,7 +201,20 @@ func (w *worker) turn(c *conn, end bool) (alive bool) {
 		if err != nil || n == 0 {
 			return false
 		}
-		w.consume(c, w.buf[:n])
+		if !c.begun {
+			c.begun = true
+			if bytes.HasPrefix(w.buf[:n], []byte(prefaceStart)) {
+				c.h2 = newH2()
+			}
+		}
+		if c.h2 == nil {
+			w.consume(c, w.buf[:n])
+		} else {
+			w.consume2(c, w.buf[:n])
+			if !w.flush(c) {
+				return false
+			}
+		}
 		if n < len(w.buf) && !end && !c.blocked() && !c.closing {
 			return true // drained: more input makes a new edge
 		}
@@ -193,7 +235,7 @@ func (w *worker) consume(c *conn, in []byte) {
 		case http1.More:
 			return
 		case http1.Head:
-			c.size, c.found = bodySize(c.request.Target)
+			c.size, c.kind = w.wanted(c.request.Target)
 			if c.request.Expect {
 				c.out = append(c.out, "HTTP/1.1 100 Continue\r\n\r\n"...)
 			}
@@ -220,7 +262,16 @@ func (w *worker) answer(c *conn) {
 	switch {
 	case c.request.Size() > 0:
 		c.size = 1 << 10
-	case !c.found:
+	case c.kind == holds:
+		c.held = true
+		w.held.Add(1)
+		return
+	case c.kind == counts:
+		text := strconv.FormatInt(w.held.Load(), 10)
+		c.closing = c.request.Close
+		c.out = append(w.head(c.out, 200, int64(len(text)), c.closing), text...)
+		return
+	case c.kind != sized:
 		status, c.size = 404, 0
 	}
 	c.closing = c.request.Close
