@@ -17,6 +17,7 @@ type field struct {
 	name, value span
 	id          Known
 	removed     bool
+	sensitive   bool // never to be put into a compression table
 	line        bool // the arena holds "name: value" and CR LF in one piece
 }
 
@@ -44,6 +45,14 @@ func (h *Header) Load(raw []byte) []byte {
 	return h.arena
 }
 
+// Arena returns the bytes held so far, for a decoder that appends to them and
+// gives the result back by SetArena before the header is looked at. Meanwhile
+// it may call AppendSpan, with offsets in what it has.
+func (h *Header) Arena() []byte { return h.arena }
+
+// SetArena takes back what Arena gave out.
+func (h *Header) SetArena(arena []byte) { h.arena = arena }
+
 // AppendSpan adds a field whose name (already in lower case) and value lie in
 // the arena at the given offsets. id must be KnownName(name). line tells that
 // they stand there as a line of HTTP/1: "name: value" and CR LF.
@@ -57,6 +66,13 @@ func (h *Header) AppendSpan(id Known, nameOff, nameLen, valueOff, valueLen int, 
 	h.known |= 1 << id
 	h.live++
 }
+
+// MarkSensitive marks the field that was appended last as one that must not be
+// put into a compression table on its way (RFC 7541 section 7.1.3).
+func (h *Header) MarkSensitive() { h.fields[len(h.fields)-1].sensitive = true }
+
+// Sensitive reports whether entry i was marked so.
+func (h *Header) Sensitive(i int) bool { return h.fields[i].sensitive }
 
 // Len is the number of entries to pass to At, removed ones included.
 func (h *Header) Len() int { return len(h.fields) }

@@ -144,6 +144,8 @@ func TestKnownName(t *testing.T) {
 		"proxy-connection": ProxyConnection, "referer": Referer, "retry-after": RetryAfter, "server": Server,
 		"set-cookie": SetCookie, "te": TE, "trailer": Trailer, "transfer-encoding": TransferEncoding, "upgrade": Upgrade,
 		"user-agent": UserAgent, "via": Via, "x-forwarded-client-cert": XForwardedClientCert, "x-forwarded-for": XForwardedFor, "x-forwarded-host": XForwardedHost,
+		":authority": PseudoAuthority, ":method": PseudoMethod, ":path": PseudoPath, ":protocol": PseudoProtocol, ":scheme": PseudoScheme,
+		":status": PseudoStatus, "grpc-message": GrpcMessage, "grpc-status": GrpcStatus, "grpc-timeout": GrpcTimeout, "priority": Priority,
 		"x-forwarded-port": XForwardedPort, "x-forwarded-proto": XForwardedProto, "x-request-id": XRequestID,
 	}
 	if len(names) != int(knownCount)-1 {

@@ -19,9 +19,13 @@ const (
 	Date
 	Expect
 	Forwarded
+	GrpcMessage
+	GrpcStatus
+	GrpcTimeout
 	Host
 	KeepAlive
 	Location
+	Priority
 	ProxyAuthenticate
 	ProxyAuthorization
 	ProxyConnection
@@ -41,6 +45,15 @@ const (
 	XForwardedPort
 	XForwardedProto
 	XRequestID
+
+	// The pseudo-header fields of HTTP/2 (RFC 9113 section 8.3, RFC 8441 section
+	// 4). They are in a Header only between its decoding and the codec's reading.
+	PseudoMethod
+	PseudoScheme
+	PseudoAuthority
+	PseudoPath
+	PseudoProtocol
+	PseudoStatus
 	knownCount
 )
 
@@ -62,6 +75,10 @@ func KnownName[T ~string | ~[]byte](name T) Known {
 		case "date":
 			return Date
 		}
+	case 5:
+		if string(name) == ":path" {
+			return PseudoPath
+		}
 	case 6:
 		switch string(name) {
 		case "accept":
@@ -81,14 +98,26 @@ func KnownName[T ~string | ~[]byte](name T) Known {
 			return Trailer
 		case "upgrade":
 			return Upgrade
+		case ":method":
+			return PseudoMethod
+		case ":scheme":
+			return PseudoScheme
+		case ":status":
+			return PseudoStatus
 		}
 	case 8:
-		if string(name) == "location" {
+		switch string(name) {
+		case "location":
 			return Location
+		case "priority":
+			return Priority
 		}
 	case 9:
-		if string(name) == "forwarded" {
+		switch string(name) {
+		case "forwarded":
 			return Forwarded
+		case ":protocol":
+			return PseudoProtocol
 		}
 	case 10:
 		switch string(name) {
@@ -100,13 +129,22 @@ func KnownName[T ~string | ~[]byte](name T) Known {
 			return SetCookie
 		case "user-agent":
 			return UserAgent
+		case ":authority":
+			return PseudoAuthority
 		}
 	case 11:
-		if string(name) == "retry-after" {
+		switch string(name) {
+		case "retry-after":
 			return RetryAfter
+		case "grpc-status":
+			return GrpcStatus
 		}
 	case 12:
 		switch string(name) {
+		case "grpc-message":
+			return GrpcMessage
+		case "grpc-timeout":
+			return GrpcTimeout
 		case "content-type":
 			return ContentType
 		case "x-request-id":
