@@ -18,7 +18,7 @@ func (c *http1Conn) secure(co *worker.Coroutine, s *stream.Stream) error {
 	name := serverName(config, c.pool, s)
 	var result *handshake.Result
 	err := c.client.Handshake(co, address, func(conn net.Conn) (err error) {
-		result, err = config.Run(&client.Handshake{Conn: conn, Name: name, Now: s.Loop.Wall(), Await: co.Await})
+		result, err = config.Run(&client.Handshake{Conn: conn, Name: name, Now: s.Loop.Wall(), ALPN: config.ALPN, Await: co.Await})
 		return err
 	})
 	stats := &c.pool.cluster.Stats.TLS

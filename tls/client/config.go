@@ -37,7 +37,8 @@ type Config struct {
 	Suites []uint16
 	// Groups for the key exchange, whose order crypto/tls does not heed.
 	Groups []tls.CurveID
-	// ALPN are the application protocols (RFC 7301); nil sends none.
+	// ALPN are the application protocols (RFC 7301) where the protocol of the cluster
+	// does not say it; nil sends none.
 	ALPN []string
 
 	// Sessions is how many sessions are kept for resumption; 0 turns it off.

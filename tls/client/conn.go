@@ -20,7 +20,7 @@ func (c *Config) Secure(conn net.Conn, hostname string) (net.Conn, error) {
 		address = at.AddrPort().Addr()
 	}
 	result, err := c.Run(&Handshake{
-		Conn: conn, Name: c.NameFor(hostname, address, nil), Now: time.Now(),
+		Conn: conn, Name: c.NameFor(hostname, address, nil), Now: time.Now(), ALPN: c.ALPN,
 		Await: func(f func() error) error { return f() },
 	})
 	if err != nil {

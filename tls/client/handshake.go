@@ -23,6 +23,9 @@ type Handshake struct {
 	// Name is the server's, or its address: sent if it is a name, and verified.
 	Name string
 	Now  time.Time
+	// ALPN are the application protocols to offer (RFC 7301): Config.ALPN, or what
+	// the user of the connection knows better. Nil offers none.
+	ALPN []string
 	// Await runs what burns CPU away from the caller's loop and returns its error.
 	Await func(func() error) error
 
@@ -89,7 +92,6 @@ func (c *Config) standardConfig() *tls.Config {
 			MaxVersion:         c.MaxVersion,
 			CipherSuites:       c.Suites,
 			CurvePreferences:   c.Groups,
-			NextProtos:         c.ALPN,
 			InsecureSkipVerify: true, // judge verifies
 		}
 		if c.Sessions > 0 {
@@ -104,7 +106,7 @@ func (c *Config) runTLS(h *Handshake) (*handshake.Result, error) {
 		return nil, errUnverified
 	}
 	config := c.standardConfig().Clone()
-	config.ServerName = h.Name
+	config.ServerName, config.NextProtos = h.Name, h.ALPN
 	config.VerifyConnection = func(state tls.ConnectionState) error {
 		chain := make([][]byte, len(state.PeerCertificates))
 		for i, certificate := range state.PeerCertificates {

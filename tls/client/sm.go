@@ -60,7 +60,7 @@ func (c *Config) runTLCP(h *Handshake) (*handshake.Result, error) {
 		ServerName: h.Name,
 		Insecure:   true, // judgePair verifies
 		VerifyPeer: c.judgePair(h),
-		Protocols:  c.ALPN,
+		Protocols:  h.ALPN,
 		Sessions:   c.kept().tlcp,
 		Time:       func() time.Time { return h.Now },
 	}
@@ -90,7 +90,7 @@ func (c *Config) runRFC8998(h *Handshake) (*handshake.Result, error) {
 		ServerName: h.Name,
 		Insecure:   true, // judgeSM verifies
 		VerifyPeer: c.judgeSM(h),
-		Protocols:  c.ALPN,
+		Protocols:  h.ALPN,
 		Sessions:   c.kept().sessions,
 		Time:       func() time.Time { return h.Now },
 	}

@@ -57,6 +57,23 @@ var upstream = []spec[metrics.ClusterStats]{
 				r.count(&c.TLS.Failures[reason], reason.String())
 			}
 		}},
+	{"longmen_upstream_http2_connections_active", "Connections open now that speak HTTP/2.", GaugeKind, "",
+		func(c *metrics.ClusterStats, r *row) { r.gauge(&c.HTTP2.ConnectionsActive) }},
+	{"longmen_upstream_http2_streams_total", "Streams opened on connections of HTTP/2.", CounterKind, "",
+		func(c *metrics.ClusterStats, r *row) { r.count(&c.HTTP2.Streams) }},
+	{"longmen_upstream_http2_streams_active", "Streams open now on connections of HTTP/2.", GaugeKind, "",
+		func(c *metrics.ClusterStats, r *row) { r.gauge(&c.HTTP2.StreamsActive) }},
+	{"longmen_upstream_http2_resets_total", "Streams of HTTP/2 that were reset, by who did it.", CounterKind, "by",
+		func(c *metrics.ClusterStats, r *row) {
+			r.count(&c.HTTP2.ResetsReceived, "endpoint")
+			r.count(&c.HTTP2.ResetsSent, "gateway")
+		}},
+	{"longmen_upstream_http2_refused_total", "Streams of HTTP/2 that the endpoint did not process, by its own word.", CounterKind, "",
+		func(c *metrics.ClusterStats, r *row) { r.count(&c.HTTP2.Refused) }},
+	{"longmen_upstream_http2_goaways_total", "Connections of HTTP/2 on which the endpoint said GOAWAY.", CounterKind, "",
+		func(c *metrics.ClusterStats, r *row) { r.count(&c.HTTP2.GoAwaysReceived) }},
+	{"longmen_upstream_http2_ping_timeouts_total", "Connections of HTTP/2 that ended because a PING was not answered.", CounterKind, "",
+		func(c *metrics.ClusterStats, r *row) { r.count(&c.HTTP2.PingTimeouts) }},
 	{"longmen_upstream_bytes_sent_total", "Bytes written to endpoints, heads and framing included.", CounterKind, "",
 		func(c *metrics.ClusterStats, r *row) { r.count(&c.BytesSent) }},
 	{"longmen_upstream_bytes_received_total", "Bytes read from endpoints, heads and framing included.", CounterKind, "",

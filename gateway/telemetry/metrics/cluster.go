@@ -21,6 +21,7 @@ type ClusterStats struct {
 	Resets          Counter             // connections that the endpoint ended before the response was complete
 	ProtocolErrors  Counter             // responses that break the protocol's rules
 	TLS             UpstreamTLSStats
+	HTTP2           UpstreamHTTP2Stats
 	Traffic         // with endpoints
 
 	_ cacheLine
