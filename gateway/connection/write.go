@@ -28,6 +28,89 @@ func (c *Conn) Write(p []byte) {
 	}
 }
 
+// maxGather bounds the pieces of one Gather.
+const maxGather = 16
+
+// Gather is Write for pieces, at most maxGather of them and none of them empty,
+// that lie apart and go out at once with one system call.
+func (c *Conn) Gather(pieces [][]byte) {
+	n := 0
+	for _, p := range pieces {
+		n += len(p)
+	}
+	if c.tls != nil || c.state&(writable|connecting) != writable {
+		c.commitAll(pieces, n)
+		return
+	}
+	if !c.mayWrite() {
+		return
+	}
+	sent := c.sendGathered(pieces)
+	for len(pieces) > 0 && sent >= len(pieces[0]) {
+		sent -= len(pieces[0])
+		n -= len(pieces[0])
+		pieces = pieces[1:]
+	}
+	if len(pieces) > 0 && c.errno == 0 {
+		c.Commit(append(c.Reserve(n-sent), pieces[0][sent:]...))
+		c.commitAll(pieces[1:], n-len(pieces[0]))
+	}
+}
+
+// commitAll copies pieces of n bytes to the output.
+func (c *Conn) commitAll(pieces [][]byte, n int) {
+	out := c.Reserve(n)
+	for _, p := range pieces {
+		out = append(out, p...)
+	}
+	c.Commit(out)
+}
+
+// sendGathered writes the pending output and then the pieces. It returns how
+// much of the pieces went out.
+func (c *Conn) sendGathered(pieces [][]byte) int {
+	var iov [1 + maxGather]worker.Iovec
+	head := len(c.out) - int(c.outOff)
+	total, k := head, 0
+	if head > 0 {
+		iov[0].Base = &c.out[c.outOff]
+		iov[0].SetLen(head)
+		k = 1
+	}
+	for _, p := range pieces {
+		iov[k].Base = &p[0]
+		iov[k].SetLen(len(p))
+		total += len(p)
+		k++
+	}
+	for {
+		n, e := worker.Writev(int(c.fd), iov[:k])
+		switch {
+		case e == unix.EINTR:
+			continue
+		case e == unix.EAGAIN:
+			c.state &^= writable
+			return 0
+		case e != 0:
+			c.errno = uint16(e)
+			c.releaseOut()
+			return 0
+		}
+		if c.traffic != nil {
+			c.traffic.BytesSent.Add(uint64(n))
+		}
+		if n < total {
+			c.state &^= writable // a short write filled the socket
+		}
+		if n < head {
+			c.outOff += uint32(n)
+			return 0
+		}
+		c.releaseOut()
+		return n - head
+	}
+}
+
 func (c *Conn) mayWrite() bool {
 	return c.state&(opened|finishing|finished|closing) == opened && c.errno == 0
 }

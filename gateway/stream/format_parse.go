@@ -90,8 +90,10 @@ func parseOperator(text string) (p piece, size int, err error) {
 		return p, 0, fmt.Errorf("unknown operator %%%s%%%s", name, suggestion(name))
 	}
 	switch p.op {
-	case opRequestHeader, opResponseHeader:
+	case opRequestHeader, opResponseHeader, opTrailer:
 		err = p.parseHeader(argument, hasArgument)
+	case opGRPCStatus:
+		err = p.parseGRPCStatus(argument, hasArgument)
 	case opStartTime, opPeerStart, opPeerEnd, opUpstreamStart, opUpstreamEnd:
 		if p.text = isoTime; argument != "" {
 			p.text = argument
@@ -106,7 +108,7 @@ func parseOperator(text string) (p piece, size int, err error) {
 		p.text, _ = os.Hostname() // without a name, the value is absent
 	}
 	if hasLength && err == nil {
-		if p.op != opRequestHeader && p.op != opResponseHeader {
+		if p.op != opRequestHeader && p.op != opResponseHeader && p.op != opTrailer {
 			return p, 0, fmt.Errorf("%%%s%% takes no length", name)
 		}
 		if p.max, err = strconv.Atoi(length); err != nil || p.max < 1 || p.max > maxFormat {
@@ -116,7 +118,7 @@ func parseOperator(text string) (p piece, size int, err error) {
 	return p, len(text) - len(rest) + 1, err
 }
 
-// parseHeader parses the argument of REQ and RESP: a header's name and, after a
+// parseHeader parses the argument of REQ, RESP and TRAILER: a header's name and, after a
 // "?", the name of another one to take when the first is absent.
 func (p *piece) parseHeader(argument string, hasArgument bool) (err error) {
 	name := operators[p.op].name
@@ -131,6 +133,20 @@ func (p *piece) parseHeader(argument string, hasArgument bool) (err error) {
 		p.second, err = parseSource(p.op, second)
 	}
 	return err
+}
+
+// parseGRPCStatus parses how GRPC_STATUS writes the status.
+func (p *piece) parseGRPCStatus(argument string, hasArgument bool) error {
+	switch {
+	case !hasArgument || argument == "CAMEL_STRING":
+	case argument == "SNAKE_STRING":
+		p.op = opGRPCStatusSnake
+	case argument == "NUMBER":
+		p.op = opGRPCStatusNumber
+	default:
+		return fmt.Errorf("%%GRPC_STATUS(%s)%%: must be CAMEL_STRING, SNAKE_STRING or NUMBER", argument)
+	}
+	return nil
 }
 
 func parseSource(op operator, name string) (source, error) {
@@ -161,18 +177,6 @@ func parseSource(op operator, name string) (source, error) {
 		return source{op: opAuthority}, nil
 	}
 	return source{op: op, name: name, id: KnownName(name)}, nil
-}
-
-// IsToken reports whether name is a token (RFC 9110 section 5.6.2), which field
-// names and methods are.
-func IsToken(name string) bool {
-	for i := range len(name) {
-		c := name[i]
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
-			return false
-		}
-	}
-	return name != ""
 }
 
 func operatorNamed(name string) operator {

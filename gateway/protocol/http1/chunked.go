@@ -196,3 +196,7 @@ func (c *chunks) trailer(p []byte, h *stream.Header, lim *Limits) (int, *Malform
 	c.state = chunkDone
 	return end, nil
 }
+
+func hex(b byte) bool {
+	return digit(b) || 'a' <= b|0x20 && b|0x20 <= 'f'
+}

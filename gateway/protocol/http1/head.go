@@ -115,7 +115,7 @@ func fields(h *stream.Header, arena []byte, i int, max int, f *framing) *Malform
 		}
 		name := i
 		for {
-			c := tokenLower[arena[i]]
+			c := stream.TokenLower[arena[i]]
 			if c == 0 {
 				break
 			}
@@ -169,7 +169,7 @@ func fields(h *stream.Header, arena []byte, i int, max int, f *framing) *Malform
 			if f.length >= 0 {
 				return errLengthTwice
 			}
-			n, ok := parseLength(arena[value:valueEnd])
+			n, ok := stream.ParseLength(arena[value:valueEnd])
 			if !ok {
 				return errLength
 			}
@@ -243,21 +243,6 @@ func namesTrailers(list []byte) bool {
 		}
 	}
 	return false
-}
-
-// parseLength reads a Content-Length: digits only, below 2^63.
-func parseLength(p []byte) (int64, bool) {
-	if len(p) == 0 || len(p) > 18 {
-		return 0, false
-	}
-	var n int64
-	for _, b := range p {
-		if b < '0' || b > '9' {
-			return 0, false
-		}
-		n = n*10 + int64(b-'0')
-	}
-	return n, true
 }
 
 // hasControl looks for bytes that a field value must not hold (RFC 9110

@@ -146,7 +146,7 @@ func (c *serverConn) parse() bool {
 			if c.phase == phaseIdle {
 				c.phase, c.scanned = phaseHead, 0
 				c.began = c.srv.loop.Now()
-				if tokenLower[buf[0]] == 0 {
+				if stream.TokenLower[buf[0]] == 0 {
 					return c.refuse(errMethod)
 				}
 			}

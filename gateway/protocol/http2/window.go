@@ -1,0 +1,170 @@
+package http2
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// recvWindow is what the peer may send: on a stream, or on the connection. What
+// was pulled is announced anew when it comes to a half of the window.
+type recvWindow struct {
+	left int // octets that the peer may still send
+	owed int // octets that were pulled and not announced
+	size int // what left comes to when nothing is unpulled
+}
+
+func (w *recvWindow) open(size int) { *w = recvWindow{left: size, size: size} }
+
+// update takes n pulled octets and the size that the window shall have, and
+// returns by how much to announce it: 0 for not yet.
+func (w *recvWindow) update(n, size int) int {
+	w.owed += n
+	if size > w.size {
+		w.owed += size - w.size
+		w.size = size
+	}
+	if w.owed < w.size/2 {
+		return 0
+	}
+	n = w.owed
+	w.owed = 0
+	w.left += n
+	return n
+}
+
+// credit lets the peer send n more octets on the connection, sooner or later.
+func (c *conn) credit(n int) {
+	if n = c.recv.update(n, c.grow.conn); n > 0 && c.failed == nil {
+		c.Commit(appendWindowUpdate(c.Reserve(headerLen+4), 0, n))
+	}
+}
+
+// credit lets the peer send n more octets on the stream.
+func (f *flow) credit(n int) {
+	c := f.conn
+	if f.gotEnd || f.isReset || c.failed != nil {
+		return
+	}
+	if n = f.recv.update(n, c.grow.stream); n > 0 {
+		c.Commit(appendWindowUpdate(c.Reserve(headerLen+4), f.id, n))
+		c.measure()
+	}
+}
+
+// growth finds out how large windows must be for the bandwidth and the delay of
+// the way to the peer: it counts what comes during one round trip. When that is
+// near to what a window lets through, windows are doubled, up to the rules'
+// bounds.
+type growth struct {
+	stream, conn int   // windows to give
+	sample       int64 // octets that had come when the PING went out
+	came         int64 // octets of DATA that came on the connection
+	sent         int64 // loop time of the PING; 0: none is out
+	done         int64 // loop time of the last answer
+}
+
+// The payloads of our PINGs tell what they are for.
+const (
+	pingMeasure   = 0x6c6f6e676d656e01
+	pingKeepalive = 0x6c6f6e676d656e02
+	pingDrain     = 0x6c6f6e676d656e03
+)
+
+// measureEvery bounds how often round trips are measured.
+const measureEvery = int64(10 * time.Millisecond)
+
+func (g *growth) open(stream, conn int) { g.stream, g.conn = stream, max(conn, defaultWindow) }
+
+// measure begins a round trip: a stream has used up half of its window.
+func (c *conn) measure() {
+	g := &c.grow
+	if g.sent != 0 || g.stream >= c.rules.MaxStream || c.Loop().Now()-g.done < measureEvery {
+		return
+	}
+	g.sent = c.Loop().Now()
+	g.sample = g.came
+	c.Commit(appendPing(c.Reserve(headerLen+8), false, pingMeasure))
+}
+
+// measured ends a round trip.
+func (c *conn) measured() {
+	g := &c.grow
+	if g.sent == 0 {
+		return
+	}
+	g.sent, g.done = 0, c.Loop().Now()
+	if g.came-g.sample < int64(g.stream)*2/3 {
+		return
+	}
+	g.stream = min(2*g.stream, max(c.rules.MaxStream, g.stream))
+	g.conn = min(max(g.conn, 2*g.stream), max(c.rules.MaxConn, g.conn))
+}
+
+// pong takes the answer to a PING of ours.
+func (c *conn) pong(data uint64) {
+	switch data {
+	case pingMeasure:
+		c.measured()
+	case pingKeepalive, pingDrain:
+		c.pinged = 0
+		c.side.ponged(data)
+	}
+}
+
+// onWindowUpdate lets us send more.
+func (c *conn) onWindowUpdate(h frameHeader, p []byte) *ConnError {
+	if len(p) != 4 {
+		return broke(CodeFrameSize, "WINDOW_UPDATE of a wrong length")
+	}
+	n := int64(binary.BigEndian.Uint32(p) & maxWindow)
+	if c.updates--; c.updates < 0 { // more than what we sent can ask for
+		c.updates = 0
+		if e := c.glitch(); e != nil {
+			return e
+		}
+	}
+	if h.id == 0 {
+		switch c.window += n; {
+		case n == 0:
+			return broke(CodeProtocol, "WINDOW_UPDATE by 0")
+		case c.window > maxWindow:
+			return broke(CodeFlowControl, "the connection's window is too large")
+		}
+		c.pump()
+		return nil
+	}
+	f := c.flows.find(h.id)
+	switch {
+	case f == nil && c.idle(h.id):
+		return broke(CodeProtocol, "WINDOW_UPDATE on an idle stream")
+	case f == nil || f.isReset:
+		return nil
+	case n == 0:
+		f.user.fault(CodeProtocol)
+		return c.brokeOff()
+	case f.window+n > maxWindow:
+		f.user.fault(CodeFlowControl)
+		return c.brokeOff()
+	}
+	stalled := f.window <= 0
+	f.window += n
+	if stalled && f.window > 0 {
+		f.user.mayWrite()
+	}
+	return nil
+}
+
+// shiftWindows changes what every stream may send.
+func (c *conn) shiftWindows(delta int64) *ConnError {
+	var e *ConnError
+	c.flows.each(func(f *flow) {
+		stalled := f.window <= 0
+		if f.window += delta; f.window > maxWindow {
+			e = broke(CodeFlowControl, "a stream's window is too large")
+		}
+		if stalled && f.window > 0 {
+			f.user.mayWrite()
+		}
+	})
+	return e
+}
