@@ -21,9 +21,9 @@ type Format struct {
 type piece struct {
 	op     operator
 	text   string // opText: the text; of a time: its strftime layout; HOSTNAME: the name
-	first  source // REQ and RESP: where the value is
+	first  source // REQ, RESP and TRAILER: where the value is
 	second source // where it is when first has none; opNone when there is no second
-	max    int    // REQ and RESP: bytes of the value to write; 0: all
+	max    int    // REQ, RESP and TRAILER: bytes of the value to write; 0: all
 }
 
 // A jsonField is one member of a JSON format's object.

@@ -10,11 +10,15 @@ const (
 	opText
 	opRequestHeader
 	opResponseHeader
+	opTrailer
 	opStartTime
 	opProtocol
 	opResponseCode
 	opResponseFlags
 	opResponseCodeDetails
+	opGRPCStatus
+	opGRPCStatusSnake
+	opGRPCStatusNumber
 	opBytesReceived
 	opBytesSent
 	opDuration
@@ -93,17 +97,21 @@ var operators = [operatorCount]struct {
 }{
 	opRequestHeader:       {name: "REQ", foreign: true},                   // (X?Y):Z header X, else Y, at most Z bytes
 	opResponseHeader:      {name: "RESP", foreign: true},                  // (X?Y):Z
+	opTrailer:             {name: "TRAILER", foreign: true},               // (X?Y):Z of the response
 	opStartTime:           {name: "START_TIME"},                           // (strftime) first byte of the request, UTC
-	opProtocol:            {name: "PROTOCOL"},                             // HTTP/1.1
+	opProtocol:            {name: "PROTOCOL"},                             // HTTP/1.1, HTTP/2
 	opResponseCode:        {name: "RESPONSE_CODE", number: true},          // 0 when the client was told nothing
 	opResponseFlags:       {name: "RESPONSE_FLAGS"},                       // Flag
 	opResponseCodeDetails: {name: "RESPONSE_CODE_DETAILS", foreign: true}, // why the stream failed
-	opBytesReceived:       {name: "BYTES_RECEIVED", number: true},         // of the request's body
-	opBytesSent:           {name: "BYTES_SENT", number: true},             // of the response's body
-	opDuration:            {name: "DURATION", number: true},               // ms from the request's first byte to the end
-	opRequestDuration:     {name: "REQUEST_DURATION", number: true},       // ms to the complete request head
-	opResponseDuration:    {name: "RESPONSE_DURATION", number: true},      // ms to the complete response head from upstream
-	opUpstreamHost:        {name: "UPSTREAM_HOST"},                        // the endpoint's address and port
+	opGRPCStatus:          {name: "GRPC_STATUS"},                          // (CAMEL_STRING, SNAKE_STRING or NUMBER)
+	opGRPCStatusSnake:     {},
+	opGRPCStatusNumber:    {name: "GRPC_STATUS_NUMBER", number: true},
+	opBytesReceived:       {name: "BYTES_RECEIVED", number: true},    // of the request's body
+	opBytesSent:           {name: "BYTES_SENT", number: true},        // of the response's body
+	opDuration:            {name: "DURATION", number: true},          // ms from the request's first byte to the end
+	opRequestDuration:     {name: "REQUEST_DURATION", number: true},  // ms to the complete request head
+	opResponseDuration:    {name: "RESPONSE_DURATION", number: true}, // ms to the complete response head from upstream
+	opUpstreamHost:        {name: "UPSTREAM_HOST"},                   // the endpoint's address and port
 	opUpstreamCluster:     {name: "UPSTREAM_CLUSTER", foreign: true},
 	opUpstreamAttempts:    {name: "UPSTREAM_REQUEST_ATTEMPT_COUNT", number: true},
 	opRouteName:           {name: "ROUTE_NAME", foreign: true},
@@ -174,8 +182,8 @@ var operators = [operatorCount]struct {
 	opUpstreamCert:        {name: "UPSTREAM_PEER_CERT"},
 }
 
-// A source is where %REQ()% or %RESP()% finds a value: in the field of that
-// name, or what a pseudo header stands for.
+// A source is where %REQ()%, %RESP()% or %TRAILER()% finds a value: in the field
+// of that name, or what a pseudo header stands for.
 type source struct {
 	op   operator
 	name string // lower case

@@ -107,7 +107,7 @@ func TestFormatOfAnEmptyStream(t *testing.T) {
 		}
 		text, number := "%"+op.name+"%", "-"
 		switch op.name {
-		case "REQ", "RESP":
+		case "REQ", "RESP", "TRAILER":
 			text = "%" + op.name + "(X-A?X-B)%"
 		case "RESPONSE_CODE", "BYTES_RECEIVED", "BYTES_SENT", "UPSTREAM_REQUEST_ATTEMPT_COUNT", "STREAM_ID":
 			number = "0"

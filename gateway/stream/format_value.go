@@ -10,7 +10,7 @@ func (p *piece) append(dst []byte, s *Stream, resp *Response) (_ []byte, ok bool
 	switch p.op {
 	case opText:
 		return append(dst, p.text...), true
-	case opRequestHeader, opResponseHeader:
+	case opRequestHeader, opResponseHeader, opTrailer:
 		return p.appendHeader(dst, s, resp)
 	case opStartTime:
 		if s.Record.Start.IsZero() {
@@ -48,6 +48,8 @@ func (x *source) append(dst []byte, s *Stream, resp *Response) (_ []byte, ok boo
 			return dst, false
 		}
 		return appendPresent(dst, x.value(&resp.Header))
+	case opTrailer:
+		return appendPresent(dst, x.value(&s.Trailer))
 	}
 	return appendOperator(dst, x.op, s, resp)
 }
@@ -59,6 +61,9 @@ func appendOperator(dst []byte, op operator, s *Stream, resp *Response) (_ []byt
 	case opProtocol:
 		if len(r.Method) == 0 { // no request line was understood
 			return dst, false
+		}
+		if r.Major >= 2 {
+			return append(append(dst, "HTTP/"...), '0'+r.Major), true
 		}
 		return append(append(dst, "HTTP/1."...), '0'+r.Minor), true
 	case opResponseCode:
@@ -87,6 +92,8 @@ func appendOperator(dst []byte, op operator, s *Stream, resp *Response) (_ []byt
 			return dst, false
 		}
 		return append(dst, rec.Err.Phase.String()...), true
+	case opGRPCStatus, opGRPCStatusSnake, opGRPCStatusNumber:
+		return appendGRPCStatus(dst, op, s, resp)
 	case opBytesReceived:
 		return appendNumber(dst, rec.RequestBytes)
 	case opBytesSent:
@@ -152,6 +159,20 @@ func appendOperator(dst []byte, op operator, s *Stream, resp *Response) (_ []byt
 		return appendText(dst, r.Scheme)
 	}
 	return appendTLS(dst, op, s)
+}
+
+// appendGRPCStatus appends the status of a gRPC call; other requests have none.
+func appendGRPCStatus(dst []byte, op operator, s *Stream, resp *Response) ([]byte, bool) {
+	code, ok := s.GRPCStatus(resp)
+	switch {
+	case !ok:
+		return dst, false
+	case op == opGRPCStatusNumber:
+		return code.Append(dst), true
+	case op == opGRPCStatusSnake:
+		return append(dst, code.String()...), true
+	}
+	return append(dst, code.CamelString()...), true
 }
 
 // client is the client's address, with its port when that is known.

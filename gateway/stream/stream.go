@@ -106,12 +106,22 @@ type Stream struct {
 	// downstream codec; nil when the client cannot take them (HTTP/1.0).
 	Informational Informer
 
+	// Replier makes local replies for filters that change them; nil when the
+	// stream has no filters.
+	Replier Replier
+	// Reroute is set by a filter that changed what routes match: the route is found
+	// again before the next filter.
+	Reroute bool
+
 	// End, when set, is called once when the stream is over, after the last
 	// byte of the response was handed to the connection or it failed. It gives
 	// back what the handler holds, and may wait.
 	End Ender
 
 	Record Record
+	// Trailer is a copy of the response's trailer section as the endpoint sent it,
+	// for the record: who forwards the stream makes it when the stream is over.
+	Trailer Header
 
 	ID     uint64 // unique within the worker
 	failed *Error // set by Abort
@@ -157,6 +167,11 @@ func (s *Stream) Respond(status int, contentType string, body []byte) *Response 
 // Informer takes informational (1xx) responses.
 type Informer interface {
 	Inform(status int, header *Header)
+}
+
+// Replier makes the local reply that a client is given for an error.
+type Replier interface {
+	LocalReply(s *Stream, err *Error) *Response
 }
 
 // Ender ends what a handler began.
@@ -209,7 +224,8 @@ func (s *Stream) Reset() {
 	*r = Request{Header: h}
 	s.Response.Reset()
 	s.Co, s.Parked, s.Informational, s.End, s.failed = nil, nil, nil, nil, nil
-	s.TLS, s.IdleTimeout = nil, 0
+	s.TLS, s.IdleTimeout, s.Replier, s.Reroute = nil, 0, nil, false
+	s.Trailer.Reset()
 	s.reply = Bytes{}
 	s.arena = s.arena[:0]
 	if cap(s.arena) > 16<<10 {
