@@ -28,8 +28,8 @@ type index struct {
 const (
 	slotCount = 256
 	seenCount = 64
-	// indexedLength is the longest name and value that is put into the table.
-	indexedLength = 512
+	// indexedSize is that of the largest entry that is put into the table.
+	indexedSize = 512
 )
 
 // SetMax sets the peer's SETTINGS_HEADER_TABLE_SIZE, of which no more than 4096
@@ -168,7 +168,7 @@ func appendField[T ~string | ~[]byte](e *Encoder, dst []byte, id stream.Known, n
 	switch {
 	case sensitive:
 		how = 0x10
-	case len(name)+len(value) > indexedLength:
+	case len(name)+len(value)+entryOverhead > min(indexedSize, int(e.table.max)):
 	case id == stream.Authorization || id == stream.ProxyAuthorization:
 		how = 0x10
 	case id == stream.Cookie || id == stream.SetCookie:
@@ -249,12 +249,9 @@ func (e *Encoder) seenBefore(hash uint32) bool {
 }
 
 func insert[T ~string | ~[]byte](e *Encoder, hash uint32, name T, value []byte) {
-	var line [indexedLength + 4]byte
+	var line [indexedSize - lineOverhead]byte
 	p := append(append(append(append(line[:0], name...), ": "...), value...), "\r\n"...)
 	f := e.table.add(p)
-	if f == nil {
-		return
-	}
 	f.hash, f.nameLen = hash, uint32(len(name))
 	slots := e.index.slots[hash%(slotCount/2)*2:][:2]
 	slots[0], slots[1] = e.table.next, slots[0] // number + 1
