@@ -34,12 +34,15 @@ type exchange struct {
 	fresh    bool   // the next try shall use a new connection
 	copied   []byte // the request body, when it may be sent again
 	hasCopy  bool
-	spent    bool // a part of the request body is gone: no other try can send it
-	retrying bool // holds a unit of the cluster's limit of retries
-	answered bool // the response head was given to the downstream
+	spent    bool        // a part of the request body is gone: no other try can send it
+	retrying bool        // holds a unit of the cluster's limit of retries
+	answered bool        // the response head was given to the downstream
+	body     stream.Body // of the response, as the endpoint sends it
+	record   recorder
+	call     callTime
 
 	upload   upload
-	deadline worker.Timer // the route's timeout
+	deadline worker.Timer // the route's timeout, or the client's
 	pause    worker.Timer // before a retry, or for 100 Continue
 	paused   bool
 	informer stream.Informer
@@ -68,13 +71,20 @@ const continueWait = time.Second
 // maxReplay bounds the request bodies that are kept for another try, in bytes.
 const maxReplay = 64 << 10
 
+// keepCopy is what an exchange that serves another stream keeps of that, in bytes.
+const keepCopy = 16 << 10
+
 func (x *exchange) reset() {
 	x.s, x.forward, x.cluster, x.shared, x.conn, x.informer = nil, nil, nil, nil, nil, nil
-	x.route, x.target, x.early = nil, nil, nil
+	x.route, x.target, x.early, x.body = nil, nil, nil, nil
+	x.record, x.call = recorder{}, callTime{}
 	x.progress, x.choice = notBegun, upstream.Choice{}
 	x.out = stream.Outgoing{}
 	clear(x.tried)
 	x.tried, x.copied = x.tried[:0], x.copied[:0]
+	if cap(x.copied) > keepCopy {
+		x.copied = nil
+	}
 	x.retries = 0
 	x.fresh, x.hasCopy, x.spent, x.retrying, x.answered, x.paused, x.goOn = false, false, false, false, false, false, false
 }
@@ -82,6 +92,11 @@ func (x *exchange) reset() {
 // prepare makes the exchange that will send the stream to the cluster. out is
 // how the request goes upstream.
 func (p *Proxy) prepare(s *stream.Stream, route *router.Route, target *router.WeightedCluster, c *upstream.Cluster, out stream.Outgoing) (*exchange, error) {
+	call, err := timeOfCall(s, route.Forward)
+	if err != nil {
+		c.Stats.Timeouts[metrics.UpstreamTimeoutCall].Inc()
+		return nil, err
+	}
 	shared := c.Shared()
 	if !shared.TryRequest() {
 		c.Stats.Overflows[metrics.LimitRequests].Inc()
@@ -89,7 +104,10 @@ func (p *Proxy) prepare(s *stream.Stream, route *router.Route, target *router.We
 	}
 	x := p.get()
 	x.s, x.route, x.target, x.forward, x.cluster, x.shared, x.out = s, route, target, route.Forward, c, shared, out
-	x.fresh = x.connect() // a tunnel does not begin where requests went before
+	if x.call = call; call.until != 0 {
+		s.Loop.Arm(&x.deadline, time.Duration(call.until-s.Loop.Now()))
+	}
+	x.fresh = s.Request.WantsTunnel() // a tunnel does not begin where requests went before
 	s.End = x
 	if out.Expect && s.Informational != nil {
 		x.informer, s.Informational = s.Informational, x
@@ -152,9 +170,12 @@ func (x *exchange) poll() (*stream.Response, error) {
 	if err != nil || x.forward.Retry != nil && x.wanted(x.forward.Retry, resp, nil) {
 		return nil, stream.ErrCoroutine
 	}
-	x.answered = true
+	x.answer(resp)
 	return resp, nil
 }
+
+// answer notes that the response's head is given to the downstream.
+func (x *exchange) answer(resp *stream.Response) { x.answered, x.body = true, resp.Body }
 
 // finish waits for the answer, on a coroutine.
 func (x *exchange) finish(co *worker.Coroutine) (*stream.Response, error) {
@@ -169,7 +190,7 @@ func (x *exchange) finish(co *worker.Coroutine) (*stream.Response, error) {
 		x.EndStream(s)
 		return nil, err
 	}
-	x.answered = true
+	x.answer(resp)
 	if resp.Upgraded != nil {
 		s.Loop.Disarm(&x.deadline) // a tunnel's time is bounded by its idleness
 	}
@@ -214,7 +235,7 @@ func (x *exchange) try(co *worker.Coroutine) (*stream.Response, error) {
 		}
 		x.conn, s.Record.UpstreamTLS = conn, conn.Agreed()
 		s.Record.UpstreamBegin, s.Record.UpstreamHead = s.Loop.Now(), 0
-		if x.connect() {
+		if s.Request.WantsTunnel() {
 			resp := s.Respond(200, "", nil)
 			resp.Upgraded = conn.Tunnel()
 			return resp, nil
@@ -234,23 +255,20 @@ func (x *exchange) try(co *worker.Coroutine) (*stream.Response, error) {
 	return resp, nil
 }
 
-// connect reports whether the client gets a tunnel to an endpoint: it asked for
-// one (RFC 9110 section 9.3.6) and the route allows it, or its connection is
-// spliced.
-func (x *exchange) connect() bool {
-	return string(x.s.Request.Method) == "CONNECT" || x.s.Request.Spliced
-}
-
 // sendRequest sends the head, and with it the body if all of it is at hand; a
 // longer body is carried by a coroutine of its own.
 func (x *exchange) sendRequest(co *worker.Coroutine) error {
 	r := &x.s.Request
 	body := r.Body
+	x.tellTime()
 	switch {
 	case body == nil:
 		x.conn.Send(&x.out, nil, true)
 		return nil
 	case x.hasCopy:
+		if r.Length < 0 {
+			r.Length = int64(len(x.copied))
+		}
 		x.conn.Send(&x.out, x.copied, true)
 		return nil
 	}
@@ -258,6 +276,10 @@ func (x *exchange) sendRequest(co *worker.Coroutine) error {
 	piece, whole := atHand(body)
 	if !whole || x.out.Expect && len(piece) == 0 {
 		x.conn.Send(&x.out, nil, false)
+		if x.forward.Retry != nil && x.mayReplay() {
+			x.record = recorder{Body: body, x: x}
+			r.Body = &x.record
+		}
 		x.upload.start(co)
 		return nil
 	}
@@ -289,17 +311,18 @@ func atHand(body stream.Body) (piece []byte, whole bool) {
 // mayReplay reports whether the request could be sent again after it was sent
 // once.
 func (x *exchange) mayReplay() bool {
-	if !x.idempotent() && (x.forward.Retry == nil || !x.forward.Retry.Unsafe) {
-		return false
+	retry := x.forward.Retry
+	if retry == nil {
+		return x.idempotent() && x.conn.Pooled()
 	}
-	return x.forward.Retry != nil || x.conn.Pooled()
+	return x.idempotent() || retry.Unsafe || retry.On&router.OnGRPC != 0 && x.s.Request.GRPC()
 }
 
 // requestDone notes that the request was received as a whole: the route's
 // timeout begins.
 func (x *exchange) requestDone() {
-	if d := x.forward.Timeout; d > 0 {
-		x.s.Loop.Arm(&x.deadline, d)
+	if d := x.forward.Timeout; d > 0 && !x.call.alone {
+		x.s.Loop.ArmBy(&x.deadline, d)
 	}
 }
 
@@ -332,6 +355,11 @@ func (x *exchange) EndStream(s *stream.Stream) {
 	status := 0
 	if x.answered {
 		status = s.Response.Status
+	}
+	if x.body != nil {
+		if trailer := x.body.Trailer(); trailer != nil {
+			s.Trailer.CopyFrom(trailer)
+		}
 	}
 	x.count(s.Record.Err)
 	x.drop(s.Co, status)
@@ -380,8 +408,12 @@ func (t *deadlineTimer) Expire(*worker.Timer) {
 	case x.conn == nil:
 		phase = stream.PhaseConnect
 	}
-	x.cluster.Stats.Timeouts[metrics.UpstreamTimeoutRoute].Inc()
-	x.s.Abort(&stream.Error{Side: stream.Upstream, Phase: phase, Flag: stream.UpstreamTimeout, Status: 504, Sent: x.conn != nil, Cause: errRouteTimeout})
+	limit, cause := metrics.UpstreamTimeoutRoute, errRouteTimeout
+	if x.call.over(x.s.Loop.Now()) {
+		limit, cause = metrics.UpstreamTimeoutCall, errCallTimeout
+	}
+	x.cluster.Stats.Timeouts[limit].Inc()
+	x.s.Abort(&stream.Error{Side: stream.Upstream, Phase: phase, Flag: stream.UpstreamTimeout, Status: 504, Sent: x.conn != nil, Cause: cause})
 }
 
 // pauseTimer ends a pause.

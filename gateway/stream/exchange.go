@@ -11,6 +11,10 @@ type Outgoing struct {
 	Expect    bool   // pass on Expect: 100-continue
 }
 
+// WantsTunnel reports whether the client is to get a tunnel to an endpoint: it asked
+// for one (RFC 9110 section 9.3.6), or its connection is spliced.
+func (r *Request) WantsTunnel() bool { return r.Spliced || string(r.Method) == "CONNECT" }
+
 // Exchange is a codec's half of one request to an endpoint and the response to
 // it. The stream was attached to it; then come Send, and side by side SendBody
 // and the reading of the response, and Detach at the end.

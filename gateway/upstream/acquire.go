@@ -3,13 +3,8 @@ package upstream
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
 	"slices"
-	"strconv"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"longmen/gateway/cluster"
 	"longmen/gateway/stream"
@@ -88,7 +83,7 @@ func (c *Cluster) Acquire(s *stream.Stream, co *worker.Coroutine, tried *[]*clus
 					c.unqueue(co)
 					pended = false
 				}
-				return c.dial(s, co, p)
+				return c.dialHTTP1(s, co, p)
 			}
 		}
 		if !pended && !c.shared.TryPending() {
@@ -181,20 +176,34 @@ func (p *pool) takeIdle(s *stream.Stream) *http1Conn {
 func (c *Cluster) attach(h1 *http1Conn, s *stream.Stream) *Conn {
 	h1.client.Attach(s)
 	conn := &h1.Conn
-	if conn.counted = c.config.Balance == cluster.LeastRequest; conn.counted {
-		conn.pool.endpoint.Active.Add(1)
-	}
-	c.Stats.RequestsActive.Inc()
+	conn.counted = conn.pool.enter()
 	return conn
 }
 
 // detach ends what attach began.
 func (c *Cluster) detach(conn *Conn) (reusable bool) {
-	if conn.counted {
-		conn.pool.endpoint.Active.Add(-1)
-	}
-	c.Stats.RequestsActive.Dec()
+	conn.pool.leave(conn.counted)
 	return conn.Detach()
+}
+
+// enter counts one more request that is at the endpoint, or on its way there.
+// What it returns is to be given to leave.
+func (p *pool) enter() (counted bool) {
+	c := p.cluster
+	c.Stats.RequestsActive.Inc()
+	if c.config.Balance != cluster.LeastRequest {
+		return false
+	}
+	p.endpoint.Active.Add(1)
+	return true
+}
+
+// leave ends what enter began.
+func (p *pool) leave(counted bool) {
+	p.cluster.Stats.RequestsActive.Dec()
+	if counted {
+		p.endpoint.Active.Add(-1)
+	}
 }
 
 // await waits until a connection may have become free.
@@ -218,113 +227,4 @@ func (c *Cluster) unqueue(co *worker.Coroutine) {
 func (c *Cluster) unavailable(flag stream.Flag, cause error) *stream.Error {
 	return &stream.Error{Side: stream.Upstream, Phase: stream.PhasePick, Flag: flag, Status: 503,
 		Cause: fmt.Errorf("cluster %s: %w", c.config.Name, cause)}
-}
-
-// dial makes a new connection and waits for it. A unit of the limit of
-// connections is taken already.
-func (c *Cluster) dial(s *stream.Stream, co *worker.Coroutine, p *pool) (*Conn, error) {
-	l := c.worker.loop
-	address := p.endpoint.Address()
-	conn := newHTTP1(p)
-	fd, err := connect(address, &c.config.TCP)
-	if err == nil {
-		if err = conn.client.Open(l, fd, c.worker.limits, conn); err != nil {
-			unix.Close(fd)
-		}
-		conn.client.CountIn(&c.Stats.Traffic)
-	}
-	c.Stats.Connections.Inc()
-	if err != nil {
-		c.shared.ReleaseConnection()
-		return nil, c.connectFailed(p.endpoint, err)
-	}
-	c.Stats.ConnectionsActive.Inc()
-	c.attach(conn, s)
-	conn.connecting = true
-	l.Arm(&conn.timer, c.config.ConnectTimeout)
-	if err = conn.client.WaitConnected(co); err == nil && c.config.TLS != nil {
-		err = conn.secure(co, s)
-	}
-	conn.connecting = false
-	l.Disarm(&conn.timer)
-	if err == nil {
-		c.Stats.ConnectDuration.Observe(l.Now() - conn.born)
-		return &conn.Conn, nil
-	}
-	conn.release()
-	if e, ok := err.(*stream.Error); ok {
-		if e.Phase == stream.PhaseConnect {
-			e.Cause = fmt.Errorf("%s: %w", address, e.Cause)
-			p.endpoint.ReportConnectFailure(l.Wall())
-		}
-		return nil, e
-	}
-	return nil, c.connectFailed(p.endpoint, err)
-}
-
-func (c *Cluster) connectFailed(e *cluster.Endpoint, cause error) *stream.Error {
-	c.Stats.ConnectFailures.Inc()
-	e.ReportConnectFailure(c.worker.loop.Wall())
-	return &stream.Error{Side: stream.Upstream, Phase: stream.PhaseConnect, Flag: stream.UpstreamConnectFailure, Status: 503,
-		Cause: fmt.Errorf("%s: %w", e.Address(), cause)}
-}
-
-// connect makes a socket and begins to connect it.
-func connect(to netip.AddrPort, tcp *cluster.TCP) (int, error) {
-	family := unix.AF_INET
-	if to.Addr().Is6() {
-		family = unix.AF_INET6
-	}
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
-	if err != nil {
-		return -1, fmt.Errorf("socket: %w", err)
-	}
-	// Options that cannot be set make a slower connection, not a wrong one.
-	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	if tcp.KeepaliveIdle > 0 {
-		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
-		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, seconds(tcp.KeepaliveIdle))
-		if tcp.KeepaliveInterval > 0 {
-			unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, seconds(tcp.KeepaliveInterval))
-		}
-		if tcp.KeepaliveProbes > 0 {
-			unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, tcp.KeepaliveProbes)
-		}
-	}
-	if tcp.Source.IsValid() {
-		unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
-		if err := unix.Bind(fd, sockaddr(netip.AddrPortFrom(tcp.Source, 0))); err != nil {
-			unix.Close(fd)
-			return -1, fmt.Errorf("bind %s: %w", tcp.Source, err)
-		}
-	}
-	if err := unix.Connect(fd, sockaddr(to)); err != nil && err != unix.EINPROGRESS {
-		unix.Close(fd)
-		return -1, fmt.Errorf("connect: %w", err)
-	}
-	return fd, nil
-}
-
-func seconds(d time.Duration) int { return max(1, int((d+time.Second-1)/time.Second)) }
-
-func sockaddr(a netip.AddrPort) unix.Sockaddr {
-	if ip := a.Addr().Unmap(); ip.Is4() {
-		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: ip.As4()}
-	}
-	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16(), ZoneId: zone(a.Addr().Zone())}
-}
-
-// zone is the number of an IPv6 zone, which is written as a number or as the
-// name of an interface.
-func zone(name string) uint32 {
-	if name == "" {
-		return 0
-	}
-	if n, err := strconv.ParseUint(name, 10, 32); err == nil {
-		return uint32(n)
-	}
-	if i, err := net.InterfaceByName(name); err == nil {
-		return uint32(i.Index)
-	}
-	return 0
 }

@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"errors"
 	"time"
 
 	"longmen/gateway/cluster"
@@ -21,16 +20,31 @@ type http1Conn struct {
 	security   *client.Config // what it was made with; nil: plain
 	name       string         // the server name of its handshake
 	idling     bool
-	connecting bool
 }
 
-var errConnectTimeout = errors.New("connecting took too long")
-
-func newHTTP1(p *pool) *http1Conn {
-	c := &http1Conn{shared: p.cluster.shared, born: p.cluster.worker.loop.Now()}
-	c.Exchange, c.h1, c.pool = &c.client, c, p
+// newHTTP1 makes a connection of one that was dialed.
+func newHTTP1(d *dial) *http1Conn {
+	c := &http1Conn{shared: d.shared, born: d.begun, security: d.security, name: d.name}
+	c.Exchange, c.h1, c.pool, c.agreed = &c.client, c, d.pool, d.agreed
 	c.timer.Init(c)
+	c.client.Take(&d.Conn, c.pool.cluster.worker.limits, c)
 	return c
+}
+
+// dialHTTP1 makes a new connection for the stream alone and waits for it. A unit of
+// the limit of connections is taken already.
+func (c *Cluster) dialHTTP1(s *stream.Stream, co *worker.Coroutine, p *pool) (*Conn, error) {
+	d := c.worker.dialing(p, serverName(c.config.TLS, p, s))
+	defer c.worker.dialed(d)
+	d.s = s
+	counted := p.enter()
+	e := d.connect(co, c.http1ALPN(s))
+	p.leave(counted)
+	if e != nil {
+		d.giveUp()
+		return nil, e
+	}
+	return c.attach(newHTTP1(d), s), nil
 }
 
 // ClientIdle is told that the endpoint closed an idle connection, or sent
@@ -41,16 +55,11 @@ func (c *http1Conn) ClientIdle(*http1.Client) {
 	}
 }
 
-// Expire ends a connect that lasts too long, a wait for a response head, or an
-// idle connection's time.
+// Expire ends a wait for a response head, or an idle connection's time.
 func (c *http1Conn) Expire(*worker.Timer) {
-	switch {
-	case c.idling:
+	if c.idling {
 		c.discard()
-	case c.connecting:
-		c.pool.cluster.Stats.ConnectTimeouts.Inc()
-		c.Fail(&stream.Error{Side: stream.Upstream, Phase: stream.PhaseConnect, Flag: stream.UpstreamConnectFailure, Status: 504, Cause: errConnectTimeout})
-	default:
+	} else {
 		c.headLate()
 	}
 }

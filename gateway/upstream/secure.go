@@ -3,30 +3,28 @@ package upstream
 import (
 	"errors"
 	"fmt"
-	"net"
+	"net/netip"
 
+	"longmen/gateway/cluster"
+	"longmen/gateway/connection"
 	"longmen/gateway/stream"
 	"longmen/gateway/telemetry/metrics"
-	"longmen/gateway/worker"
 	"longmen/tls/client"
 	"longmen/tls/handshake"
 )
 
 // secure runs the TLS handshake on a connection that was made just now.
-func (c *http1Conn) secure(co *worker.Coroutine, s *stream.Stream) error {
-	config, address := c.pool.cluster.config.TLS, c.pool.endpoint.Address()
-	name := serverName(config, c.pool, s)
-	var result *handshake.Result
-	err := c.client.Handshake(co, address, func(conn net.Conn) (err error) {
-		result, err = config.Run(&client.Handshake{Conn: conn, Name: name, Now: s.Loop.Wall(), ALPN: config.ALPN, Await: co.Await})
-		return err
+func (d *dial) secure(config *client.Config, remote netip.AddrPort, alpn []string) error {
+	result, err := config.Run(&client.Handshake{
+		Conn: &connection.Wire{Conn: &d.Conn, Wait: d.wait, Remote: remote},
+		Name: d.name, Now: d.Loop().Wall(), ALPN: alpn, Await: d.co.Await,
 	})
-	stats := &c.pool.cluster.Stats.TLS
+	stats := &d.pool.cluster.Stats.TLS
 	if err != nil {
-		c.client.Flush() // the alert, before the connection is closed
+		d.Flush() // the alert, before the connection is closed
 		stats.Failures[failure(err)].Inc()
 		if e, ok := err.(*stream.Error); ok {
-			return e // of the stream: aborted, or out of time
+			return e // aborted, or out of time
 		}
 		return fmt.Errorf("TLS: %w", err)
 	}
@@ -34,10 +32,24 @@ func (c *http1Conn) secure(co *worker.Coroutine, s *stream.Stream) error {
 	if result.Resumed {
 		stats.Resumed.Inc()
 	}
-	c.client.Secure(result.Session)
+	d.Secure(result.Session)
 	result.Session, result.PeerChain, result.OCSPStaple = nil, nil, nil // the connection's; nobody's: Peer has the chain
-	c.security, c.name, c.agreed = config, name, result
+	d.security, d.agreed = config, result
 	return nil
+}
+
+// http1ALPN are the application protocols to offer for a connection that does not
+// speak HTTP/2, for the stream alone.
+func (c *Cluster) http1ALPN(s *stream.Stream) []string {
+	switch {
+	case c.config.TLS == nil:
+		return nil
+	case c.config.Protocol == cluster.HTTP1:
+		return c.config.TLS.ALPN
+	case s.Request.WantsTunnel():
+		return nil // what goes through it says what it is
+	}
+	return []string{"http/1.1"}
 }
 
 // failure is what a failed handshake counts as.
@@ -54,6 +66,9 @@ func failure(err error) metrics.UpstreamTLSFailure {
 
 // serverName is the name that an endpoint's server is asked for by.
 func serverName(config *client.Config, p *pool, s *stream.Stream) string {
+	if config == nil {
+		return ""
+	}
 	e := p.endpoint
 	return config.NameFor(e.Hostname(), e.Address().Addr(), s.Request.Host)
 }

@@ -17,6 +17,7 @@ type Worker struct {
 	metrics  *metrics.Worker
 	limits   *http1.Limits
 	seed     uint64
+	dials    []*dial    // to be used again
 	clusters []*Cluster // by router.ClusterRef.Slot; nil where there is none
 
 	// Starved, if not nil, is called while a stream waits because the cluster's

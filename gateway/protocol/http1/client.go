@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/netip"
 
 	"longmen/gateway/connection"
 	"longmen/gateway/stream"
@@ -52,10 +50,11 @@ var (
 // maxInformational bounds the 1xx responses to one request.
 const maxInformational = 32
 
-// Open starts a client on a socket whose connect is under way.
-func (c *Client) Open(l *worker.Loop, fd int, limits *Limits, owner ClientOwner) error {
+// Take starts a client on a connection that was made, over TLS with its handshake
+// done; from is closed but for the socket. limits bound response heads.
+func (c *Client) Take(from *connection.Conn, limits *Limits, owner ClientOwner) {
 	c.owner, c.limits = owner, limits
-	return c.Conn.Dial(l, fd, c)
+	c.Conn.Take(from, c)
 }
 
 // ConnReady is told of events by the connection.
@@ -118,33 +117,6 @@ func (c *Client) wait(co *worker.Coroutine) error {
 
 // Served is how many streams have used the connection.
 func (c *Client) Served() int { return c.served }
-
-// WaitConnected waits for the connect to end.
-func (c *Client) WaitConnected(co *worker.Coroutine) error {
-	c.writer = co
-	defer func() { c.writer = nil }()
-	for !c.Connected() {
-		if err := c.Err(); err != nil {
-			return err
-		}
-		if err := c.wait(co); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Handshake runs one on the connection: f is called with it as a net.Conn,
-// whose reads wait on co. remote is the endpoint's address.
-func (c *Client) Handshake(co *worker.Coroutine, remote netip.AddrPort, f func(net.Conn) error) error {
-	wait := func() error {
-		c.reader = co
-		err := c.wait(co)
-		c.reader = nil
-		return err
-	}
-	return f(&connection.Wire{Conn: &c.Conn, Wait: wait, Remote: remote})
-}
 
 // Send writes the request's head, and body when it is whole.
 func (c *Client) Send(o *stream.Outgoing, body []byte, whole bool) {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"longmen/gateway/connection"
 	"longmen/gateway/stream"
 	"longmen/gateway/worker"
 )
@@ -48,18 +49,21 @@ func (e *endpoint) dial() *owned {
 	e.Helper()
 	o := &owned{e: e}
 	e.l.Do(func() {
-		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			e.Error(err)
 			return
 		}
 		to := unix.SockaddrInet4{Port: e.listener.Addr().(*net.TCPAddr).Port, Addr: [4]byte{127, 0, 0, 1}}
-		if err := unix.Connect(fd, &to); err != nil && err != unix.EINPROGRESS {
+		if err := unix.Connect(fd, &to); err != nil {
 			e.Error(err)
 		}
-		if err := o.Open(e.l, fd, &e.limits, o); err != nil {
+		unix.SetNonblock(fd, true)
+		var dialed connection.Conn
+		if err := dialed.Open(e.l, fd, o); err != nil {
 			e.Error(err)
 		}
+		o.Take(&dialed, &e.limits, o)
 	})
 	var err error
 	if o.peer, err = e.listener.AcceptTCP(); err != nil {
@@ -139,9 +143,6 @@ func (x *exchange) Run(co *worker.Coroutine) {
 }
 
 func (x *exchange) run(co *worker.Coroutine, c *Client, r *stream.Request) (string, error) {
-	if err := c.WaitConnected(co); err != nil {
-		return "", err
-	}
 	c.Send(&stream.Outgoing{Path: r.Path, Authority: r.Authority, Upgrade: r.Upgrade}, x.send, r.Body == nil || x.send != nil)
 	if r.Body != nil && x.send == nil {
 		if err := c.SendBody(co); err != nil {

@@ -4,12 +4,9 @@ import (
 	"bufio"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"longmen/gateway/stream"
 )
@@ -131,26 +128,4 @@ func TestGivingUp(t *testing.T) {
 		}
 		o.close()
 	}
-}
-
-func TestConnectRefused(t *testing.T) {
-	e := listen(t)
-	o := &owned{e: e}
-	port := e.listener.Addr().(*net.TCPAddr).Port
-	e.listener.Close()
-	e.l.Do(func() {
-		fd, _ := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-		if err := unix.Connect(fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err != unix.EINPROGRESS {
-			t.Skip("the kernel refused at once")
-		}
-		if err := o.Open(e.l, fd, &e.limits, o); err != nil {
-			t.Error(err)
-		}
-	})
-	x := o.begin("GET", nil)
-	x.wait()
-	if !errors.Is(x.err, unix.ECONNREFUSED) || x.keepAlive {
-		t.Error(x.err)
-	}
-	e.l.Do(func() { o.Conn.Close() })
 }
