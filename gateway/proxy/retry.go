@@ -37,7 +37,7 @@ func (x *exchange) again(co *worker.Coroutine, resp *stream.Response, err error)
 	if retry != nil {
 		limit = retry.Attempts
 	}
-	if x.retries >= limit || !x.wanted(retry, resp, e) || !x.safe(retry, e) {
+	if x.retries >= limit || !x.wanted(retry, resp, e) || !x.safe(retry, resp, e) {
 		return false
 	}
 	if e != nil && e.Phase == stream.PhasePick {
@@ -97,18 +97,22 @@ func (x *exchange) wanted(r *router.Retry, resp *stream.Response, e *stream.Erro
 	case s >= 500 && on&router.On5xx != 0,
 		s >= 502 && s <= 504 && on&router.OnGatewayError != 0,
 		s == 409 && on&router.OnRetriable4xx != 0,
-		on&router.OnRetriableStatusCodes != 0 && slices.Contains(r.Codes, s):
+		on&router.OnRetriableStatusCodes != 0 && slices.Contains(r.Codes, s),
+		on&router.OnGRPC != 0 && x.refused(on, resp):
 		return true
 	}
 	return false
 }
 
 // safe reports whether the request can and may be sent again.
-func (x *exchange) safe(r *router.Retry, e *stream.Error) bool {
-	if e != nil && !e.Sent {
-		return !x.spent
+func (x *exchange) safe(r *router.Retry, resp *stream.Response, e *stream.Error) bool {
+	switch {
+	case x.spent:
+		return false
+	case e != nil && !e.Sent, x.idempotent():
+		return true
 	}
-	return !x.spent && (x.idempotent() || r != nil && r.Unsafe)
+	return r != nil && (r.Unsafe || resp != nil && x.refused(r.On, resp))
 }
 
 // idempotent follows RFC 9110 section 9.2.2.

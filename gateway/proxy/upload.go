@@ -63,6 +63,9 @@ func (u *upload) stopped(err error) {
 	u.running = false
 	switch {
 	case err == nil:
+		if x.record.whole {
+			x.hasCopy, x.spent = true, false
+		}
 		x.requestDone()
 		if !x.answered {
 			x.awaitHead()

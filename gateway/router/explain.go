@@ -51,6 +51,9 @@ func (m *Match) fails(s *search) string {
 		}
 		return fmt.Sprintf("path %s is not %s", r.Path, m.describePath())
 	}
+	if !m.grpcHolds(r) {
+		return "not a gRPC call (POST, content-type: application/grpc)"
+	}
 	if !m.methodHolds(r) {
 		return fmt.Sprintf("method is %s, not %s", r.Method, strings.Join(m.Methods, " or "))
 	}
@@ -82,6 +85,9 @@ func (m *Match) fails(s *search) string {
 func (r *Route) describe() string {
 	m := &r.Match
 	parts := []string{m.describePath()}
+	if m.GRPC {
+		parts = append(parts, "gRPC")
+	}
 	if len(m.Methods) > 0 {
 		parts = append(parts, "method "+strings.Join(m.Methods, " or "))
 	}

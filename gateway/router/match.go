@@ -16,14 +16,14 @@ const everyRequest = 1_000_000
 
 // conditional reports whether m demands anything beside a literal path.
 func (m *Match) conditional() bool {
-	return len(m.Methods) > 0 || len(m.Sources) > 0 || len(m.Headers) > 0 || len(m.Query) > 0 || len(m.Cookies) > 0 ||
+	return m.GRPC || len(m.Methods) > 0 || len(m.Sources) > 0 || len(m.Headers) > 0 || len(m.Query) > 0 || len(m.Cookies) > 0 ||
 		m.Connect || m.Regex != "" || m.Fraction != 0 && m.Fraction < everyRequest
 }
 
 // holds tests everything but a literal path.
 func (m *Match) holds(s *search) bool {
 	r := s.request
-	if m.Connect && !isConnect(r) || !m.methodHolds(r) || !m.sourceHolds(s.client) {
+	if m.Connect && !isConnect(r) || !m.grpcHolds(r) || !m.methodHolds(r) || !m.sourceHolds(s.client) {
 		return false
 	}
 	for i := range m.Headers {

@@ -24,7 +24,9 @@ type VirtualHost struct {
 type Route struct {
 	Name   string // "public[0].rules[1]"
 	Origin string // "gateway.yaml:16:11"
-	Match  Match
+	// Index counts the routes of a table from 0 on, in the order they were written.
+	Index int
+	Match Match
 
 	Forward  *Forward
 	Redirect *Redirect
@@ -47,6 +49,9 @@ type Forward struct {
 	// Timeout bounds the time from the complete request to the complete
 	// response, all tries and waits included; 0 means none. Default 15 s.
 	Timeout time.Duration
+	// GRPCTimeout is for calls with a deadline of their own; nil: none may take
+	// longer than Timeout.
+	GRPCTimeout *GRPCTimeout
 	// IdleTimeout ends a stream on which no byte moves in either direction;
 	// 0 means the listener's. It is what bounds tunnels.
 	IdleTimeout time.Duration
@@ -113,6 +118,14 @@ const (
 	OnResetBeforeRequest   // reset before the request was sent
 	OnRetriable4xx         // 409
 	OnRetriableStatusCodes // those of Codes
+
+	// Of a gRPC call, the status of an answer that has no messages and no trailers
+	// behind its head (Trailers-Only). They permit to repeat what they hold for.
+	OnCancelled
+	OnDeadlineExceeded
+	OnInternal
+	OnResourceExhausted
+	OnUnavailable
 )
 
 // RegexRewrite replaces what a regular expression (RE2) matches in the path.
@@ -158,6 +171,8 @@ type Match struct {
 	Connect    bool
 	IgnoreCase bool // of Path, Prefix and RawPrefix; ASCII only
 
+	// GRPC holds for gRPC calls only: POST, with the content type of gRPC.
+	GRPC    bool
 	Methods []string
 	Headers []ValueMatch // names in lower case
 	Query   []ValueMatch // names case-sensitive

@@ -55,6 +55,7 @@ func covering(vh *VirtualHost, shapes []shape, earlier map[string][]int, lengths
 // that it is so, never the other way about.
 func covers(a, b *Match, shapeA, shapeB shape) bool {
 	return coversPath(a, b, shapeA, shapeB) &&
+		(!a.GRPC || b.GRPC) &&
 		coversMethods(a.Methods, b.Methods) &&
 		coversSources(a.Sources, b.Sources) &&
 		coversValues(a.Headers, b.Headers) && coversValues(a.Query, b.Query) && coversValues(a.Cookies, b.Cookies)

@@ -36,11 +36,12 @@ const (
 	UpstreamTimeoutTry                             // the route's per_try
 	UpstreamTimeoutResponse                        // the cluster's response_timeout
 	UpstreamTimeoutIdle                            // no byte in either direction
+	UpstreamTimeoutCall                            // the deadline that a gRPC client set
 	UpstreamTimeoutCount                           // how many there are
 )
 
 func (t UpstreamTimeout) String() string {
-	return [...]string{"route", "try", "response", "idle"}[t]
+	return [...]string{"route", "try", "response", "idle", "call"}[t]
 }
 
 // Limit is a cluster's limit (its circuit breakers).
