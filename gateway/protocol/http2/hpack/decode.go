@@ -113,42 +113,53 @@ func (d *Decoder) decode(s *decoding, p []byte) error {
 
 // indexed takes a field that stands in a table.
 func (s *decoding) indexed(line []byte, nameLen int, id stream.Known, f fault) error {
-	if !s.count(len(line), id, f) {
-		if s.size > s.limit.Hard {
-			return ErrBomb
-		}
+	if s.count(len(line), id, f) {
+		off := len(s.arena)
+		s.arena = append(s.arena, line...)
+		s.h.AppendSpan(id, off, nameLen, off+nameLen+2, len(line)-nameLen-4, true)
 		return nil
 	}
-	off := len(s.arena)
-	s.arena = append(s.arena, line...)
-	s.h.AppendSpan(id, off, nameLen, off+nameLen+2, len(line)-nameLen-4, true)
-	return nil
+	return s.drop(id, f)
 }
 
-// count counts a field and reports whether it is to be kept.
+// count counts a field and reports whether it is to be kept; else it has to be
+// dropped.
 func (s *decoding) count(lineLen int, id stream.Known, f fault) bool {
 	s.size += lineLen + lineOverhead
 	s.fields++
-	if f == sound {
-		if id < stream.PseudoMethod {
-			s.regular = true
-		} else if bit := uint64(1) << id; s.regular {
-			f = faultPseudoLate
-		} else if s.pseudo&bit != 0 {
-			f = faultPseudoTwice
-		} else {
-			s.pseudo |= bit
-		}
+	if s.size > s.limit.Size || s.fields > s.limit.Fields || f != sound {
+		return false
 	}
-	if f == sound && s.size <= s.limit.Size && s.fields <= s.limit.Fields && s.err == nil {
+	if id < stream.PseudoMethod {
+		s.regular = true
 		return true
 	}
+	bit := uint64(1) << id
+	twice := s.pseudo & bit
+	s.pseudo |= bit
+	return twice == 0 && !s.regular
+}
+
+// drop notes why a field is not kept. Those behind it are not, either.
+func (s *decoding) drop(id stream.Known, f fault) error {
+	if s.size > s.limit.Hard {
+		return ErrBomb
+	}
+	if f == sound && id >= stream.PseudoMethod {
+		switch {
+		case s.regular:
+			f = faultPseudoLate
+		case s.pseudo&(1<<id) != 0:
+			f = faultPseudoTwice
+		}
+	}
+	s.limit.Fields = 0 // count drops what follows
 	if f != sound {
 		s.err = fieldErrors[f]
 	} else if s.err == nil {
 		s.err = ErrListSize
 	}
-	return false
+	return nil
 }
 
 // literal takes a field whose value, and maybe name, stands in the block
@@ -204,10 +215,7 @@ func (d *Decoder) literal(s *decoding, p []byte, prefix uint8, index bool) ([]by
 	s.arena = arena
 	if !s.count(len(line), id, f) {
 		s.arena = arena[:off]
-		if s.size > s.limit.Hard {
-			return nil, ErrBomb
-		}
-		return p, nil
+		return p, s.drop(id, f)
 	}
 	s.h.AppendSpan(id, off, nameLen, value, valueLen, true)
 	if never {

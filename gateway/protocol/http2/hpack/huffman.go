@@ -13,10 +13,12 @@ func appendHuffman(dst, src []byte) (_ []byte, ok bool) {
 	dst = slices.Grow(dst, len(src)*8/5+1)
 	out := dst[:cap(dst)]
 	var window uint64 // the next bits, from the top
-	var bits int      // how many of them
+	var bits uint     // how many of them
 	for {
 		if len(src) >= 8 {
-			window |= binary.BigEndian.Uint64(src) >> bits
+			// What of these eight bytes has no room is there already when it
+			// comes again.
+			window |= binary.BigEndian.Uint64(src) >> (bits & 63)
 			n := (63 - bits) >> 3
 			src = src[n:]
 			bits += n << 3
@@ -28,20 +30,24 @@ func appendHuffman(dst, src []byte) (_ []byte, ok bool) {
 		}
 		for bits >= 8 {
 			code := shortCodes[window>>56]
-			n := int(code & 15)
-			symbol := byte(code >> 4)
 			if code == 0 {
-				if symbol, n = longCode(uint32(window >> 32)); n > bits {
-					break
-				}
+				symbol, n := longCode(uint32(window >> 32))
 				if n == 0 {
 					return dst, false
 				}
+				if n > bits {
+					break
+				}
+				out[at] = symbol
+				at++
+				window <<= n & 63
+				bits -= n
+				continue
 			}
-			out[at] = symbol
+			out[at] = byte(code >> 4)
 			at++
-			window <<= n
-			bits -= n
+			window <<= code & 15
+			bits -= uint(code & 15)
 		}
 		if len(src) == 0 {
 			break
@@ -49,7 +55,7 @@ func appendHuffman(dst, src []byte) (_ []byte, ok bool) {
 	}
 	for bits > 0 {
 		code := shortCodes[window>>56]
-		n := int(code & 15)
+		n := uint(code & 15)
 		if n > bits || code == 0 {
 			break
 		}
@@ -64,10 +70,10 @@ func appendHuffman(dst, src []byte) (_ []byte, ok bool) {
 
 // longCode decodes a code of more than eight bits at the top of window. n is its
 // length, 0 for EOS.
-func longCode(window uint32) (symbol byte, n int) {
+func longCode(window uint32) (symbol byte, n uint) {
 	for i := range longCodes {
 		if c := &longCodes[i]; window < c.end {
-			return longSymbols[uint32(c.base)+window>>(32-c.len)-c.first], int(c.len)
+			return longSymbols[uint32(c.base)+window>>(32-c.len)-c.first], uint(c.len)
 		}
 	}
 	return 0, 0
