@@ -37,14 +37,14 @@ router:              stream cluster protocol/grpc
 upstream:            worker connection stream cluster cluster/balance protocol/* telemetry/metrics tls/client tls/handshake
 upstream/origintest:
 proxy:               worker stream filter router cluster upstream snapshot protocol/grpc telemetry/metrics
-listener:            worker connection stream protocol/* snapshot telemetry/metrics tls/server tls/hello tls/handshake tls/sign tls/record tls/tlcp
+listener:            worker connection stream protocol/* snapshot telemetry/metrics tls/server tls/hello tls/handshake tls/sign tls/record tls/tlcp tls/replay
 telemetry:           worker stream
 telemetry/metrics:   worker stream protocol/grpc
 telemetry/accesslog: worker stream telemetry/metrics
 telemetry/exposition: worker stream protocol/grpc telemetry/metrics
 resource:
-source/yaml:         resource protocol/grpc
-snapshot:            stream protocol/grpc filter router cluster resource telemetry/accesslog tls/server tls/client tls/certificate tls/ticket tls/verify tls/sign tls/openssl tls/ocsp tls/ech tls/acme
+source/yaml:         resource protocol/grpc filter plugins
+snapshot:            stream protocol/grpc filter plugins router cluster resource telemetry/accesslog tls/server tls/client tls/certificate tls/ticket tls/verify tls/sign tls/openssl tls/ocsp tls/ech tls/acme
 admin:               worker cluster telemetry telemetry/* resource snapshot
 supervisor:          tls/acme worker connection stream protocol/* filter router cluster upstream proxy listener telemetry telemetry/* resource snapshot admin tls/server tls/client tls/sign tls/std tls/tlcp tls/ocsp tls/openssl tls/certificate
 command:             *
@@ -55,6 +55,7 @@ tls/handshake:       tls/record tls/verify
 tls/std:             tls/record tls/handshake
 tls/tlcp:            tls/record tls/handshake
 tls/tls13:           tls/record tls/handshake
+tls/replay:
 tls/openssl:
 tls/sign:            tls/openssl
 tls/certificate:     tls/openssl tls/sign
@@ -63,10 +64,10 @@ tls/verify:
 tls/ocsp:            tls/certificate
 tls/acme:
 tls/ech:
-tls/server:          tls/record tls/hello tls/handshake tls/std tls/tlcp tls/tls13 tls/sign tls/certificate tls/ech tls/ticket tls/verify tls/ocsp
+tls/server:          tls/record tls/hello tls/handshake tls/std tls/tlcp tls/tls13 tls/replay tls/sign tls/certificate tls/ech tls/ticket tls/verify tls/ocsp
 tls/client:          tls/record tls/hello tls/handshake tls/std tls/tlcp tls/tls13 tls/sign tls/certificate tls/ticket tls/verify tls/ocsp
 plugins:             filter plugins/*
-plugins/*:           filter stream
+plugins/*:           filter stream worker
 bench:               bench/*
 bench/*:             bench bench/*
 conformance:         conformance/*

@@ -176,6 +176,10 @@ func (c *Conn) ReadChangeCipherSpec() error {
 // may come between the first ClientHello and Finished (RFC 8446 §5).
 func (c *Conn) IgnoreChangeCipherSpec() { c.ccs = true }
 
+// Ignore lets n records pass that say nothing, beside the few that may always come: early data
+// that was rejected, which Half.Open gives as change_cipher_spec.
+func (c *Conn) Ignore(n int) { c.ignored -= n }
+
 // Write adds whole handshake messages, each to be in records of its own, to the flight.
 func (c *Conn) Write(message []byte) {
 	for len(message) > 0 {

@@ -33,6 +33,9 @@ type Result struct {
 
 	// Local is the certificate that a server showed; nil for a client.
 	Local *verify.Identity
+	// EarlyData is what became of the client's early data. When it was accepted, Session.Early
+	// is true until the handshake is complete.
+	EarlyData EarlyData
 	// Fingerprints are the client's; nil when the server was not asked to take them.
 	Fingerprints *Fingerprints
 
@@ -62,4 +65,27 @@ func (r *Result) Element(d verify.Details) string {
 		r.element = &element{d, d.Element(r.Peer, by)}
 	}
 	return r.element.text
+}
+
+// EarlyData is what a server did with the early data of TLS 1.3 (0-RTT, RFC 8446 §4.2.10) that a
+// client sent with its hello: it accepted it, or why not.
+type EarlyData uint8
+
+// What became of it.
+const (
+	EarlyDataNone     EarlyData = iota // none was sent
+	EarlyDataAccepted                  // it is the first that the session opens
+	EarlyDataOff                       // none is accepted for the name
+	EarlyDataTicket                    // the session is not resumed, or its ticket is none for early data here
+	EarlyDataChanged                   // protocol, certificate or settings are not those of the ticket
+	EarlyDataAge                       // the hello was not made now: it was held up, or clocks differ
+	EarlyDataReplay                    // the hello has come before
+	EarlyDataFull                      // too many hellos came to tell whether it has
+	EarlyDataRetry                     // a second hello was needed
+	EarlyDataCount                     // how many there are
+)
+
+// String is a word for logs and metrics.
+func (e EarlyData) String() string {
+	return [...]string{"none", "accepted", "off", "ticket", "changed", "age", "replay", "full", "retry"}[e]
 }

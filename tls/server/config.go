@@ -92,11 +92,26 @@ type Settings struct {
 
 	OCSP OCSPPolicy
 
+	// EarlyData is 0-RTT (RFC 8446 section 2.3); nil for none. Then, and only then, the
+	// handshakes of TLS 1.3 are our own. It cannot be with Clients or ECH.
+	EarlyData *EarlyData
+
 	// TLCP accepts GB/T 38636, RFC8998 the suite TLS_SM4_GCM_SM3, both only when a
 	// certificate for them covers the name.
 	TLCP, RFC8998 bool
 
 	standard standard
+}
+
+// EarlyData says how much clients may send before a handshake is complete.
+type EarlyData struct {
+	// Most is how many bytes, on one connection. With 0, none are accepted, and clients that
+	// have tickets from before are served without.
+	Most uint32
+	// Remember is how many handshakes with early data are remembered, of all listeners that
+	// take any together, to tell one that is sent again. When there are more at once, the
+	// early data of those is not accepted.
+	Remember int
 }
 
 // OCSPPolicy says what the absence of an OCSP response does (RFC 6066 section 8).

@@ -13,6 +13,7 @@ import (
 	"longmen/tls/hello"
 	"longmen/tls/ocsp"
 	"longmen/tls/record"
+	"longmen/tls/replay"
 	"longmen/tls/sign"
 	"longmen/tls/tlcp"
 	"longmen/tls/tls13"
@@ -42,6 +43,8 @@ type Handshake struct {
 	Challenges Challenges
 	// Sessions are those of TLCP, which has no tickets; nil: none is resumed.
 	Sessions tlcp.SessionCache
+	// Replays remembers what early data was accepted with; nil: none is.
+	Replays *replay.Register
 
 	peer *verify.Peer // the client's certificate, once it is verified
 }
@@ -78,6 +81,8 @@ func (c *Config) Run(h *Handshake) (*handshake.Result, error) {
 		result, err = settings.serveTLCP(h, chosen)
 	case chosen.Kind == certificate.SM2:
 		result, err = settings.serveRFC8998(h, chosen)
+	case settings.early(asked):
+		result, err = settings.serveEarly(h, chosen)
 	default:
 		result, err = c.serveTLS(h, settings, chosen)
 	}

@@ -73,6 +73,9 @@ func (h *clientHello) addExtensions(b *cryptobyte.Builder) {
 			}
 		})
 	})
+	if h.earlyData {
+		addExtension(b, extEarlyData, func(*cryptobyte.Builder) {})
+	}
 	if h.psks != nil {
 		addExtension(b, extPreSharedKey, h.addPSKs) // the last one
 	}

@@ -49,6 +49,11 @@ type ServerConfig struct {
 	// session is held that lives on from ticket to ticket. 0 stands for 24 hours.
 	TicketLifetime time.Duration
 
+	// Groups are those for the key exchange of ServerStandard; none: all that it knows.
+	Groups []tls.CurveID
+	// EarlyData says what of 0-RTT is accepted; nil: nothing.
+	EarlyData *EarlyData
+
 	Time   func() time.Time // nil: time.Now
 	Rand   io.Reader        // nil: the system's
 	KeyLog io.Writer        // gets the secrets (NSS key log format), one line a Write; nil: nobody does

@@ -9,6 +9,7 @@ import (
 
 // Labels of the key log format of NSS.
 const (
+	logClientEarly       = "CLIENT_EARLY_TRAFFIC_SECRET"
 	logClientHandshake   = "CLIENT_HANDSHAKE_TRAFFIC_SECRET"
 	logServerHandshake   = "SERVER_HANDSHAKE_TRAFFIC_SECRET"
 	logClientApplication = "CLIENT_TRAFFIC_SECRET_0"

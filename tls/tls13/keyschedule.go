@@ -46,6 +46,7 @@ func (k *keySchedule) emptyHash() []byte { return k.newHash().Sum(nil) }
 
 // The labels of the secrets that come of a handshake (RFC 8446 §7.1).
 const (
+	clientEarlyTraffic       = "c e traffic"
 	clientHandshakeTraffic   = "c hs traffic"
 	serverHandshakeTraffic   = "s hs traffic"
 	clientApplicationTraffic = "c ap traffic"

@@ -120,6 +120,10 @@ func TestBinderRFC8448(t *testing.T) {
 	if got := finishedMAC(sha256.New, k.binderKey(), messages.sumTruncated(h.truncated())); !equalMAC(got, h.psks[0].binder) {
 		t.Errorf("binder: %x, want %x", got, h.psks[0].binder)
 	}
+	want := unhex(t, "3fbbe6a60deb66c30a32795aba0eff7eaa10105586e7be5c09678d63b6caab62")
+	if got := k.derive(clientEarlyTraffic, messages.sumTruncated(h.raw)); !bytes.Equal(got, want) {
+		t.Errorf("c e traffic: %x, want %x", got, want)
+	}
 }
 
 // TestKeyScheduleSM3 compares the steps of the key schedule, with SM3, with OpenSSL's.

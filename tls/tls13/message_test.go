@@ -32,7 +32,7 @@ func kinds() map[string]kind {
 		random: random, sessionID: id, suites: []uint16{0xC6, 0x1301}, serverName: "server.test",
 		protocols: []string{"h2", "http/1.1"}, versions: []uint16{0x0304, 0x0303}, groups: []uint16{41, 29},
 		schemes: []uint16{0x0708, 0x0403}, hasShares: true, staple: true, shares: []keyShare{{41, bytes.Repeat([]byte{4}, 65)}, {29, random}},
-		cookie: []byte("cookie"), pskModes: []byte{0, 1},
+		cookie: []byte("cookie"), earlyData: true, pskModes: []byte{0, 1},
 		psks: []offeredPSK{{identity: []byte("ticket"), obfuscatedAge: 0x01020304, binder: random}},
 	}
 	return map[string]kind{
@@ -45,7 +45,7 @@ func kinds() map[string]kind {
 			&serverHello{retry: true, random: retryRandom(), sessionID: id, suite: 0xC6, version: 0x0304, group: 41, cookie: []byte("cookie"), psk: -1},
 			[]int{4 + 2 + 32 + 33 + 2 + 1}},
 		"EncryptedExtensions": {func(m []byte) (message, error) { return as(parseEncryptedExtensions(m, hello)) },
-			&encryptedExtensions{protocol: "h2", names: true}, nil},
+			&encryptedExtensions{protocol: "h2", names: true, earlyData: true}, nil},
 		"CertificateRequest": {func(m []byte) (message, error) { return as(parseCertificateRequest(m)) },
 			&certificateRequest{context: []byte{}, schemes: []uint16{0x0708}, authorities: [][]byte{{0x30, 0}, {0x30, 1, 0}}}, nil},
 		"Certificate": {func(m []byte) (message, error) { return as(parseCertificate(m)) },
@@ -53,7 +53,7 @@ func kinds() map[string]kind {
 		"CertificateVerify": {func(m []byte) (message, error) { return as(parseCertificateVerify(m)) },
 			&certificateVerify{scheme: 0x0708, signature: []byte("signature")}, nil},
 		"NewSessionTicket": {func(m []byte) (message, error) { return as(parseNewSessionTicket(m)) },
-			&newSessionTicket{lifetime: 7200, ageAdd: 0xFFFFFFFF, nonce: []byte{0}, ticket: []byte("ticket")}, nil},
+			&newSessionTicket{lifetime: 7200, ageAdd: 0xFFFFFFFF, nonce: []byte{0}, ticket: []byte("ticket"), early: 16384}, nil},
 	}
 }
 

@@ -12,6 +12,7 @@ type newSessionTicket struct {
 	ageAdd   uint32
 	nonce    []byte
 	ticket   []byte
+	early    uint32 // max_early_data_size; 0: no early data with it
 }
 
 // maxLifetime is the longest life of a ticket, in seconds: seven days.
@@ -30,8 +31,13 @@ func parseNewSessionTicket(message []byte) (*newSessionTicket, error) {
 		return nil, malformed(name)
 	}
 	t.nonce, t.ticket = nonce, ticket
-	// All its extensions are for early data or unknown: to be ignored.
-	err = readExtensions(&s, name, func(uint16, cryptobyte.String) error { return nil })
+	// The others are unknown: to be ignored.
+	err = readExtensions(&s, name, func(typ uint16, data cryptobyte.String) error {
+		if typ == extEarlyData && (!data.ReadUint32(&t.early) || !data.Empty()) {
+			return malformed(name)
+		}
+		return nil
+	})
 	switch {
 	case err != nil:
 		return nil, err
@@ -49,6 +55,10 @@ func (t *newSessionTicket) marshal() ([]byte, error) {
 		b.AddUint32(t.ageAdd)
 		b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(t.nonce) })
 		b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(t.ticket) })
-		b.AddUint16(0)
+		b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) {
+			if t.early > 0 {
+				addExtension(b, extEarlyData, func(b *cryptobyte.Builder) { b.AddUint32(t.early) })
+			}
+		})
 	})
 }

@@ -72,7 +72,7 @@ func accepting(t testing.TB, config *ServerConfig) (address string, outcomes <-c
 				return
 			}
 			conn.SetDeadline(time.Now().Add(patience))
-			end := ended(conn)(serve(conn, config, nist()))
+			end := ended(conn)(serve(conn, config, choosing(nist())))
 			ends <- end
 		}
 	}()

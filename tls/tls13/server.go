@@ -16,17 +16,16 @@ import (
 // handshake. An error is a *handshake.Error, or conn's own; the peer was told, conn is not
 // closed.
 func Server(conn net.Conn, config *ServerConfig) (*handshake.Result, error) {
-	return serve(conn, config, shangMi())
+	return serve(conn, config, func(*clientHello) (*profile, error) { return shangMi(), nil })
 }
 
-func serve(conn net.Conn, config *ServerConfig, p *profile) (*handshake.Result, error) {
+func serve(conn net.Conn, config *ServerConfig, choose func(*clientHello) (*profile, error)) (*handshake.Result, error) {
 	s := &server{
-		conn:       handshake.NewConn(conn, handshake.VersionTLS13),
-		config:     config,
-		profile:    p,
-		transcript: newTranscript(p.newHash),
-		random:     source(config.Rand),
-		now:        clock(config.Time),
+		conn:   handshake.NewConn(conn, handshake.VersionTLS13),
+		config: config,
+		choose: choose,
+		random: source(config.Rand),
+		now:    clock(config.Time),
 	}
 	if err := s.run(); err != nil {
 		return nil, s.conn.Fail(err)
@@ -41,6 +40,7 @@ var errNoCertificate = errors.New("a server needs a certificate")
 type server struct {
 	conn       *handshake.Conn
 	config     *ServerConfig
+	choose     func(*clientHello) (*profile, error) // the profile for a client
 	profile    *profile
 	transcript *transcript
 	random     io.Reader
@@ -49,11 +49,14 @@ type server struct {
 	hello    *clientHello
 	resumed  *session // nil in a full handshake
 	psk      int      // the place of its ticket in the hello; -1 in a full handshake
+	early    bool     // its early data was accepted
 	secrets  *keySchedule
-	clientHS []byte // the client's handshake traffic secret
+	clientEA []byte // the client's early traffic secret, if early
+	clientHS []byte // its handshake traffic secret
 	serverHS []byte
 
 	read, write *record.Half // of the application data
+	finished    []byte       // the client's Finished as it has to be, if early
 	result      handshake.Result
 }
 
@@ -66,6 +69,7 @@ func (s *server) run() error {
 		s.receiveHello, // asks to retry if it has no share
 		s.chooseProtocol,
 		s.chooseSession,
+		s.chooseEarlyData,
 		s.sendServerHello, // and goes on to the handshake keys
 		s.sendEncryptedExtensions,
 		s.sendCertificateRequest, // the next three in a full handshake only
@@ -97,7 +101,7 @@ func (s *server) send(message []byte, err error) error {
 }
 
 func (s *server) sendEncryptedExtensions() error {
-	answer := &encryptedExtensions{protocol: s.result.Protocol, names: s.hello.serverName != ""}
+	answer := &encryptedExtensions{protocol: s.result.Protocol, names: s.hello.serverName != "", earlyData: s.early}
 	return s.send(answer.marshal())
 }
 
@@ -151,6 +155,9 @@ func (s *server) toApplicationKeys() error {
 }
 
 func (s *server) receiveFinished() error {
+	if s.early {
+		return s.foresee() // it comes behind the early data, which the session reads
+	}
 	message, err := s.conn.Expect(handshake.Finished)
 	if err != nil {
 		return err
@@ -164,7 +171,7 @@ func (s *server) receiveFinished() error {
 
 // conclude fills in the result.
 func (s *server) conclude() error {
-	session, err := record.NewSession(s.read, s.write, false)
+	session, err := s.session()
 	if err != nil {
 		return err
 	}

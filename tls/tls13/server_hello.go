@@ -14,6 +14,13 @@ func (s *server) receiveHello() error {
 	if err != nil {
 		return err
 	}
+	if err := hello.requireTLS13(); err != nil {
+		return err
+	}
+	if s.profile, err = s.choose(hello); err != nil {
+		return err
+	}
+	s.transcript = newTranscript(s.profile.newHash)
 	if err := s.acceptable(hello); err != nil {
 		return err
 	}
@@ -36,12 +43,8 @@ func (s *server) readHello() (*clientHello, error) {
 	return parseClientHello(bytes.Clone(message))
 }
 
-// acceptable reports why no handshake with hello can be, by the rules of TLS 1.3 and by what
-// it offers.
+// acceptable reports why no handshake with hello can be by what it offers.
 func (s *server) acceptable(hello *clientHello) error {
-	if err := hello.requireTLS13(); err != nil {
-		return err
-	}
 	for _, need := range []struct {
 		name string
 		list []uint16
@@ -80,6 +83,9 @@ func (s *server) retry(first *clientHello) (*clientHello, error) {
 	}
 	if err := s.skipEarlyData(first, nil); err != nil {
 		return nil, err
+	}
+	if first.earlyData {
+		s.result.EarlyData = handshake.EarlyDataRetry
 	}
 	second, err := s.readHello()
 	if err != nil {
@@ -173,5 +179,8 @@ func (s *server) toHandshakeKeys(shared []byte) error {
 		return err
 	}
 	s.conn.SetWrite(write)
+	if s.early {
+		return s.conn.End() // the session reads on
+	}
 	return s.skipEarlyData(s.hello, read)
 }

@@ -99,6 +99,13 @@ func (s *server) sendTicket() error {
 	}
 	// The client has one ticket of each connection: the nonce need not tell it from another.
 	ticket := &newSessionTicket{lifetime: uint32(lifetime / time.Second), nonce: []byte{0}}
+	ageAdd, err := randomBytes(s.random, 4)
+	if err != nil {
+		return err
+	}
+	ticket.ageAdd = binary.BigEndian.Uint32(ageAdd)
+	next.early = s.earlySession(ticket.ageAdd)
+	ticket.early = next.early.most
 	resumption := s.secrets.derive(resumptionMaster, s.transcript.sum())
 	next.psk = resumptionPSK(s.profile.newHash, resumption, ticket.nonce)
 	content, err := next.marshal()
@@ -111,11 +118,6 @@ func (s *server) sendTicket() error {
 	if ticket.ticket, err = s.config.Tickets.Seal(nil, content, s.now); err != nil {
 		return err
 	}
-	ageAdd, err := randomBytes(s.random, 4)
-	if err != nil {
-		return err
-	}
-	ticket.ageAdd = binary.BigEndian.Uint32(ageAdd)
 	message, err := ticket.marshal()
 	if err != nil {
 		return err

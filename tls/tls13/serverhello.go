@@ -131,6 +131,8 @@ func (h *serverHello) addExtensions(b *cryptobyte.Builder) {
 type encryptedExtensions struct {
 	protocol string // "" if ALPN was not answered
 	names    bool   // server_name was heeded; of no consequence for the client
+
+	earlyData bool // it was accepted
 }
 
 // parseEncryptedExtensions takes answers to what hello asked. An answer to what it did not ask
@@ -147,6 +149,8 @@ func parseEncryptedExtensions(message []byte, hello *clientHello) (*encryptedExt
 		switch {
 		case typ == extServerName && hello.serverName != "":
 			e.names, ok = true, data.Empty()
+		case typ == extEarlyData && hello.earlyData:
+			e.earlyData, ok = true, data.Empty()
 		case typ == extSupportedGroups:
 			_, ok = readList16(data) // for the client's next connection; there is one group only
 		case typ == extALPN && hello.protocols != nil:
@@ -182,6 +186,9 @@ func (e *encryptedExtensions) marshal() ([]byte, error) {
 			}
 			if e.protocol != "" {
 				addExtension(b, extALPN, func(b *cryptobyte.Builder) { addProtocols(b, []string{e.protocol}) })
+			}
+			if e.earlyData {
+				addExtension(b, extEarlyData, func(*cryptobyte.Builder) {})
 			}
 		})
 	})

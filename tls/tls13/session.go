@@ -7,26 +7,26 @@ import (
 )
 
 // A session is what a server's ticket holds: all that a resumption needs to know of the
-// handshakes before it. The client's idea of the ticket's age is not in it: that serves early
-// data only (RFC 8446 §4.2.11.1).
+// handshakes before it.
 type session struct {
 	suite         uint16
-	created       time.Time // of the ticket; seconds
+	created       time.Time // of the ticket; milliseconds
 	authenticated time.Time // of the full handshake that the session began with; seconds
 	psk           []byte
 	serverName    string
 	chain         [][]byte // of the client, DER, leaf first
+	early         earlySession
 }
 
 // The first byte of a session's encoding, which tells it from another protocol's ticket of
 // the same keys, and another version's.
-const sessionFormat = 0xC6
+const sessionFormat = 0xC7
 
 func (s *session) marshal() ([]byte, error) {
 	var b cryptobyte.Builder
 	b.AddUint8(sessionFormat)
 	b.AddUint16(s.suite)
-	b.AddUint64(uint64(s.created.Unix()))
+	b.AddUint64(uint64(s.created.UnixMilli()))
 	b.AddUint64(uint64(s.authenticated.Unix()))
 	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(s.psk) })
 	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(s.serverName)) })
@@ -35,6 +35,7 @@ func (s *session) marshal() ([]byte, error) {
 			b.AddUint24LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes(der) })
 		}
 	})
+	s.early.add(&b)
 	return b.Bytes()
 }
 
@@ -49,10 +50,10 @@ func parseSession(plaintext []byte) (*session, bool) {
 	if !s.ReadUint8(&format) || format != sessionFormat || !s.ReadUint16(&out.suite) ||
 		!s.ReadUint64(&created) || !s.ReadUint64(&authenticated) ||
 		!s.ReadUint8LengthPrefixed(&psk) || psk.Empty() || !s.ReadUint8LengthPrefixed(&name) ||
-		!s.ReadUint24LengthPrefixed(&chain) || !s.Empty() {
+		!s.ReadUint24LengthPrefixed(&chain) || !out.early.read(&s) || !s.Empty() {
 		return nil, false
 	}
-	out.created, out.authenticated = time.Unix(int64(created), 0), time.Unix(int64(authenticated), 0)
+	out.created, out.authenticated = time.UnixMilli(int64(created)), time.Unix(int64(authenticated), 0)
 	out.psk, out.serverName = psk, string(name)
 	for !chain.Empty() {
 		var der cryptobyte.String

@@ -14,6 +14,7 @@ func exampleSession() *session {
 		psk:           []byte("a key that is shared"),
 		serverName:    "server.test",
 		chain:         [][]byte{[]byte("leaf"), []byte("issuer")},
+		early:         earlySession{most: 16384, ageAdd: 7, origin: [16]byte{1}, certificate: [16]byte{15: 2}, protocol: "http/1.1"},
 	}
 }
 
@@ -56,7 +57,7 @@ func TestFresh(t *testing.T) {
 		}
 	}
 	// Times that no clock shows must not wrap around.
-	if s, ok := parseSession(must((&session{psk: []byte{1}, created: time.Unix(1<<62, 0), authenticated: time.Unix(-1<<62, 0)}).marshal())); !ok || s.fresh(noon, time.Hour) {
+	if s, ok := parseSession(must((&session{psk: []byte{1}, created: time.UnixMilli(1 << 62), authenticated: time.Unix(-1<<62, 0)}).marshal())); !ok || s.fresh(noon, time.Hour) {
 		t.Error("a ticket of the far future is fresh")
 	}
 }

@@ -78,7 +78,7 @@ func TestServerForGo(t *testing.T) {
 				theirs := tls.Client(near, client)
 				done := make(chan error, 1)
 				go func() { done <- theirs.Handshake() }()
-				end := ended(far)(serve(far, server, nist()))
+				end := ended(far)(serve(far, server, choosing(nist())))
 				if err := <-done; err != nil || end.err != nil {
 					t.Fatalf("retry %v, mutual %v: client: %v, server: %v", retry, mutual, err, end.err)
 				}

@@ -1,14 +1,15 @@
-// Package rfc8998 is TLS 1.3 (RFC 8446) with the algorithms of RFC 8998: the one suite
-// TLS_SM4_GCM_SM3, key exchange on curveSM2, certificates of SM2 and signatures sm2sig_sm3.
+// Package tls13 is TLS 1.3 (RFC 8446) for what crypto/tls has no handshake for: the algorithms of
+// RFC 8998 (the one suite TLS_SM4_GCM_SM3, key exchange on curveSM2, certificates of SM2 and
+// signatures sm2sig_sm3), and servers that take early data (0-RTT) over TCP.
 //
-// Server and Client each run one handshake over a handshake.Conn and end in a
+// Server, ServerStandard and Client each run one handshake over a handshake.Conn and end in a
 // handshake.Result, whose record.Session protects the connection from then on. Each reads as
 // a straight line, message after message in the order of RFC 8446 §2; the messages
 // themselves are in one file a group, and are parsed and written without I/O.
 //
-// There is no 0-RTT: early data that a client sends is refused, which every client must be
-// ready for. Resumption is by PSK with a new key exchange (psk_dhe_ke) only, from tickets that
-// hold all of the session, so that servers keep nothing.
+// Early data is refused, which every client must be ready for, unless ServerConfig.EarlyData says
+// otherwise; Client sends none. Resumption is by PSK with a new key exchange (psk_dhe_ke) only,
+// from tickets that hold all of the session, so that servers keep nothing.
 //
 // This code is our own and has not been audited by a third party.
 package tls13
