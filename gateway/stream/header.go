@@ -1,5 +1,7 @@
 package stream
 
+import "slices"
+
 // Header is an ordered list of header (or trailer) fields. Names are kept in
 // lower case; order and duplicates are kept as received. All bytes live in one
 // arena that is reused from stream to stream, so the slices handed out are
@@ -57,12 +59,17 @@ func (h *Header) SetArena(arena []byte) { h.arena = arena }
 // the arena at the given offsets. id must be KnownName(name). line tells that
 // they stand there as a line of HTTP/1: "name: value" and CR LF.
 func (h *Header) AppendSpan(id Known, nameOff, nameLen, valueOff, valueLen int, line bool) {
-	h.fields = append(h.fields, field{
-		name:  span{uint32(nameOff), uint32(nameLen)},
-		value: span{uint32(valueOff), uint32(valueLen)},
-		id:    id,
-		line:  line,
-	})
+	n := len(h.fields)
+	if n == cap(h.fields) {
+		h.fields = slices.Grow(h.fields, max(16, n))
+	}
+	h.fields = h.fields[:n+1]
+	// Each part is stored where it belongs: a struct that is put together first
+	// is copied by wider loads, which wait for the stores.
+	f := &h.fields[n]
+	f.name.off, f.name.len = uint32(nameOff), uint32(nameLen)
+	f.value.off, f.value.len = uint32(valueOff), uint32(valueLen)
+	f.id, f.removed, f.sensitive, f.line = id, false, false, line
 	h.known |= 1 << id
 	h.live++
 }
@@ -125,6 +132,10 @@ func (h *Header) Has(name string) bool { return h.Get(name) != nil }
 
 // HasKnown is Has for a name of the Known list.
 func (h *Header) HasKnown(id Known) bool { return h.GetKnown(id) != nil }
+
+// HasAny reports whether a field of the known names in mask (1 << id) may be
+// present. One that was removed may count.
+func (h *Header) HasAny(mask uint64) bool { return h.known&mask != 0 }
 
 // Add appends a field; name must be lower case and both must be valid field
 // text (RFC 9110 section 5.5): the caller checks what comes from outside.
