@@ -55,30 +55,51 @@ func (e *Edge) Begin(s *stream.Stream) (*stream.Response, error) {
 }
 
 // route finds the request's route and does what it says, as far as that needs no
-// waiting.
+// waiting. Filters are left to a coroutine.
 func (e *Edge) route(s *stream.Stream) (*stream.Response, error) {
-	rec := &s.Record
 	rnd := uint32(e.proxy.random.Uint64())
+	route := e.find(s, rnd)
+	if e.listener.Chains != nil {
+		if chain := e.chain(route); chain != nil {
+			s.End = e.proxy.filtered(e, route, rnd, chain)
+			return nil, stream.ErrCoroutine
+		}
+	}
+	resp, err := e.act(s, route, rnd)
+	if err == nil {
+		e.finish(s, resp)
+	}
+	return resp, err
+}
+
+// find finds the route, nil when there is none.
+func (e *Edge) find(s *stream.Stream, rnd uint32) *router.Route {
 	route := e.listener.Routes.Find(&s.Request, s.Client, rnd)
+	if route != nil {
+		s.Record.Route, s.Record.RouteOrigin = route.Name, route.Origin
+	}
+	return route
+}
+
+// act does what the route says, as far as that needs no waiting.
+func (e *Edge) act(s *stream.Stream, route *router.Route, rnd uint32) (*stream.Response, error) {
 	if route == nil {
 		return nil, e.unrouted(s)
 	}
-	rec.Route, rec.RouteOrigin = route.Name, route.Origin
 	var resp *stream.Response
 	switch {
 	case route.Forward != nil:
 		return nil, e.forward(s, route, rnd)
 	case route.Redirect != nil:
 		location := route.Redirect.Location(s.Room(len(s.Request.Path)+len(s.Request.Query)+512), &s.Request, route)
-		resp = s.Respond(route.Redirect.Status, "", nil)
+		resp = respond(s, route.Redirect.Status, "", nil)
 		resp.Header.Add("location", location)
 	default:
 		r := route.Respond
-		resp = s.Respond(r.Status, r.ContentType, r.Body)
+		resp = respond(s, r.Status, r.ContentType, r.Body)
 	}
 	e.ours(resp)
 	route.Response.Apply(&resp.Header, s, resp)
-	e.finish(s, resp)
 	return resp, nil
 }
 
@@ -100,6 +121,9 @@ func (e *Edge) Resume(s *stream.Stream) (*stream.Response, error) {
 			return resp, err
 		}
 	}
+	if f, ok := s.End.(*filtered); ok {
+		return f.serve(s)
+	}
 	x := s.End.(*exchange)
 	resp, err := x.finish(s.Co)
 	if err != nil {
@@ -111,11 +135,16 @@ func (e *Edge) Resume(s *stream.Stream) (*stream.Response, error) {
 
 // answered does to an endpoint's response what route and listener ask for.
 func (e *Edge) answered(s *stream.Stream, x *exchange, resp *stream.Response) {
+	e.edit(s, x, resp)
+	e.finish(s, resp)
+}
+
+// edit does to an endpoint's response what the route asks for.
+func (e *Edge) edit(s *stream.Stream, x *exchange, resp *stream.Response) {
 	if x.target != nil {
 		x.target.Response.Apply(&resp.Header, s, resp)
 	}
 	x.route.Response.Apply(&resp.Header, s, resp)
-	e.finish(s, resp)
 }
 
 // canonical makes the one path that router, filters and upstream use.
@@ -146,16 +175,9 @@ func (e *Edge) forward(s *stream.Stream, route *router.Route, rnd uint32) error 
 	if string(r.Method) == "CONNECT" && !f.Connect {
 		return e.unrouted(s)
 	}
-	limit := e.http.MaxBody
-	if f.MaxBody > 0 {
-		limit = f.MaxBody
-	}
-	if limit > 0 && r.Body != nil {
-		if r.Length > limit {
-			return tooLarge()
-		}
-		if r.Length < 0 {
-			r.Body = &boundedBody{Body: r.Body, left: limit}
+	if s.Replier == nil { // else the filters were given a bounded body
+		if err := e.boundBody(s, f); err != nil {
+			return err
 		}
 	}
 	target, c, err := e.target(s, f, rnd)
@@ -183,6 +205,23 @@ func (e *Edge) forward(s *stream.Stream, route *router.Route, rnd uint32) error 
 		return stream.ErrParked
 	}
 	return stream.ErrCoroutine
+}
+
+// boundBody holds the client to the size of a body that it may send.
+func (e *Edge) boundBody(s *stream.Stream, f *router.Forward) error {
+	limit, r := e.http.MaxBody, &s.Request
+	if f != nil && f.MaxBody > 0 {
+		limit = f.MaxBody
+	}
+	if limit > 0 && r.Body != nil {
+		if r.Length > limit {
+			return tooLarge()
+		}
+		if r.Length < 0 {
+			r.Body = &boundedBody{Body: r.Body, left: limit}
+		}
+	}
+	return nil
 }
 
 // target chooses the cluster.
@@ -258,14 +297,25 @@ func equalFold(p []byte, lower string) bool {
 	return true
 }
 
-// Reply makes a local reply out of an error.
+// Reply makes a local reply out of an error, as it goes to the client.
 func (e *Edge) Reply(s *stream.Stream, err *stream.Error) *stream.Response {
-	resp := s.Respond(err.Status, "", []byte(stream.StatusText(err.Status)+"\n"))
-	if err.Status == 405 {
-		resp.Header.AddString("allow", "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS")
+	resp := e.LocalReply(s, err)
+	e.finish(s, resp)
+	return resp
+}
+
+// LocalReply makes a local reply out of an error, as filters see it.
+func (e *Edge) LocalReply(s *stream.Stream, err *stream.Error) *stream.Response {
+	var resp *stream.Response
+	if s.Request.GRPC() {
+		resp = replyGRPC(s, err.GRPC(), messageOf(err))
+	} else {
+		resp = s.Respond(err.Status, "", []byte(stream.StatusText(err.Status)+"\n"))
+		if err.Status == 405 {
+			resp.Header.AddString("allow", "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS")
+		}
 	}
 	e.ours(resp)
-	e.finish(s, resp)
 	return resp
 }
 

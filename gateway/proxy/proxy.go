@@ -18,6 +18,8 @@ type Proxy struct {
 	random   *rand.ChaCha8
 	free     []*exchange
 
+	freeFiltered []*filtered
+
 	// Challenges are answered before there is any route; nil for none.
 	Challenges Challenges
 }

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -121,19 +122,24 @@ type table struct {
 	problems resource.Problems // warnings that were found
 
 	fingerprints bool // header edits tell of clients' fingerprints
+
+	filters [][]filterSetting // of each route, by its Index: table, host and rule together
+	uses    filterUse         // of these
 }
 
 // table compiles a RouteConfiguration, or takes the one of before if nothing,
 // not even the places that routes carry for the log, has changed.
 func (c *compiler) table(at resource.Path, t *route.RouteConfiguration) *table {
 	key := hash(t)
-	if old := c.previous.tables[string(at)]; old != nil && old.hash == key && c.inPlace(at, old.hosts) {
+	if old := c.previous.tables[string(at)]; old != nil && old.hash == key && c.inPlace(at, old.hosts) && c.unchanged(old.uses.files) {
+		maps.Copy(c.next.filters, old.uses.filters)
 		c.next.tables[string(at)] = old
 		c.problems = append(c.problems, old.problems...)
 		return old
 	}
 	before := len(c.problems)
 	out := &table{hash: key, hosts: c.hosts(at, t)}
+	c.tableFilters(at, t, out)
 	routes, problems := router.New(out.hosts)
 	c.routerProblems(at, problems, before)
 	out.routes, out.problems = routes, slices.Clone(c.problems[before:])
@@ -202,6 +208,7 @@ func (c *compiler) shareListener(l *listener.Listener) *Listener {
 	if routes != nil {
 		out.Routes, out.RoutesHash = routes.routes, routes.hash
 		out.Fingerprints = routes.fingerprints
+		c.chains(join("listeners", out.Name), out, routes)
 	}
 	for _, log := range out.HTTP.AccessLog {
 		out.Fingerprints = out.Fingerprints || log.Format.Fingerprints()

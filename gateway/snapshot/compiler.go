@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+
 	"longmen/gateway/resource"
 	"longmen/tls/certificate"
 	"longmen/tls/openssl"
@@ -22,10 +24,13 @@ type compiler struct {
 
 	secretNames map[string]resource.Path // as gateway.yaml has them: one for a list of certificates
 	usedSecrets map[string]bool          // of these
+	unread      map[string]*tlsv3.Secret // those that nothing has asked for yet
 	parts       map[string]secretParts
+	room        []byte // of a file that was read and forgotten; may be nil
 	parsers     map[sign.Policy]*certificate.Parser
 	judged      map[judged]bool
-	partial     map[string]bool // listeners that lack certificates, as these are wrong
+	ownFilters  map[string][]filterSetting // of listeners, by their names
+	partial     map[string]bool            // listeners that lack certificates, as these are wrong
 }
 
 func (d Defaults) compiler(set *resource.Set, previous *Snapshot) *compiler {
@@ -33,11 +38,11 @@ func (d Defaults) compiler(set *resource.Set, previous *Snapshot) *compiler {
 		set: set, previous: previous, defaults: d, now: time.Now(),
 		next: &Snapshot{
 			ClusterSlots: assignSlots(set, previous), tables: map[string]*table{},
-			secrets: map[string]*secret{}, files: map[string]fileState{},
+			secrets: map[string]*secret{}, files: map[string]fileState{}, filters: map[string]compiledFilter{},
 			clusterTLS: map[string]clientTLS{}, policies: map[policyKey]*policy{}, tickets: previous.tickets, refusedPINs: previous.refusedPINs,
 		},
 		secretNames: map[string]resource.Path{}, usedSecrets: map[string]bool{},
-		parts: map[string]secretParts{}, parsers: map[sign.Policy]*certificate.Parser{}, judged: map[judged]bool{}, partial: map[string]bool{},
+		unread: map[string]*tlsv3.Secret{}, parts: map[string]secretParts{}, parsers: map[sign.Policy]*certificate.Parser{}, judged: map[judged]bool{}, partial: map[string]bool{}, ownFilters: map[string][]filterSetting{},
 	}
 	if c.next.refusedPINs == nil {
 		c.next.refusedPINs = new(openssl.RefusedPINs)

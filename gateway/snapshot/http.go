@@ -4,7 +4,6 @@ import (
 	"time"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	routerfilter "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 
 	"longmen/gateway/resource"
@@ -46,7 +45,7 @@ func (c *compiler) http(at resource.Path, m *hcm.HttpConnectionManager, out *Lis
 		"forward_client_cert_details", "set_current_client_cert_details", "normalize_path", "merge_slashes", "path_with_escaped_slashes_action")
 	h := &out.HTTP
 	h.Protocols = c.codec(at, m.GetCodecType())
-	c.filters(at, m.GetHttpFilters())
+	c.ownFilters[out.Name] = c.listenerFilters(at, m.GetHttpFilters(), &out.Hash)
 	c.commonOptions(at, m.GetCommonHttpProtocolOptions(), h)
 	c.http1Options(at, m.GetHttpProtocolOptions())
 
@@ -124,28 +123,6 @@ func (c *compiler) clientCert(at resource.Path, m *hcm.HttpConnectionManager, h 
 	}
 	h.ClientCertDetails = verify.Details{
 		Subject: set.GetSubject().GetValue(), Cert: set.GetCert(), Chain: set.GetChain(), DNS: set.GetDns(), URI: set.GetUri(),
-	}
-}
-
-// filters accepts the router filter, which must be last, and nothing else.
-func (c *compiler) filters(at resource.Path, filters []*hcm.HttpFilter) {
-	for i, filter := range filters {
-		where := item(join(at, "filters"), i)
-		c.only(where, filter, "name", "typed_config")
-		var config routerfilter.Router
-		switch {
-		case filter.GetTypedConfig() == nil:
-			c.fail(where, "filter %q has no typed_config", filter.GetName())
-		case !filter.GetTypedConfig().MessageIs(&config):
-			c.fail(where, "filter %q (%s) is not supported by this version yet", filter.GetName(), typeName(filter.GetTypedConfig()))
-		case i != len(filters)-1:
-			c.fail(where, "the router filter must be the last one")
-		case c.unpack(where, filter.GetTypedConfig(), &config):
-			c.only(where, &config)
-		}
-	}
-	if len(filters) == 0 {
-		c.fail(at, "HttpConnectionManager.http_filters: the router filter is missing")
 	}
 }
 
@@ -233,6 +210,7 @@ func (c *compiler) listenerExtension(at resource.Path, metadata *core.Metadata, 
 		c.fail(join(at, "tcp.keepalive"), "the kernel takes at most %v", maxTime)
 	}
 	s.boolean("nodelay", &out.Socket.NoDelay)
+	s.http2Extension(&h.HTTP2)
 }
 
 // contradictions compares the settings of a listener with each other.

@@ -20,7 +20,7 @@ const maxRespondBody = 64 << 10
 func (c *compiler) hosts(at resource.Path, table *route.RouteConfiguration) []*router.VirtualHost {
 	c.only(at, table, "name", "virtual_hosts", "request_headers_to_add", "request_headers_to_remove",
 		"response_headers_to_add", "response_headers_to_remove", "validate_clusters", "ignore_port_in_host_matching",
-		"max_direct_response_body_size_bytes")
+		"max_direct_response_body_size_bytes", "typed_per_filter_config")
 	if table.GetValidateClusters() != nil && !table.GetValidateClusters().GetValue() {
 		c.fail(at, "RouteConfiguration.validate_clusters: false is not supported: references are always checked")
 	}
@@ -33,7 +33,7 @@ func (c *compiler) hosts(at resource.Path, table *route.RouteConfiguration) []*r
 	for i, h := range table.GetVirtualHosts() {
 		where := item(at, i)
 		c.only(where, h, "name", "domains", "routes", "request_headers_to_add", "request_headers_to_remove",
-			"response_headers_to_add", "response_headers_to_remove", "retry_policy")
+			"response_headers_to_add", "response_headers_to_remove", "retry_policy", "typed_per_filter_config")
 		level := routeLevel{
 			request:   []*router.HeaderEdits{c.edits(where, "request", h.GetRequestHeadersToAdd(), h.GetRequestHeadersToRemove()), request},
 			response:  []*router.HeaderEdits{c.edits(where, "response", h.GetResponseHeadersToAdd(), h.GetResponseHeadersToRemove()), response},
@@ -75,7 +75,7 @@ func routeName(at resource.Path) string { return strings.TrimPrefix(string(at), 
 // route compiles one rule.
 func (c *compiler) route(at resource.Path, r *route.Route, level *routeLevel) *router.Route {
 	c.only(at, r, "name", "match", "route", "redirect", "direct_response", "metadata",
-		"request_headers_to_add", "request_headers_to_remove", "response_headers_to_add", "response_headers_to_remove")
+		"request_headers_to_add", "request_headers_to_remove", "response_headers_to_add", "response_headers_to_remove", "typed_per_filter_config")
 	out := &router.Route{
 		Name:   cmp.Or(r.GetName(), routeName(at)),
 		Origin: c.place(at),

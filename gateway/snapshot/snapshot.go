@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"longmen/gateway/cluster"
+	"longmen/gateway/filter"
 	"longmen/gateway/resource"
 	"longmen/gateway/router"
 	"longmen/gateway/stream"
@@ -38,6 +39,7 @@ type Snapshot struct {
 	tables     map[string]*table    // by path: "routes.public", "listeners.http.routes"
 	secrets    map[string]*secret   // by name
 	files      map[string]fileState // by name: all that resources name
+	filters    map[string]compiledFilter
 	clusterTLS map[string]clientTLS // by the cluster's name
 	policies   map[policyKey]*policy
 	tickets    *ticket.Source // of those who name no keys: random, and the same in all snapshots of a chain
@@ -55,6 +57,11 @@ type Listener struct {
 	HTTP   HTTP
 	TLS    *server.Config // nil: plain
 	Routes *router.Table
+	// Chains are the filters of each route, by its Index; nil when neither the
+	// listener nor any route has one. Unrouted are those of requests that no route
+	// matches.
+	Chains   []filter.Chain
+	Unrouted filter.Chain
 	// RoutesHash is of what the routes say, wherever it is written.
 	RoutesHash uint64
 	// RoutesName is the name of the route table, "" when its routes stand in
