@@ -25,7 +25,7 @@ const minTold = time.Millisecond
 // callTime is the deadline of a gRPC call.
 type callTime struct {
 	until int64         // by the worker's clock; 0: there is none
-	asked time.Duration // what the client wrote
+	asked time.Duration // what the client wrote, at most maxCallTime
 	alone bool          // the route's timeout does not count beside it
 }
 
@@ -43,8 +43,8 @@ func timeOfCall(s *stream.Stream, f *router.Forward) (callTime, error) {
 	if !ok {
 		return callTime{}, nil // the endpoint will say what it thinks of it
 	}
-	d := min(asked, maxCallTime)
-	g := f.GRPCTimeout
+	asked = min(asked, maxCallTime)
+	d, g := asked, f.GRPCTimeout
 	if g != nil {
 		if d -= g.Margin; g.Max > 0 {
 			d = min(d, g.Max)
@@ -99,13 +99,17 @@ func replyGRPC(s *stream.Stream, code grpc.Code, message string) *stream.Respons
 // bytes before they are encoded.
 const maxMessage = 1024
 
-// respondGRPC makes what a route answers by itself, when that is no success, into
-// a gRPC status, and leaves the fields that came with it.
-func respondGRPC(s *stream.Stream, status int, body []byte) *stream.Response {
-	if len(body) == 0 {
-		body = []byte(stream.StatusText(status))
+// respond makes what a route answers by itself. For a gRPC call that is a status,
+// unless it is a success: whoever writes such a route means its fields.
+func respond(s *stream.Stream, status int, contentType string, body []byte) *stream.Response {
+	if status < 300 || !s.Request.GRPC() {
+		return s.Respond(status, contentType, body)
 	}
-	return replyGRPC(s, grpc.FromLocal(status), string(body[:min(len(body), maxMessage)]))
+	message := stream.StatusText(status)
+	if len(body) > 0 {
+		message = string(body[:min(len(body), maxMessage)])
+	}
+	return replyGRPC(s, grpc.FromLocal(status), message)
 }
 
 // messageOf tells a gRPC client what went wrong, without what is none of its
