@@ -27,6 +27,7 @@ connection:          worker telemetry/metrics tls/record
 protocol/grpc:
 stream:              worker protocol/grpc tls/handshake tls/verify
 protocol/http1:      worker connection stream telemetry/metrics tls/handshake
+protocol/http2:      protocol/http2/hpack worker connection stream telemetry/metrics tls/handshake
 protocol/http2/hpack: stream
 filter:              worker stream
 cluster:             cluster/balance cluster/dns cluster/health tls/client

@@ -6,6 +6,7 @@ import (
 
 	"longmen/gateway/listener"
 	"longmen/gateway/protocol/http1"
+	"longmen/gateway/protocol/http2"
 	"longmen/gateway/proxy"
 	"longmen/gateway/snapshot"
 	"longmen/gateway/stream"
@@ -21,6 +22,7 @@ type edgeWorker struct {
 	loop     *worker.Loop
 	metrics  *metrics.Worker
 	streams  *http1.Streams
+	shared   *http2.Worker
 	upstream *upstream.Worker
 	proxy    *proxy.Proxy
 	ports    map[string]*port // by listener name
@@ -37,57 +39,11 @@ func newEdgeWorker(l *worker.Loop, m *metrics.Worker, seed [32]byte) *edgeWorker
 	limits := responseLimits
 	up := upstream.NewWorker(l, m, &limits, uint64(l.ID)<<48|uint64(seed[0])<<8|uint64(seed[1]))
 	return &edgeWorker{
-		loop: l, metrics: m, streams: &http1.Streams{}, upstream: up,
+		loop: l, metrics: m, streams: &http1.Streams{}, shared: &http2.Worker{}, upstream: up,
 		proxy: proxy.New(l, up, seed),
 		ports: map[string]*port{},
 		logs:  map[*accesslog.Writer]*accesslog.Buffer{},
 	}
-}
-
-// port is one listener on one worker.
-type port struct {
-	name      string
-	gate      *listener.Gate
-	global    *listener.Gate
-	server    *http1.Server
-	tls       *listener.Terminator // nil: never had TLS
-	secure    bool                 // what is accepted goes to tls
-	stats     *metrics.ListenerStats
-	acceptors map[bind]*listener.Acceptor
-	loop      *worker.Loop
-	use       *use // what streams begin with from now on
-}
-
-// Serve takes an accepted socket.
-func (p *port) Serve(fd int, remote, local netip.AddrPort) error {
-	if p.secure {
-		return p.tls.Serve(fd, remote, local)
-	}
-	return p.server.Serve(fd, remote, local)
-}
-
-// connections is how many are open.
-func (p *port) connections() int {
-	n := p.server.Connections()
-	if p.tls != nil {
-		n += p.tls.Connections()
-	}
-	return n
-}
-
-// close ends every connection at once.
-func (p *port) close() {
-	if p.tls != nil {
-		p.tls.Close()
-	}
-	p.server.Close()
-}
-
-// ConnectionClosed is told of by the server.
-func (p *port) ConnectionClosed() {
-	p.gate.Leave()
-	p.global.Leave()
-	p.stats.ConnectionsActive.Dec()
 }
 
 // adoption is what a worker needs to take a snapshot: the sockets opened for it
@@ -110,15 +66,17 @@ func (w *edgeWorker) adopt(a *adoption) error {
 	for _, l := range a.snapshot.Listeners {
 		seen[l.Name] = true
 		u := &use{outputs: w.outputs(a, l)}
-		config := w.config(a, l, u)
+		one, two := w.configs(a, l, u)
 		p := w.ports[l.Name]
 		if p == nil {
 			stats := w.metrics.Listener(l.Name)
 			p = &port{name: l.Name, gate: a.gates[l.Name], global: a.global, stats: stats, loop: w.loop, acceptors: map[bind]*listener.Acceptor{}}
-			p.server = http1.NewServer(w.loop, w.streams, config, p)
+			p.http1 = http1.NewServer(w.loop, w.streams, one, p)
+			p.http2 = http2.NewServer(w.loop, w.shared, two, p)
 			w.ports[l.Name] = p
 		} else {
-			p.server.Configure(config)
+			p.http1.Configure(one)
+			p.http2.Configure(two)
 		}
 		u.port, p.use = p, u
 		w.uses = append(w.uses, u)
@@ -145,7 +103,7 @@ func (w *edgeWorker) secure(p *port, l *snapshot.Listener, a *adoption) {
 		return
 	}
 	if p.tls == nil {
-		p.tls = listener.NewTerminator(w.loop, l.TLS, a.security, a.workers, p.server, p, w.streams, p.stats)
+		p.tls = listener.NewTerminator(w.loop, l.TLS, a.security, a.workers, p, p, w.streams, p.stats)
 	}
 	p.tls.Configure(l.TLS, l.Fingerprints)
 }
@@ -174,7 +132,7 @@ func (p *port) bindTo(l *snapshot.Listener, sockets map[bind]int) error {
 		}
 	}
 	if left {
-		p.server.Leave(func(local netip.AddrPort) bool { return accepts(wanted, local) })
+		p.keepTo(func(local netip.AddrPort) bool { return accepts(wanted, local) })
 	}
 	return errors.Join(problems...)
 }
@@ -200,10 +158,7 @@ func (p *port) leave() {
 		acceptor.Close()
 		delete(p.acceptors, b)
 	}
-	if p.tls != nil {
-		p.tls.Drain()
-	}
-	p.server.Drain()
+	p.drain()
 }
 
 // forget drops removed listeners whose connections are gone.
@@ -216,49 +171,6 @@ func (w *edgeWorker) forget() {
 	}
 	clear(w.leaving[len(kept):])
 	w.leaving = kept
-}
-
-// config is how connections of the listener are served with this snapshot.
-func (w *edgeWorker) config(a *adoption, l *snapshot.Listener, u *use) *http1.Config {
-	h := &l.HTTP
-	edge := proxy.NewEdge(w.proxy, a.snapshot, l)
-	stats := w.metrics.Listener(l.Name)
-	name := l.Name
-	return &http1.Config{
-		Limits:           http1.Limits{Line: h.MaxLine, Head: h.MaxHead, Fields: h.MaxHeaders},
-		HeaderTimeout:    h.HeaderTimeout,
-		BodyTimeout:      h.BodyTimeout,
-		WriteTimeout:     h.WriteTimeout,
-		IdleTimeout:      h.IdleTimeout,
-		StreamIdle:       h.StreamIdle,
-		RequestTimeout:   h.RequestTimeout,
-		MinRequestRate:   h.MinRequestRate,
-		MinResponseRate:  h.MinResponseRate,
-		RateGrace:        h.RateGrace,
-		MaxRequests:      h.MaxRequests,
-		AbortOnHalfClose: h.AbortOnHalfClose,
-		Stats:            stats,
-		Inline:           inline(edge, stats, u),
-		Splice: func(s *stream.Stream, cluster string) (*stream.Response, error) {
-			stats.RequestsActive.Inc()
-			u.streams++
-			return tunnelled(stats)(edge.Splice(s, cluster))
-		},
-		Reply: edge.Reply,
-		Finish: func(s *stream.Stream, resp *stream.Response) {
-			rec := &s.Record
-			if rec.Listener != "" {
-				stats.RequestsActive.Dec()
-				u.streams--
-			} else {
-				rec.Listener = name // refused before it was handled
-			}
-			count(stats, rec, resp)
-			for i := range u.outputs {
-				u.outputs[i].buffer.Log(rec.End, u.outputs[i].format, s, resp)
-			}
-		},
-	}
 }
 
 // inline is the listener's handler, with its streams counted.

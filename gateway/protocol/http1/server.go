@@ -38,6 +38,11 @@ type Config struct {
 	// Splice connects a connection that is no HTTP to a cluster: its response
 	// has an Upgraded.
 	Splice func(s *stream.Stream, cluster string) (*stream.Response, error)
+	// HTTP2 takes connections that begin with HTTP/2's preface (RFC 9113 section
+	// 3.4), with what was read of them; nil: that is a malformed request. OnlyHTTP2
+	// refuses all others.
+	HTTP2     func(c *connection.Conn, remote, local netip.AddrPort, tls *handshake.Result) error
+	OnlyHTTP2 bool
 	// Reply makes a local reply out of an error, in s.Response.
 	Reply func(s *stream.Stream, e *stream.Error) *stream.Response
 	// Finish is called when a stream is over: its log line, its counts. resp is
@@ -172,6 +177,22 @@ func (srv *Server) begin(c *serverConn, remote, local netip.AddrPort) {
 
 // gone takes a closed connection off the list.
 func (srv *Server) gone(c *serverConn) {
+	srv.unlist(c)
+	srv.observer.ConnectionClosed()
+	srv.recycle(c)
+}
+
+// pass hands a connection over to HTTP/2.
+func (srv *Server) pass(c *serverConn) {
+	srv.unlist(c)
+	if srv.config.HTTP2(&c.Conn, c.remote.unpack(), c.local.unpack(), c.tls) != nil {
+		c.Close()
+		srv.observer.ConnectionClosed()
+	}
+	srv.recycle(c)
+}
+
+func (srv *Server) unlist(c *serverConn) {
 	srv.loop.Drop(&c.timer)
 	if c.prev != nil {
 		c.prev.next = c.next
@@ -183,8 +204,6 @@ func (srv *Server) gone(c *serverConn) {
 	}
 	c.next, c.prev = nil, nil
 	srv.count--
-	srv.observer.ConnectionClosed()
-	srv.recycle(c)
 }
 
 func (srv *Server) recycle(c *serverConn) {

@@ -68,6 +68,7 @@ var (
 	errHalfClosed    = errors.New("the client closed its sending side")
 	errCut           = errors.New("the connection ended within a message")
 	errRequestTime   = errors.New("the request did not arrive whole in time")
+	errUnconfirmed   = errors.New("the TLS handshake was not completed")
 	errShortResponse = errors.New("the response ended before its content-length")
 	errLongResponse  = errors.New("the response is longer than its content-length")
 )
@@ -150,7 +151,16 @@ func (c *serverConn) parse() bool {
 					return c.refuse(errMethod)
 				}
 			}
-			end, scanned := headEnd(buf, int(c.scanned))
+			end, scanned := 0, 0
+			switch c.greeting(buf) {
+			case greeted:
+				c.srv.pass(c)
+				return false
+			case strange:
+				return c.refuse(errOnlyHTTP2)
+			case plain:
+				end, scanned = headEnd(buf, int(c.scanned))
+			}
 			if end > 0 && end <= cfg.Limits.Head {
 				return c.begin(buf[:end])
 			}
@@ -180,6 +190,38 @@ func (c *serverConn) parse() bool {
 			return false
 		}
 	}
+}
+
+// preface is what HTTP/2 begins with (RFC 9113 section 3.4).
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// beginning is what a connection's first bytes are.
+type beginning uint8
+
+const (
+	plain   beginning = iota // a request, or not the first bytes
+	perhaps                  // the beginning of HTTP/2's preface
+	greeted                  // the preface
+	strange                  // a request, where only HTTP/2 is spoken
+)
+
+// greeting looks whether the connection begins with HTTP/2's preface.
+func (c *serverConn) greeting(buf []byte) beginning {
+	cfg := c.srv.config
+	if c.served > 0 || buf[0] != 'P' && !cfg.OnlyHTTP2 || cfg.HTTP2 == nil {
+		return plain
+	}
+	n := min(len(buf), len(preface))
+	switch {
+	case string(buf[:n]) != preface[:n]:
+		if cfg.OnlyHTTP2 {
+			return strange
+		}
+		return plain
+	case n < len(preface):
+		return perhaps
+	}
+	return greeted
 }
 
 // lineEnd reports whether the first line of p ends within max bytes.

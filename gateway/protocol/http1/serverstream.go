@@ -95,6 +95,9 @@ func (st *serverStream) begin(c *serverConn) {
 	if c.tls != nil {
 		st.Request.Scheme = "https"
 	}
+	if c.Early() {
+		st.Early = (*earlyStream)(st)
+	}
 	st.body.start(&c.Conn, noBody, 0, &st.cfg.Limits, nil)
 }
 

@@ -57,8 +57,9 @@ type side interface {
 	// wentAway is told of the peer's GOAWAY.
 	wentAway(last uint32, code ErrCode, debug []byte)
 	// started is called when all that was read is taken: streams that have begun
-	// are served.
-	started()
+	// are served. It reports whether to leave the connection for now; it goes on
+	// by itself then.
+	started() (pause bool)
 	// ended is called once when the connection is of no more use: c.failed says
 	// why, when it is not the peer's orderly end. More is written before it
 	// closes.
@@ -103,7 +104,8 @@ type Worker struct {
 	spare   stream.Header // what is decoded and not wanted
 	streams []*serverStream
 	conns   []*serverConn
-	clients []*ClientStream
+	dateAt  int64  // the second that dated is for
+	dated   []byte // the Date field's value
 }
 
 const (
@@ -142,11 +144,11 @@ func (c *conn) read() {
 	for {
 		c.again = false
 		e := c.frames()
-		c.side.started()
+		pause := c.side.started()
 		if e != nil {
 			c.fail(e)
 		}
-		if c.failed != nil || !c.IsOpen() || c.Pending() > stopReading {
+		if pause || c.failed != nil || !c.IsOpen() || c.Pending() > stopReading {
 			return
 		}
 		switch err := c.Fill(readSize); err {

@@ -48,6 +48,9 @@ type flowUser interface {
 	fault(code ErrCode)
 	// waitContent waits until arrived was called, or returns why there is none.
 	waitContent(co *worker.Coroutine) error
+	// waitWrite waits until mayWrite was called, or returns why nothing more can
+	// be sent.
+	waitWrite(co *worker.Coroutine) error
 	// cutShort is the error of a stream whose content does not come to its end.
 	cutShort() error
 }
@@ -64,7 +67,7 @@ type inbox struct {
 func (f *flow) open(c *conn, u flowUser, id uint32) {
 	f.conn, f.user, f.id = c, u, id
 	f.window = int64(c.peer.initialWindow)
-	f.urgency, f.incremental = defaultUrgency, false
+	f.urgency, f.incremental = defaultUrgency, true // see prioritize
 	f.sentEnd, f.gotEnd, f.isReset, f.stopped, f.hasTrail = false, false, false, false, false
 	f.given, f.total = 0, 0
 	// A peer that has not heard of our settings goes by the defaults.

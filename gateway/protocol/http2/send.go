@@ -104,8 +104,8 @@ func (f *flow) free(n int) bool {
 }
 
 // write sends p as content, as fast as the peer and the other streams let it;
-// end is whether it is the last. wait waits for flowUser.mayWrite.
-func (f *flow) write(co *worker.Coroutine, p []byte, end bool, wait func(*worker.Coroutine) error) error {
+// end is whether it is the last.
+func (f *flow) write(co *worker.Coroutine, p []byte, end bool) error {
 	if len(p) == 0 {
 		if end {
 			f.sendEnd()
@@ -150,7 +150,7 @@ func (f *flow) write(co *worker.Coroutine, p []byte, end bool, wait func(*worker
 		if q.turn == f {
 			continue
 		}
-		if err := wait(co); err != nil {
+		if err := f.user.waitWrite(co); err != nil {
 			if f.conn != nil {
 				c.leave(f)
 			}

@@ -27,6 +27,7 @@ type ListenerStats struct {
 	Requests       ByClass   // requests by what the client was told
 	Duration       Histogram // first byte of the request to last byte of the response
 	TLS            TLSStats
+	HTTP2          HTTP2Stats
 	Tunnels        Counter // streams that became tunnels (Upgrade, CONNECT)
 	TunnelsActive  Gauge
 

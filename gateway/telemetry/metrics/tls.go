@@ -9,6 +9,7 @@ import (
 type TLSStats struct {
 	Handshakes [TLSVersionCount]Counter // completed, by TLSVersion
 	Resumed    Counter                  // of them, with the session of an earlier connection
+	EarlyData  [EarlyDataCount]Counter  // of them, by EarlyData
 	Failures   [TLSFailureCount]Counter // by TLSFailure
 	Active     Gauge                    // under way, those that wait for their turn included
 	Duration   Histogram                // of completed ones, from the accepted connection on
@@ -61,6 +62,28 @@ const (
 
 func (f TLSFailure) String() string {
 	return [...]string{"closed", "timeout", "not-tls", "protocol", "name", "alert", "overload", "internal"}[f]
+}
+
+// EarlyData is what became of a client's early data (0-RTT), in the order of
+// handshake.EarlyData.
+type EarlyData uint8
+
+// What became of it; all but the first two say why it was not accepted.
+const (
+	EarlyDataNone EarlyData = iota // none was sent
+	EarlyDataAccepted
+	EarlyDataOff
+	EarlyDataTicket
+	EarlyDataChanged
+	EarlyDataAge
+	EarlyDataReplay
+	EarlyDataFull
+	EarlyDataRetry
+	EarlyDataCount // how many there are
+)
+
+func (e EarlyData) String() string {
+	return [...]string{"none", "accepted", "off", "ticket", "changed", "age", "replay", "full", "retry"}[e]
 }
 
 // UpstreamTLSStats is what one worker counts of the handshakes with a cluster's
