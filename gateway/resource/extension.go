@@ -32,6 +32,10 @@ const (
 	//   access_log            "off": none, not even the process-wide one that else serves a listener without HCM.access_log
 	//   keepalive_idle, keepalive_interval  duration; keepalive_probes number (TCP)
 	//   nodelay               bool (default true)
+	//   http2_max_stream_window, http2_max_connection_window   number: bytes that a window may grow to; it begins with what
+	//                         Http2ProtocolOptions says
+	//   http2_control_burst, http2_control_rate   number: frames of HTTP/2 that carry no content, at once and a second
+	//   http2_continuations   number: CONTINUATION frames of a header block
 	ListenerExtension = "type.googleapis.com/longmen.v1.Listener"
 
 	// RouteExtension is on a Route:
@@ -45,6 +49,8 @@ const (
 	//   idle_per_worker       number: idle connections kept for an endpoint by each worker
 	//   max_age               duration: life of a connection (xDS common_http_protocol_options.max_connection_duration wins)
 	//   response_timeout      duration: until the response head
+	//   http2_max_stream_window   number: bytes that a stream's window may grow to
+	//   http2_max_connections number: connections of HTTP/2 that each worker has to an endpoint (0: no limit)
 	ClusterExtension = "type.googleapis.com/longmen.v1.Cluster"
 )
 

@@ -82,13 +82,16 @@ var extensionKeys = map[string]map[string]string{
 		"half_close": "keep|abort", "via": "string", "forwarded": "off|append",
 		"server_header": "keep|set|remove", "access_log": "off",
 		"keepalive_idle": "duration", "keepalive_interval": "duration", "keepalive_probes": "number",
-		"nodelay": "bool",
+		"nodelay":                 "bool",
+		"http2_max_stream_window": "number", "http2_max_connection_window": "number",
+		"http2_control_burst": "number", "http2_control_rate": "number", "http2_continuations": "number",
 	},
 	RouteExtension: {
 		"max_body": "number", "retry_unsafe": "bool", "client": "cidrs", "content_type": "string",
 	},
 	ClusterExtension: {
 		"idle_per_worker": "number", "max_age": "duration", "response_timeout": "duration",
+		"http2_max_stream_window": "number", "http2_max_connections": "number",
 	},
 	DownstreamTLSExtension: {
 		"strict_sni": "bool", "plain": "bool", "ech": "string", "passthrough": "names", "domains": "messages",

@@ -11,7 +11,6 @@ import (
 	leastrequest "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/least_request/v3"
 	random "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/random/v3"
 	roundrobin "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/round_robin/v3"
-	upstreams "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	"google.golang.org/protobuf/proto"
 
 	"longmen/gateway/cluster"
@@ -30,14 +29,11 @@ const (
 	defaultChoices         = 2
 )
 
-// httpOptions is where a cluster has its HTTP settings.
-const httpOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-
 // cluster compiles one Cluster and its endpoints.
 func (c *compiler) cluster(cl *clusterv3.Cluster) cluster.Config {
 	at := join("clusters", cl.GetName())
 	c.only(at, cl, "name", "type", "eds_cluster_config", "connect_timeout", "lb_policy", "load_balancing_policy",
-		"least_request_lb_config", "load_assignment", "health_checks", "circuit_breakers", "typed_extension_protocol_options",
+		"least_request_lb_config", "load_assignment", "health_checks", "circuit_breakers", "typed_extension_protocol_options", "http2_protocol_options",
 		"dns_refresh_rate", "respect_dns_ttl", "dns_lookup_family", "dns_resolvers", "common_lb_config",
 		"upstream_connection_options", "upstream_bind_config", "transport_socket", "metadata")
 	assignment := c.assignment(at, cl)
@@ -205,41 +201,6 @@ func (c *compiler) limits(at resource.Path, b *clusterv3.CircuitBreakers, out *c
 	}
 }
 
-// protocolOptions reads the HTTP settings of the connections, and returns those
-// about server names.
-func (c *compiler) protocolOptions(at resource.Path, cl *clusterv3.Cluster, out *cluster.Config) (names *core.UpstreamHttpProtocolOptions) {
-	for name, packed := range cl.GetTypedExtensionProtocolOptions() {
-		var options upstreams.HttpProtocolOptions
-		if name != httpOptions {
-			c.fail(at, "Cluster.typed_extension_protocol_options[%q] is not supported by this version yet", name)
-			continue
-		}
-		if !c.unpack(at, packed, &options) {
-			continue
-		}
-		c.only(at, &options, "common_http_protocol_options", "explicit_http_config", "upstream_http_protocol_options")
-		names = options.GetUpstreamHttpProtocolOptions()
-		if explicit := options.GetExplicitHttpConfig(); explicit != nil {
-			if explicit.GetHttp2ProtocolOptions() != nil {
-				c.fail(join(at, "protocol"), "HTTP/2 is not supported by this version yet")
-			} else if explicit.GetHttp3ProtocolOptions() != nil {
-				c.fail(join(at, "protocol"), "HTTP/3 is not supported by this version yet")
-			}
-			if h1 := explicit.GetHttpProtocolOptions(); h1 != nil {
-				c.only(at, h1, "enable_trailers")
-			}
-		}
-		if o := options.GetCommonHttpProtocolOptions(); o != nil {
-			where := join(at, "pool")
-			c.only(where, o, "idle_timeout", "max_connection_duration", "max_requests_per_connection")
-			out.Pool.IdleTimeout = c.positive(join(where, "idle_timeout"), o.GetIdleTimeout(), out.Pool.IdleTimeout)
-			out.Pool.MaxAge = c.duration(join(where, "max_age"), o.GetMaxConnectionDuration(), 0)
-			out.Pool.MaxRequests = c.number(join(where, "max_requests"), o.GetMaxRequestsPerConnection(), 0, 1<<31-1, 0)
-		}
-	}
-	return names
-}
-
 func (c *compiler) upstreamTCP(at resource.Path, cl *clusterv3.Cluster, out *cluster.TCP) {
 	if o := cl.GetUpstreamConnectionOptions(); o != nil {
 		c.only(at, o, "tcp_keepalive")
@@ -271,4 +232,5 @@ func (c *compiler) clusterExtension(at resource.Path, metadata *core.Metadata, o
 		out.Pool.MaxAge = maxAge
 	}
 	s.duration("response_timeout", 0, &out.ResponseTimeout)
+	s.clusterHTTP2(out)
 }

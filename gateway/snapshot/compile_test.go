@@ -61,6 +61,11 @@ func TestListenerDefaults(t *testing.T) {
 			IdleTimeout: time.Minute, StreamIdle: 5 * time.Minute, RateGrace: 10 * time.Second,
 			Path:      router.PathPolicy{EscapedSlashes: router.PathReject, DotSegments: router.PathDecode, DoubleSlash: router.PathKeep},
 			UseRemote: true, ServerName: "longmen", Upgrades: []string{"websocket"},
+			Protocols: Protocols{HTTP1: true, HTTP2: true},
+			HTTP2: HTTP2{
+				MaxStreams: 100, StreamWindow: 64 << 10, ConnWindow: 1 << 20, MaxStreamWindow: 1 << 20, MaxConnWindow: 4 << 20, HeaderTable: 4096,
+				PingTimeout: 15 * time.Second, Resets: Allowance{500, 100}, Control: Allowance{1000, 500}, Continuations: 8, ExtendedConnect: true,
+			},
 		},
 	}
 	if diff := cmp.Diff(want, *l, cmpopts.IgnoreFields(Listener{}, "RoutesHash", "Hash", "Routes"), cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
@@ -82,6 +87,10 @@ listeners:
     server: {header: set, name: me}
     half_close: abort
     upgrades: [WebSocket, chat]
+    protocols: http/1.1
+    http2:
+      {max_streams: 1, stream_window: 65535, connection_window: 70000, max_stream_window: 80000, max_connection_window: 90000, header_table: 0,
+      ping: {interval: 1s, timeout: 2s}, resets: {burst: 3, per_second: 4}, control: {burst: 5, per_second: 6}, continuations: 7, connect: false}
     backlog: 9
     fast_open: 10
     tcp: {nodelay: false, keepalive: {idle: 11s, interval: 12s, probes: 13}}
@@ -98,6 +107,11 @@ listeners:
 			MinRequestRate: 1, MinResponseRate: 2, RateGrace: 3 * time.Second,
 			TrustedHops: 2, Via: "edge", Forwarded: true, RequestID: RequestIDPreserve, RequestIDInResponse: true,
 			ServerHeader: ServerSet, ServerName: "me", AbortOnHalfClose: true,
+			Protocols: Protocols{HTTP1: true},
+			HTTP2: HTTP2{
+				MaxStreams: 1, StreamWindow: 65535, ConnWindow: 70000, MaxStreamWindow: 80000, MaxConnWindow: 90000, HeaderTable: 0,
+				PingInterval: time.Second, PingTimeout: 2 * time.Second, Resets: Allowance{3, 4}, Control: Allowance{5, 6}, Continuations: 7,
+			},
 			Path:      router.PathPolicy{EscapedSlashes: router.PathReject, DotSegments: router.PathReject, DoubleSlash: router.PathDecode},
 			Upgrades:  []string{"websocket", "chat"},
 			AccessLog: []AccessLog{{Path: "/a"}, {Path: "/b", JSON: true}},
@@ -252,6 +266,7 @@ func TestClusterDefaults(t *testing.T) {
 		Choices:   2, ConnectTimeout: 5 * time.Second,
 		Limits: cluster.Limits{Pending: 1024, Retries: 3},
 		Pool:   cluster.Pool{Idle: 128, IdleTimeout: time.Minute},
+		HTTP2:  defaultUpstreamHTTP2,
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(cluster.Config{}, "Hash"), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Error(diff)
@@ -273,6 +288,8 @@ clusters:
     pool: {idle: 1, idle_timeout: 2s, max_requests: 3, max_age: 4s}
     panic_threshold: 40
     tcp: {keepalive: {idle: 60s, interval: 61s, probes: 62}, source: 10.0.0.9}
+    protocol: h2
+    http2: {max_streams: 1, max_connections: 2, stream_window: 70000, max_stream_window: 80000, connection_window: 90000, header_table: 0, ping: {interval: 1s, timeout: 2s}}
   dns: {endpoints: {dns: "api.internal:90", mode: logical, refresh: 9s, respect_ttl: false, family: v4}, lb: random}
 `, nil)
 	want := &cluster.Config{
@@ -298,6 +315,11 @@ clusters:
 		Pool:   cluster.Pool{Idle: 1, IdleTimeout: 2 * time.Second, MaxRequests: 3, MaxAge: 4 * time.Second},
 		TCP: cluster.TCP{
 			KeepaliveIdle: time.Minute, KeepaliveInterval: 61 * time.Second, KeepaliveProbes: 62, Source: netip.MustParseAddr("10.0.0.9"),
+		},
+		Protocol: cluster.HTTP2Only,
+		HTTP2: cluster.HTTP2{
+			MaxStreams: 1, MaxConnections: 2, StreamWindow: 70000, MaxWindow: 80000, ConnWindow: 90000, HeaderTable: 1,
+			PingInterval: time.Second, PingTimeout: 2 * time.Second,
 		},
 	}
 	options := []cmp.Option{

@@ -5,6 +5,7 @@ import (
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"longmen/gateway/resource"
 )
@@ -39,10 +40,9 @@ type HTTP2 struct {
 	// Resets are streams that a client ends early: by RST_STREAM, or by an error that we
 	// must answer with RST_STREAM; default 500, and 100 a second.
 	Resets Allowance
-	// Control are frames that carry no content: SETTINGS, PING, PRIORITY, WINDOW_UPDATE,
-	// and DATA, HEADERS and CONTINUATION that are empty without ending a stream. Those
-	// that the transfer of content brings with it are not meant: see the codec; default
-	// 1000, and 200 a second.
+	// Control are frames that carry no content: SETTINGS, PING, PRIORITY, WINDOW_UPDATE
+	// beyond what goes with the DATA that was sent, and DATA, HEADERS and CONTINUATION
+	// that are empty without ending anything; default 1000, and 500 a second.
 	Control Allowance
 	// Continuations is how many CONTINUATION frames a header block may have; default
 	// 4 more than MaxHead needs.
@@ -57,8 +57,17 @@ type HTTP2 struct {
 // ones each second.
 type Allowance struct{ Burst, PerSecond int }
 
-// frameSize is the size up to which every peer takes frames (RFC 9113 section 4.2).
-const frameSize = 16 << 10
+// The bounds of settings of HTTP/2, on either side.
+const (
+	minWindow      = 1<<16 - 1 // what every peer begins with (RFC 9113 section 6.9.2)
+	maxWindow      = 1<<31 - 1 // the largest that there is
+	maxStreams     = 1<<31 - 1
+	maxHeaderTable = 1 << 20
+	maxAllowance   = 1_000_000
+	minPing        = 100 * time.Millisecond
+	// frameSize is the size up to which every peer takes frames (RFC 9113 section 4.2).
+	frameSize = 16 << 10
+)
 
 // defaultHTTP2 are the settings of a listener that says nothing about HTTP/2. Streams
 // and initial windows are those that Envoy recommends for an edge.
@@ -72,7 +81,7 @@ func defaultHTTP2() HTTP2 {
 		HeaderTable:     4096,
 		PingTimeout:     15 * time.Second,
 		Resets:          Allowance{Burst: 500, PerSecond: 100},
-		Control:         Allowance{Burst: 1000, PerSecond: 200},
+		Control:         Allowance{Burst: 1000, PerSecond: 500},
 	}
 }
 
@@ -94,16 +103,81 @@ func (c *compiler) codec(at resource.Path, t hcm.HttpConnectionManager_CodecType
 	return Protocols{HTTP1: true, HTTP2: true}
 }
 
-// http2Options reads Http2ProtocolOptions; h has the rest of the listener's settings.
+// http2 reads Http2ProtocolOptions: what both sides understand, and the fields named in
+// more, which the caller reads. With base it has the defaults.
+func (c *compiler) http2(at resource.Path, o *core.Http2ProtocolOptions, base HTTP2, more ...string) HTTP2 {
+	if o == nil {
+		return base
+	}
+	c.only(at, o, append(more, "max_concurrent_streams", "initial_stream_window_size", "initial_connection_window_size",
+		"hpack_table_size", "connection_keepalive", "override_stream_error_on_invalid_http_message")...)
+	if one := o.GetOverrideStreamErrorOnInvalidHttpMessage(); one != nil && !one.GetValue() {
+		c.fail(at, "Http2ProtocolOptions.override_stream_error_on_invalid_http_message: false is not supported: a malformed message ends its stream, not the connection")
+	}
+	out := base
+	out.MaxStreams = c.number(join(at, "max_streams"), o.GetMaxConcurrentStreams(), 1, maxStreams, out.MaxStreams)
+	out.StreamWindow = c.number(join(at, "stream_window"), o.GetInitialStreamWindowSize(), minWindow, maxWindow, out.StreamWindow)
+	out.ConnWindow = c.number(join(at, "connection_window"), o.GetInitialConnectionWindowSize(), minWindow, maxWindow, out.ConnWindow)
+	out.HeaderTable = c.number(join(at, "header_table"), o.GetHpackTableSize(), 0, maxHeaderTable, out.HeaderTable)
+	if k := o.GetConnectionKeepalive(); k != nil {
+		where := join(at, "ping")
+		c.only(where, k, "interval", "timeout")
+		out.PingInterval = c.duration(join(where, "interval"), k.GetInterval(), out.PingInterval)
+		if out.PingInterval > 0 && out.PingInterval < minPing {
+			c.fail(join(where, "interval"), "%v: must be at least %v, or 0s for none", out.PingInterval, minPing)
+		}
+		out.PingTimeout = c.positive(join(where, "timeout"), k.GetTimeout(), out.PingTimeout)
+	}
+	return out
+}
+
+// http2Options reads a listener's Http2ProtocolOptions; h has the rest of its settings.
 func (c *compiler) http2Options(at resource.Path, o *core.Http2ProtocolOptions, h *HTTP) {
-	out := &h.HTTP2
+	at = join(at, "http2")
+	out := c.http2(at, o, h.HTTP2, "allow_connect", "stream_reset_burst", "stream_reset_rate")
 	out.Continuations = continuations(h.MaxHead)
 	out.ExtendedConnect = len(h.Upgrades) > 0
-	if o == nil {
-		return
+	if o != nil {
+		out.ExtendedConnect = o.GetAllowConnect()
+		out.Resets.Burst = c.wide(join(at, "resets.burst"), o.GetStreamResetBurst(), 1, maxAllowance, out.Resets.Burst)
+		out.Resets.PerSecond = c.wide(join(at, "resets.per_second"), o.GetStreamResetRate(), 1, maxAllowance, out.Resets.PerSecond)
+		if !h.Protocols.HTTP2 {
+			c.warn(at, "", "has no effect: the listener speaks HTTP/1.1 alone")
+		}
 	}
-	at = join(at, "http2")
-	c.only(at, o, "max_concurrent_streams", "initial_stream_window_size", "initial_connection_window_size", "hpack_table_size",
-		"connection_keepalive", "allow_connect", "stream_reset_burst", "stream_reset_rate")
-	out.ExtendedConnect = o.GetAllowConnect()
+	h.HTTP2 = out
+}
+
+// wide is number for a field of 64 bits.
+func (c *compiler) wide(at resource.Path, n *wrapperspb.UInt64Value, low, high uint64, fallback int) int {
+	if n == nil {
+		return fallback
+	}
+	if v := n.GetValue(); v < low || v > high {
+		c.fail(at, "%d: must be from %d to %d", v, low, high)
+		return fallback
+	}
+	return int(n.GetValue())
+}
+
+// http2Extension reads what xDS has no field for.
+func (s *settings) http2Extension(h *HTTP2) {
+	s.count("http2_control_burst", 1, maxAllowance, &h.Control.Burst)
+	s.count("http2_control_rate", 1, maxAllowance, &h.Control.PerSecond)
+	s.count("http2_continuations", 0, 10_000, &h.Continuations)
+	h.MaxStreamWindow = s.window("http2_max_stream_window", "stream_window", h.StreamWindow, h.MaxStreamWindow)
+	h.MaxConnWindow = s.window("http2_max_connection_window", "connection_window", h.ConnWindow, h.MaxConnWindow)
+}
+
+// window reads what a window may grow to: at least what it begins with.
+func (s *settings) window(key, first string, initial, fallback int) int {
+	most := 0
+	s.count(key, minWindow, maxWindow, &most)
+	switch {
+	case most == 0:
+		return max(initial, fallback)
+	case most < initial:
+		s.c.fail(join(join(s.at, "http2"), "max_"+first), "%d bytes are less than the window begins with (%s: %d)", most, first, initial)
+	}
+	return most
 }

@@ -37,11 +37,11 @@ func (c *compiler) listener(l *listener.Listener) *Listener {
 	out.Binds = c.binds(at, l, &out.Socket)
 	c.listenerKeepalive(at, l.GetTcpKeepalive(), &out.Socket)
 	manager := c.manager(at, l)
-	out.TLS, out.TLSHash = c.listenerTLS(at, l.GetName(), transportSocket(l))
+	c.http(at, manager, out)
+	out.TLS, out.TLSHash = c.listenerTLS(at, l.GetName(), out.HTTP.Protocols, transportSocket(l))
 	if out.TLSHash != 0 {
 		out.Hash = combine(out.Hash, out.TLSHash)
 	}
-	c.http(at, manager, out)
 	c.listenerExtension(at, l.GetMetadata(), manager, out)
 	c.contradictions(at, &out.HTTP)
 	return out

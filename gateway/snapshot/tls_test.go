@@ -79,7 +79,7 @@ func TestTLSDefaults(t *testing.T) {
 	}
 	d := one.Default
 	if d.MinVersion != tls.VersionTLS12 || d.MaxVersion != tls.VersionTLS13 || len(d.Suites) != 6 || d.Groups[0] != tls.X25519MLKEM768 || len(d.Groups) != 5 ||
-		!slices.Equal(d.ALPN, []string{"http/1.1"}) || d.Clients != nil || d.Tickets == nil || d.OCSP != server.OCSPStaple || !d.TLCP || !d.RFC8998 {
+		!slices.Equal(d.ALPN, []string{"h2", "http/1.1"}) || d.Clients != nil || d.Tickets == nil || d.OCSP != server.OCSPStaple || !d.TLCP || !d.RFC8998 {
 		t.Errorf("%+v", d)
 	}
 	if two.Default.Clients.Mode() != verify.Require || two.Default.ClientRoots == nil {

@@ -43,12 +43,12 @@ func (c *compiler) clusterTLS(at resource.Path, cl *clusterv3.Cluster, names *co
 		return
 	}
 	before := len(c.problems.Errors())
-	u := upstream{compiler: c, at: at, digest: newDigest(&context)}
+	u := upstream{compiler: c, at: at, digest: newDigest(&context), protocol: out.Protocol}
 	config := u.config(&context, names)
 	if len(c.problems.Errors()) > before {
 		return
 	}
-	made := clientTLS{combine(u.digest.sum(), hash(names)), config}
+	made := clientTLS{combine(combine(u.digest.sum(), hash(names)), uint64(out.Protocol)), config}
 	if old := c.previous.clusterTLS[cl.GetName()]; old.hash == made.hash && old.config != nil && old.config.Certificate == config.Certificate {
 		made = old // connections that were made with it are kept
 	}
@@ -59,8 +59,9 @@ func (c *compiler) clusterTLS(at resource.Path, cl *clusterv3.Cluster, names *co
 // upstream compiles the TLS of one cluster.
 type upstream struct {
 	*compiler
-	at     resource.Path
-	digest *digest
+	at       resource.Path
+	digest   *digest
+	protocol cluster.Protocol // that is spoken in it
 }
 
 func (u *upstream) config(context *tlsv3.UpstreamTlsContext, names *core.UpstreamHttpProtocolOptions) *client.Config {
@@ -71,7 +72,7 @@ func (u *upstream) config(context *tlsv3.UpstreamTlsContext, names *core.Upstrea
 	params := u.params(at, common.GetTlsParams())
 	out := &client.Config{
 		MinVersion: params.min, MaxVersion: params.max, Suites: params.suites, Groups: params.groups,
-		ALPN:     u.protocols(join(at, "alpn"), common.GetAlpnProtocols()),
+		ALPN:     u.upstreamALPN(join(at, "alpn"), common.GetAlpnProtocols(), u.protocol),
 		Sessions: u.number(join(at, "sessions"), context.GetMaxSessionKeys(), 0, 1<<16, defaultSessions),
 	}
 	switch word, _ := u.handshaker(at, common, resource.UpstreamTLSExtension).Word("protocol"); word {

@@ -102,17 +102,3 @@ func (c *compiler) tlsVersion(at resource.Path, v tlsv3.TlsParameters_TlsProtoco
 	}
 	return fallback
 }
-
-// protocols checks application protocols (RFC 7301).
-func (c *compiler) protocols(at resource.Path, names []string) []string {
-	for i, name := range names {
-		switch name {
-		case "http/1.1":
-		case "h2", "h3":
-			c.fail(item(at, i), "protocol %s is not supported by this version yet", name)
-		default:
-			c.failHint(item(at, i), didYouMean(name, []string{"http/1.1"}), "%q is no protocol", name)
-		}
-	}
-	return names
-}

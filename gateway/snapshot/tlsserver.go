@@ -27,7 +27,7 @@ const (
 // listenerTLS compiles the transport socket of a listener. It returns with it a
 // hash of all that it is made of, the contents of files too; nil is plain, or
 // reported.
-func (c *compiler) listenerTLS(at resource.Path, name string, socket *core.TransportSocket) (*server.Config, uint64) {
+func (c *compiler) listenerTLS(at resource.Path, name string, spoken Protocols, socket *core.TransportSocket) (*server.Config, uint64) {
 	if socket == nil {
 		return nil, 0
 	}
@@ -42,7 +42,7 @@ func (c *compiler) listenerTLS(at resource.Path, name string, socket *core.Trans
 		return nil, 0
 	}
 	before := len(c.problems.Errors())
-	d := downstream{compiler: c, at: at, name: name, digest: newDigest(&context)}
+	d := downstream{compiler: c, at: at, name: name, spoken: spoken, digest: newDigest(&context)}
 	config := d.config(&context)
 	if len(c.problems.Errors()) > before {
 		return nil, 0
@@ -61,6 +61,7 @@ type downstream struct {
 	*compiler
 	at     resource.Path
 	name   string // of the listener
+	spoken Protocols
 	digest *digest
 	certs  *certificate.Table
 	waits  bool // for certificates that ACME orders
@@ -73,6 +74,7 @@ func (d *downstream) config(context *tlsv3.DownstreamTlsContext) *server.Config 
 	d.only(at, common, "tls_params", "tls_certificate_sds_secret_configs", "validation_context", "validation_context_sds_secret_config",
 		"combined_validation_context", "alpn_protocols", "custom_handshaker", "key_log")
 	base := d.layer(at, context)
+	d.alpn(join(join("listeners", d.name), "protocols"), base.alpn, d.spoken, "")
 	out := &server.Config{HandshakeTimeout: defaultHandshakeTimeout, MaxHandshakes: defaultMaxHandshakes}
 	s := &settings{c: d.compiler, at: at, values: base.values}
 	s.boolean("strict_sni", &out.StrictSNI)
@@ -196,6 +198,7 @@ func (d *downstream) domains(base tlsLayer, out *server.Config) {
 				d.fail(join(at, key), "is of the listener as a whole")
 			}
 		}
+		d.alpn(join(at, "protocols"), own.alpn, d.spoken, "write it in the listener's protocols too")
 		out.Domains.Set(name, d.settings(name, own.over(base)))
 	}
 }
@@ -205,7 +208,7 @@ func (d *downstream) settings(domain string, l tlsLayer) *server.Settings {
 	params := d.params(l.at, l.params)
 	out := &server.Settings{
 		MinVersion: params.min, MaxVersion: params.max, Suites: params.suites, Groups: params.groups,
-		ALPN: d.protocols(join(l.at, "protocols"), l.alpn),
+		ALPN: l.alpn,
 		TLCP: true, RFC8998: true,
 	}
 	s := &settings{c: d.compiler, at: join(l.at, "gm"), values: l.values}

@@ -123,8 +123,8 @@ func (d *decoder) breakers(v value) *cluster.CircuitBreakers {
 	}}}
 }
 
-// pool reads "pool" and "protocol", which share a message with what "tls" says
-// about names.
+// pool reads "pool", "protocol" and "http2", which share a message with what "tls"
+// says about names.
 func (d *decoder) pool(f fields, out *cluster.Cluster, extra resource.Values, names *core.UpstreamHttpProtocolOptions) {
 	common := &core.HttpProtocolOptions{}
 	if v, ok := f.get("pool"); ok {
@@ -136,28 +136,9 @@ func (d *decoder) pool(f fields, out *cluster.Cluster, extra resource.Values, na
 		common.MaxRequestsPerConnection = p.uint32("max_requests", 0, most)
 		common.MaxConnectionDuration = p.duration("max_age", 0)
 	}
-	spoken, written := f.get("protocol")
-	if written {
-		switch s, ok := d.text(spoken); {
-		case !ok, s == "http/1.1":
-		case s == "h2" || s == "h2c" || s == "h3" || s == "grpc" || s == "tcp":
-			d.fail(spoken, "protocol %s is not supported by this version yet", s)
-		default:
-			d.failHint(spoken, nearest(s, []string{"http/1.1"}), "%q is no protocol", clip(s))
-		}
-	}
-	if !written && proto.Size(common) == 0 && names == nil {
+	options := &upstream.HttpProtocolOptions{UpstreamHttpProtocolOptions: names}
+	if written := d.clusterHTTP(f, options, extra); !written && proto.Size(common) == 0 && names == nil {
 		return
-	}
-	options := &upstream.HttpProtocolOptions{
-		UpstreamHttpProtocolOptions: names,
-		UpstreamProtocolOptions: &upstream.HttpProtocolOptions_ExplicitHttpConfig_{
-			ExplicitHttpConfig: &upstream.HttpProtocolOptions_ExplicitHttpConfig{
-				ProtocolConfig: &upstream.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{
-					HttpProtocolOptions: &core.Http1ProtocolOptions{},
-				},
-			},
-		},
 	}
 	if proto.Size(common) > 0 {
 		options.CommonHttpProtocolOptions = common

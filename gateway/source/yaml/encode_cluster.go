@@ -94,11 +94,11 @@ func (e *encoder) pool(out *mapping, c *cluster.Cluster, values resource.Values)
 			e.fail("cluster %q: %w", c.GetName(), err)
 		}
 	}
-	if names := options.GetUpstreamHttpProtocolOptions(); ok && (names == nil || proto.Size(options.GetCommonHttpProtocolOptions()) > 0) {
-		out.word("protocol", "http/1.1")
+	names, common := options.GetUpstreamHttpProtocolOptions(), options.GetCommonHttpProtocolOptions()
+	if ok {
+		clusterHTTP(out, options, names != nil && proto.Size(common) == 0, values)
 	}
 	e.clusterTLS(out, c, options)
-	common := options.GetCommonHttpProtocolOptions()
 	pool := &mapping{}
 	pool.value("idle", values, "idle_per_worker")
 	pool.duration("idle_timeout", common.GetIdleTimeout())

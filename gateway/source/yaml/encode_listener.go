@@ -30,15 +30,16 @@ func (e *encoder) listener(l *listener.Listener) *mapping {
 	values, err := resource.Extended(l.GetMetadata(), resource.ListenerExtension)
 	values = e.extended("listener", l.GetName(), values, err)
 	m := &hcm.HttpConnectionManager{}
+	var alpn []string
 	if len(l.GetFilterChains()) == 1 {
-		e.listenerTLS(out, l.GetName(), l.GetFilterChains()[0].GetTransportSocket())
+		alpn = e.listenerTLS(out, l.GetName(), l.GetFilterChains()[0].GetTransportSocket())
 	}
 	if len(l.GetFilterChains()) == 1 && len(l.GetFilterChains()[0].GetFilters()) == 1 {
 		if err := l.GetFilterChains()[0].GetFilters()[0].GetTypedConfig().UnmarshalTo(m); err != nil {
 			e.fail("listener %q: %w", l.GetName(), err)
 		}
 	}
-	e.manager(out, m, values)
+	e.manager(out, m, alpn, values)
 	out.number("backlog", l.GetTcpBacklogSize())
 	out.number("fast_open", l.GetTcpFastOpenQueueLength())
 	tcp := &mapping{}
@@ -75,12 +76,13 @@ func keepaliveNode(k *core.TcpKeepalive) *yaml.Node {
 	return out.node()
 }
 
-func (e *encoder) manager(out *mapping, m *hcm.HttpConnectionManager, values resource.Values) {
+func (e *encoder) manager(out *mapping, m *hcm.HttpConnectionManager, alpn []string, values resource.Values) {
 	if table := m.GetRouteConfig(); table != nil {
 		out.put("routes", e.hosts(table))
 	} else {
 		out.word("routes", m.GetRds().GetRouteConfigName())
 	}
+	listenerHTTP2(out, m, alpn, values)
 	common := m.GetCommonHttpProtocolOptions()
 
 	path := &mapping{}
@@ -135,6 +137,7 @@ func (e *encoder) manager(out *mapping, m *hcm.HttpConnectionManager, values res
 	out.sub("server", server)
 	out.value("half_close", values, "half_close")
 	e.listenerUpgrades(out, m)
+	e.listenerFilters(out, m.GetHttpFilters())
 	e.accessLogs(out, m, values)
 }
 

@@ -12,15 +12,15 @@ import (
 )
 
 // listenerTLS writes the transport socket of a listener: the list of its secrets,
-// if it says nothing else.
-func (e *encoder) listenerTLS(out *mapping, name string, socket *core.TransportSocket) {
+// if it says nothing else. It returns the application protocols that are offered.
+func (e *encoder) listenerTLS(out *mapping, name string, socket *core.TransportSocket) (alpn []string) {
 	if socket == nil {
-		return
+		return nil
 	}
 	context := &tls.DownstreamTlsContext{}
 	if err := socket.GetTypedConfig().UnmarshalTo(context); err != nil {
 		e.fail("listener %q: %w", name, err)
-		return
+		return nil
 	}
 	common := context.GetCommonTlsContext()
 	values := e.handshaker("listener", name, common, resource.DownstreamTLSExtension)
@@ -50,12 +50,16 @@ func (e *encoder) listenerTLS(out *mapping, name string, socket *core.TransportS
 	} else {
 		out.put("tls", whole.node())
 	}
+	return common.GetAlpnProtocols()
 }
 
 func (e *encoder) domain(name string, values resource.Values, server string) *mapping {
 	own, out := &tls.DownstreamTlsContext{}, &mapping{}
 	if err := resource.FromStruct(values.Messages("domains")[server], own); err != nil {
 		e.fail("listener %q, domain %q: %w", name, server, err)
+	}
+	if protocols := own.GetCommonTlsContext().GetAlpnProtocols(); len(protocols) > 0 {
+		out.put("protocols", texts(protocols))
 	}
 	e.tlsSettings(out, own, e.handshaker("listener", name, own.GetCommonTlsContext(), resource.DownstreamTLSExtension))
 	return out

@@ -9,7 +9,8 @@ var clusterTable = object{"cluster", "A service that requests go to (`clusters.<
 	{"pool", ref("pool"), "", "Keep-alive connections.", "see there", "{idle_timeout: 30s}", false},
 	{"panic_threshold", kind{"whole percent", `{"anyOf":[{"type":"integer","minimum":0,"maximum":100},{"type":"string","pattern":"^[0-9]{1,3}%$"}]}`}, "0", "When less than this share of the endpoints is healthy, all are used; 0 is never.", "`common_lb_config.healthy_panic_threshold`", "50", false},
 	{"tcp", ref("cluster tcp"), "", "Socket options.", "see there", "{keepalive: {idle: 1m}}", false},
-	{"protocol", one("http/1.1"), "http/1.1", "What is spoken.", "`HttpProtocolOptions.explicit_http_config`", "http/1.1", false},
+	{"protocol", one("http/1.1", "h2", "auto"), "http/1.1", "What is spoken: HTTP/1.1; HTTP/2, which without `tls` the endpoints must know beforehand; or what an endpoint chooses by ALPN, with HTTP/2 first.", "`HttpProtocolOptions.explicit_http_config`; auto: `auto_config`", "h2", false},
+	{"http2", ref("cluster http2"), "", "Settings of HTTP/2.", "`http2_protocol_options` there", "{max_streams: 1000}", false},
 	{"tls", either(onlyTrue, ref("cluster tls")), "", "TLS to the endpoints; plain without.", "`transport_socket` (`UpstreamTlsContext`)", "true", false},
 }, notYet("outlier", "subset", "sticky", "slow_start", "filters")...)}
 

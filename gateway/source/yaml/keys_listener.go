@@ -3,7 +3,8 @@ package yaml
 var listenerTable = object{"listener", "A place where clients connect (`listeners.<name>`).", append([]key{
 	{"bind", oneOrMore(aString), "", "Address and port to listen on; without an address all of the host, IPv6 and IPv4. Required.", "`Listener.address`, `.additional_addresses`, `enable_reuse_port: true`", `":8080"`, false},
 	{"routes", either(aString, listOf(ref("host"))), "", "Name of a route table, or its hosts in place. Required.", "HCM `rds.route_config_name`; in place: `route_config` with the listener's name", "public", false},
-	{"protocols", listOf(one("http/1.1")), "[http/1.1]", "What is spoken; with `tls` chosen by ALPN (RFC 7301).", "HCM `codec_type: HTTP1`, `alpn_protocols`", "[http/1.1]", false},
+	{"protocols", oneOrMore(one(protocolNames...)), "[h2, http/1.1]", "What is spoken. With `tls` ALPN (RFC 7301) chooses, the first here that the client has; plain HTTP/2 is known by how it begins, that is for clients that know beforehand (RFC 9113 section 3.3).", "HCM `codec_type: AUTO`, `HTTP1`, `HTTP2`; `alpn_protocols`", "[http/1.1]", false},
+	{"http2", ref("listener http2"), "", "Bounds of HTTP/2 connections.", "see there", "{max_streams: 128}", false},
 	{"path", ref("path"), "", "How request paths are made canonical before routing.", "see there", "{dot_segments: reject}", false},
 	{"limits", ref("listener limits"), "", "Bounds of connections, heads and bodies.", "see there", "{connections: 10000}", false},
 	{"timeouts", ref("listener timeouts"), "", "Times after which a client is given up.", "see there", "{idle: 30s}", false},
@@ -17,7 +18,8 @@ var listenerTable = object{"listener", "A place where clients connect (`listener
 	{"tcp", ref("listener tcp"), "", "Options of accepted sockets.", "see there", "{nodelay: true}", false},
 	{"access_log", either(one("off"), oneOrMore(ref("access_log"))), "", "Replaces the process-wide `access_log` for this listener; `off` writes none.", "HCM `access_log` (`envoy.access_loggers.file`), extension `access_log`", "{path: /dev/stdout, format: json}", false},
 	{"tls", either(oneOrMore(aString), ref("listener tls")), "", "TLS: names of secrets, or a map with more; plain HTTP without.", "`filter_chains[0].transport_socket` (`DownstreamTlsContext`)", "[shop, api]", false},
-}, notYet("filters", "proxy_protocol", "transparent")...)}
+	{"filters", listOf(ref("filter")), "", "Filters of every request, in their order.", "HCM `http_filters`, before the router", "[{cors: {allow_origins: \"*\"}}]", false},
+}, notYet("proxy_protocol", "transparent")...)}
 
 var pathTable = object{"path", "Path policy of a listener. What is not written is as the default says.", []key{
 	{"encoded_slash", one("reject", "decode", "keep"), "reject", "`%2F` and `%5C` in a path: answer 400, decode, or leave.", "HCM `path_with_escaped_slashes_action`", "keep", false},

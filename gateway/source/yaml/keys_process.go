@@ -47,10 +47,10 @@ var processLimitsTable = object{"process limits", "Bounds of the process (`limit
 var objects = []object{
 	topTable, adminTable, logTable, drainTable, processLimitsTable,
 	listenerTable, pathTable, listenerLimitsTable, listenerTimeoutsTable, minRateTable, forwardedTable, serverTable,
-	listenerTCPTable, keepaliveTable, accessLogTable,
+	listenerTCPTable, keepaliveTable, accessLogTable, listenerHTTP2Table, pingTable, allowanceTable,
 	routeTable, hostTable, ruleTable, matchTable, valueMatchTable, rangeTable, targetTable, byHeaderTable,
 	retryTable, backoffTable, headersTable, editsTable, rewriteTable, substitutionTable, redirectTable, respondTable,
 	clusterTable, endpointTable, dnsTable, lbTable, leastRequestTable, healthTable, tcpCheckTable,
-	clusterTimeoutsTable, clusterLimitsTable, poolTable, clusterTCPTable,
+	clusterTimeoutsTable, clusterLimitsTable, poolTable, clusterTCPTable, clusterHTTP2Table,
 	secretTable, acmeTable, eabTable, sm2Table, listenerTLSTable, domainTLSTable, gmTable, sanTable, clusterTLSTable,
 }

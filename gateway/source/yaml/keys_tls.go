@@ -79,7 +79,9 @@ var listenerTLSTable = object{"listener tls", "TLS of a listener (`tls`). `tls: 
 	{"max_handshakes", aWhole, "1024", "Handshakes at once over all workers (1 to 1000000); others wait for their turn, within `handshake_timeout`.", "extension `max_handshakes`", "256", false},
 })}
 
-var domainTLSTable = object{"domain tls", "TLS of some server names of a listener (`domains`).", tlsKeys}
+var domainTLSTable = object{"domain tls", "TLS of some server names of a listener (`domains`).", append([]key{
+	{"protocols", oneOrMore(one(protocolNames...)), "the listener's", "What ALPN (RFC 7301) chooses from; some of the listener's `protocols`.", "`alpn_protocols`", "[http/1.1]", false},
+}, tlsKeys...)}
 
 var gmTable = object{"gm", "SM protocols (国密). Both need an SM2 certificate that covers the name.", []key{
 	{"tlcp", aBool, "true", "Accept TLCP (GB/T 38636).", "extension `tlcp`", "false", false},
@@ -105,7 +107,7 @@ var clusterTLSTable = object{"cluster tls", "TLS to a cluster's endpoints (`tls`
 	{"max", aVersion, "1.3", "Greatest version.", "`tls_params.tls_maximum_protocol_version`", `"1.2"`, false},
 	{"suites", listOf(aSuite), "all of these", "Suites of TLS 1.2.", "`tls_params.cipher_suites`", "[ECDHE-RSA-AES256-GCM-SHA384]", false},
 	{"curves", listOf(aCurve), "[X25519MLKEM768, X25519, P-256, P-384, P-521]", "Groups for the key exchange. Their order does not count: the safest and fastest that both sides have is taken.", "`tls_params.ecdh_curves`", "[X25519, P-256]", false},
-	{"alpn", oneOrMore(one("http/1.1")), "none is sent", "Application protocol that is asked for (RFC 7301).", "`alpn_protocols`", "http/1.1", false},
+	{"alpn", oneOrMore(one(protocolNames...)), "by `protocol`", "Application protocols that are asked for (RFC 7301). By default `h2` with `protocol: h2`, `[h2, http/1.1]` with `auto`, and none with `http/1.1`.", "`alpn_protocols`", "http/1.1", false},
 	{"sessions", aWhole, "64", "Sessions that are kept for resumption, of all endpoints together (at most 65536); 0 turns it off.", "`max_session_keys`", "0", false},
 	{"protocol", one("tls", "tlcp", "rfc8998"), "tls", "TLS 1.2 and 1.3; TLCP (GB/T 38636); or TLS 1.3 with TLS_SM4_GCM_SM3 alone (RFC 8998).", "extension `protocol`", "tlcp", false},
 }}

@@ -30,12 +30,13 @@ func (d *decoder) listener(v value) *listener.Listener {
 	}
 	d.binds(f, out)
 	d.listenerTCP(f, out, extra)
-	manager := d.manager(f, extra)
+	protocols := d.protocols(f)
+	manager := d.manager(f, protocols, extra)
 	chain := &listener.FilterChain{Filters: []*listener.Filter{{
 		Name:       managerName,
 		ConfigType: &listener.Filter_TypedConfig{TypedConfig: d.pack(v, manager)},
 	}}}
-	d.listenerTLS(f, chain)
+	d.listenerTLS(f, protocols, chain)
 	out.FilterChains = []*listener.FilterChain{chain}
 	out.Metadata = d.extend(v, resource.ListenerExtension, extra)
 	return out
@@ -204,36 +205,6 @@ func (d *decoder) keepalive(v value) *core.TcpKeepalive {
 		KeepaliveInterval: seconds("interval"),
 		KeepaliveProbes:   f.uint32("probes", 1, 127),
 	}
-}
-
-// protocols accepts what this version speaks.
-func (d *decoder) protocols(f fields) {
-	v, ok := f.get("protocols")
-	if !ok {
-		return
-	}
-	entries := d.items(v)
-	for _, entry := range entries {
-		d.protocol(entry)
-	}
-	if v.isList() && len(entries) == 0 {
-		d.fail(v, "must name at least one protocol")
-	}
-}
-
-// protocol reads the name of an application protocol.
-func (d *decoder) protocol(v value) (string, bool) {
-	s, ok := d.text(v)
-	switch {
-	case !ok:
-	case s == "http/1.1":
-		return s, true
-	case s == "h2" || s == "h3" || s == "h2c":
-		d.fail(v, "protocol %s is not supported by this version yet", s)
-	default:
-		d.failHint(v, nearest(s, []string{"http/1.1"}), "%q is no protocol", clip(s))
-	}
-	return "", false
 }
 
 var pathActions = map[string]hcm.HttpConnectionManager_PathWithEscapedSlashesAction{

@@ -18,9 +18,9 @@ import (
 const most = 1<<31 - 1
 
 // manager reads what a listener says about HTTP.
-func (d *decoder) manager(f fields, extra resource.Values) *hcm.HttpConnectionManager {
+func (d *decoder) manager(f fields, protocols []string, extra resource.Values) *hcm.HttpConnectionManager {
 	m := &hcm.HttpConnectionManager{
-		CodecType:  hcm.HttpConnectionManager_HTTP1,
+		CodecType:  codecType(protocols),
 		StatPrefix: f.self.key.Value,
 		HttpFilters: []*hcm.HttpFilter{{
 			Name:       routerName,
@@ -31,7 +31,6 @@ func (d *decoder) manager(f fields, extra resource.Values) *hcm.HttpConnectionMa
 		UseRemoteAddress:           wrapperspb.Bool(true),
 	}
 	common := &core.HttpProtocolOptions{}
-	d.protocols(f)
 	d.listenerRoutes(f, m)
 	d.path(f, m, extra)
 	d.listenerLimits(f, m, common, extra)
@@ -40,6 +39,8 @@ func (d *decoder) manager(f fields, extra resource.Values) *hcm.HttpConnectionMa
 	d.forwarded(f, m, extra)
 	d.server(f, m, extra)
 	d.listenerUpgrades(f, m)
+	m.HttpFilters = append(d.listenerFilters(f), m.HttpFilters...)
+	d.listenerHTTP2(f, m, extra)
 	if word, ok := f.choice("half_close", "keep", "abort"); ok {
 		extra["half_close"] = word
 	}
@@ -296,7 +297,7 @@ func (d *decoder) upgrade(v value) (string, bool) {
 	case strings.EqualFold(s, "connect"):
 		d.failHint(v, "write connect: true on a rule", "CONNECT is no protocol to upgrade to")
 	case strings.EqualFold(s, "h2c") || strings.EqualFold(name, "http") && versioned:
-		d.fail(v, "the upgrade to %s is not supported by this version yet", clip(s))
+		d.failHint(v, "clients that know beforehand need no upgrade: see protocols", "an upgrade to %s is not supported: RFC 9113 has none any more", clip(s))
 	default:
 		return s, true
 	}

@@ -21,12 +21,12 @@ const (
 )
 
 // listenerTLS reads what a listener says about TLS, if it does.
-func (d *decoder) listenerTLS(f fields, chain *listener.FilterChain) {
+func (d *decoder) listenerTLS(f fields, protocols []string, chain *listener.FilterChain) {
 	v, ok := f.get("tls")
 	if !ok {
 		return
 	}
-	out := &tls.DownstreamTlsContext{CommonTlsContext: &tls.CommonTlsContext{AlpnProtocols: []string{"http/1.1"}}}
+	out := &tls.DownstreamTlsContext{CommonTlsContext: &tls.CommonTlsContext{AlpnProtocols: protocols}}
 	if v.isMap() {
 		d.downstream(v, out)
 	} else {
@@ -93,7 +93,11 @@ func (d *decoder) domains(v value, extra resource.Values) {
 			continue
 		}
 		own, values := &tls.DownstreamTlsContext{CommonTlsContext: &tls.CommonTlsContext{}}, resource.Values{}
-		d.tlsSettings(d.object(entry, domainTLSTable), own, values)
+		settings := d.object(entry, domainTLSTable)
+		if v, ok := settings.get("protocols"); ok {
+			own.CommonTlsContext.AlpnProtocols = d.protocolList(v)
+		}
+		d.tlsSettings(settings, own, values)
 		own.CommonTlsContext.CustomHandshaker = d.handshaker(entry, resource.DownstreamTLSExtension, values)
 		message, err := resource.ToStruct(own)
 		if err != nil {
