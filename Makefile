@@ -28,7 +28,7 @@ setup: ## install what is missing: Debian packages (needs root then) and pinned 
 	@scripts/go-tool .tools/bin $(STATICCHECK) $(STATICCHECK_VERSION)
 
 setup-bench: setup ## install what the side-by-side measurements need
-	@scripts/debian-packages nginx:nginx haproxy:haproxy wrk:wrk perf:linux-perf taskset:util-linux
+	@scripts/debian-packages nginx:nginx haproxy:haproxy h2o:h2o nghttpx:nghttp2-proxy h2load:nghttp2-client wrk:wrk perf:linux-perf taskset:util-linux
 
 # Where OpenSSL's headers are missing, private keys are held in Go: slower for RSA. (Looked for when the build begins: setup may just have installed them.)
 BUILDTAGS = $(shell [ -e /usr/include/openssl/evp.h ] || [ "$$(go env CGO_ENABLED)" = 0 ] || echo -tags noopenssl)
@@ -56,7 +56,7 @@ conformance: setup build ## the black-box suites in full
 fuzz: setup ## every fuzz target, FUZZTIME each (10m); ARGS="FuzzName*" for some
 	@scripts/fuzz $(ARGS)
 
-bench: setup-bench build ## Longmen, nginx and HAProxy side by side; ARGS go to bench/cmd/bench
+bench: setup-bench build ## Longmen, nginx, HAProxy and others side by side; ARGS go to bench/cmd/bench
 	go run ./bench/cmd/bench $(ARGS)
 
 clean: ## remove what was built; the test cache and Debian packages stay

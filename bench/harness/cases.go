@@ -32,6 +32,13 @@ type Case struct {
 	Apart  bool               // in a layout where the proxy has its CPUs to itself
 	Storm  bool               // latency of kept connections while others make handshakes
 	Start  bool               // what starting with all the certificates takes
+
+	HTTP2     bool   // clients speak it, and h2load is the load
+	Streams   int    // requests at once on each of its connections
+	Upstream2 bool   // the origin speaks it, too
+	GRPC      bool   // requests are unary calls
+	Levels    []int  // of an idle case: connections, each with Streams held requests
+	Without   string // a peer that cannot do it
 }
 
 // Cases are all there is to measure.
@@ -50,7 +57,23 @@ func Cases() []Case {
 			Method: "GET", Path: "/1k", Length: 1 << 10, Conns: 128, Routes: n,
 		})
 	}
-	return append(list, tlsCases()...)
+	return append(append(list, tlsCases()...), http2Cases()...)
+}
+
+// http2Cases are those over HTTP/2.
+func http2Cases() []Case {
+	over2 := func(c Case) Case { c.HTTP2 = true; return c }
+	grpc := func(c Case) Case { c.Upstream2, c.GRPC = true, true; return c }
+	return []Case{
+		over2(Case{Name: "h2-get-1k", About: "1 KB GET over HTTP/2, cleartext", Method: "GET", Path: "/1k", Length: 1 << 10, Conns: 32, Streams: 16, Rates: true}),
+		over2(Case{Name: "h2-tls-get-1k", About: "1 KB GET over HTTP/2 and TLS 1.3", Method: "GET", Path: "/1k", Length: 1 << 10, Conns: 32, Streams: 16, Rates: true, TLS: tlsclient.TLS13, Key: authority.P256}),
+		over2(Case{Name: "h2-get-64k", About: "64 KB GET over HTTP/2, cleartext", Method: "GET", Path: "/64k", Length: 64 << 10, Conns: 16, Streams: 4}),
+		over2(Case{Name: "h2-upload-10m", About: "10 MB POST over HTTP/2, 1 KB answer", Method: "POST", Path: "/upload", Body: 10 << 20, Length: 1 << 10, Conns: 8, Streams: 1}),
+		over2(Case{Name: "h2-download-10m", About: "10 MB GET over HTTP/2", Method: "GET", Path: "/b/10485760", Length: 10 << 20, Conns: 8, Streams: 1}),
+		grpc(over2(Case{Name: "grpc-unary", About: "unary calls of 1 KB both ways, HTTP/2 to HTTP/2", Method: "POST", Path: "/bench.Bench/Unary", Body: 5 + 1<<10, Length: 5 + 1<<10, Conns: 32, Streams: 16, Rates: true})),
+		over2(Case{Name: "h2-memory", About: "memory of connections with 10 open requests each, HTTP/1.1 to the origin", Method: "GET", Path: "/hold", Idle: true, Streams: 10, Levels: []int{400, 1000, 1600}}),
+		over2(Case{Name: "h2-memory-h2", About: "memory of connections with 10 open requests each, HTTP/2 to the origin", Method: "GET", Path: "/hold", Idle: true, Streams: 10, Upstream2: true, Levels: []int{2500, 5000, 10_000}, Without: "nginx"}),
+	}
 }
 
 // tlsCases are those over TLS.

@@ -47,7 +47,7 @@ func TestCasesHaveTheirRoutesAndTargets(t *testing.T) {
 }
 
 func TestSelect(t *testing.T) {
-	for pattern, want := range map[string]int{"": 27, "get-1k": 1, "routes-1": 1, "^routes": 4, "1k$": 3, "^tls-full": 6} {
+	for pattern, want := range map[string]int{"": 35, "get-1k": 1, "routes-1": 1, "^routes": 4, "1k$": 5, "^tls-full": 6} {
 		if got, err := Select(pattern); len(got) != want || err != nil {
 			t.Errorf("%q: %d cases, %v, want %d", pattern, len(got), err, want)
 		}

@@ -29,14 +29,7 @@ type Idle struct {
 }
 
 func (b *Bench) measureIdle(ctx context.Context, c Case, targets string, r *CaseResult) error {
-	var levels []int
-	for _, n := range b.IdleLevels {
-		if n+200 > b.files {
-			b.note("%s: no level of %d connections, a process may open %d files", c.Name, n, b.files)
-			continue
-		}
-		levels = append(levels, n)
-	}
+	levels := b.levels(c)
 	if len(levels) < 2 {
 		return errors.New("a slope wants two levels at least")
 	}
@@ -45,6 +38,11 @@ func (b *Bench) measureIdle(ctx context.Context, c Case, targets string, r *Case
 		for _, p := range b.selected(c) {
 			if skip[p.Name] {
 				continue
+			}
+			if c.Streams > 0 { // the origin's side of the one before is gone
+				if err := b.awaitHeld(ctx, c, 0); err != nil {
+					return err
+				}
 			}
 			t, err := b.start(ctx, p, c)
 			if errors.Is(err, exec.ErrNotFound) {
@@ -77,6 +75,26 @@ func (b *Bench) measureIdle(ctx context.Context, c Case, targets string, r *Case
 	return nil
 }
 
+// levels are the numbers of connections that a case holds: as many as a process
+// may open files, where an origin of HTTP/1.1 has one for each held request.
+func (b *Bench) levels(c Case) (levels []int) {
+	wanted, each := b.IdleLevels, 1
+	if c.Levels != nil {
+		wanted = c.Levels
+		if !c.Upstream2 {
+			each += c.Streams
+		}
+	}
+	for _, n := range wanted {
+		if n*each+200 > b.files {
+			b.note("%s: no level of %d connections, a process may open %d files", c.Name, n, b.files)
+			continue
+		}
+		levels = append(levels, n)
+	}
+	return levels
+}
+
 // holdIdle reads a proxy's memory with more and more connections held.
 func (b *Bench) holdIdle(ctx context.Context, t *turn, c Case, targets string, levels []int) (idle Idle, err error) {
 	idle.Levels = levels
@@ -94,6 +112,11 @@ func (b *Bench) holdIdle(ctx context.Context, t *turn, c Case, targets string, l
 		}
 		releases = append(releases, release)
 		held = level
+		if c.Streams > 0 {
+			if err := b.awaitHeld(ctx, c, held*c.Streams); err != nil {
+				return idle, err
+			}
+		}
 		m, err := t.settled(ctx)
 		if err != nil {
 			return idle, err
@@ -109,6 +132,10 @@ func (b *Bench) holdIdle(ctx context.Context, t *turn, c Case, targets string, l
 // fails if the proxy has closed any before.
 func (b *Bench) hold(ctx context.Context, t *turn, c Case, targets string, n int) (release func() error, err error) {
 	cmd := exec.Command(b.tools.Load, append(b.loadArgs(t, c, targets, 0, time.Second), "-idle", strconv.Itoa(n))...)
+	if c.HTTP2 {
+		cmd = exec.Command(b.tools.Hold, "-addr", fmt.Sprintf("127.0.0.1:%d", t.site.Port), "-host", c.Hosts()[0].Name,
+			"-path", c.Path, "-c", strconv.Itoa(n), "-m", strconv.Itoa(c.Streams))
+	}
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err

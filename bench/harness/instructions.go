@@ -2,7 +2,6 @@ package harness
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"longmen/bench/load"
 	"longmen/bench/proc"
 )
 
@@ -48,13 +46,15 @@ func (b *Bench) instructions(ctx context.Context, t *turn, c Case, targets strin
 		list[i] = strconv.Itoa(pid)
 	}
 	file := filepath.Join(b.dir, "perf.counts")
-	args := []string{"stat", "-x", ",", "-e", counters, "-o", file, "-p", strings.Join(list, ","), "--", b.tools.Load}
-	out, err := output(ctx, exec.Command("perf", append(args, b.loadArgs(t, c, targets, 0, d)...)...), b.place(c).Client)
+	args := []string{"stat", "-x", ",", "-e", counters, "-o", file, "-p", strings.Join(list, ","), "--"}
+	g := b.generator(t, c, targets, 0, d)
+	*g.cmd = *exec.Command("perf", append(args, g.cmd.Args...)...)
+	out, err := output(ctx, g.cmd, b.place(c).Client)
 	if err != nil {
 		return 0, 0, err
 	}
-	var r load.Result
-	if err := json.Unmarshal(out, &r); err != nil {
+	r, err := g.read(out)
+	if err != nil {
 		return 0, 0, err
 	}
 	if user, kernel, err = readCounters(file); err != nil {

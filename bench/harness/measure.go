@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"time"
 
+	"longmen/bench/peers"
 	"longmen/bench/proc"
 )
 
@@ -15,6 +17,7 @@ type CaseResult struct {
 	Name     string        `json:"name"`
 	About    string        `json:"about"`
 	TLS      bool          `json:"tls,omitempty"`
+	HTTP2    bool          `json:"http2,omitempty"`
 	New      bool          `json:"new,omitempty"`
 	HalfRate float64       `json:"half_rate,omitempty"` // requests a second
 	LowRate  float64       `json:"low_rate,omitempty"`
@@ -36,12 +39,15 @@ type ProxyResult struct {
 // measure makes a case with all proxies. They run side by side and take turns,
 // so that whatever disturbs the machine for a while disturbs them all.
 func (b *Bench) measure(ctx context.Context, c Case) (r *CaseResult, err error) {
-	r = &CaseResult{Name: c.Name, About: c.About, TLS: c.TLS != "", New: c.New}
+	r = &CaseResult{Name: c.Name, About: c.About, TLS: c.TLS != "", HTTP2: c.HTTP2, New: c.New}
 	targets, err := b.writeTargets(c)
 	if err != nil {
 		return nil, err
 	}
 	if err := b.certify(c); err != nil {
+		return nil, err
+	}
+	if err := b.writeContent(c); err != nil {
 		return nil, err
 	}
 	switch {
@@ -184,12 +190,11 @@ func (o Options) Estimate() time.Duration {
 		case c.Storm:
 			d = time.Duration(o.Reps) * (3*o.Duration + 2*time.Second)
 		}
-		proxies := len(o.Proxies)
-		switch {
-		case c.TLS.SM():
-			proxies = min(proxies, 1)
-		case c.TLS != "":
-			proxies = min(proxies, 3)
+		proxies := 0
+		for _, p := range peers.All("", "") {
+			if slices.Contains(o.Proxies, p.Name) && p.Serves(c.HTTP2, c.Upstream2, c.TLS) {
+				proxies++
+			}
 		}
 		total += d * time.Duration(proxies)
 	}

@@ -79,6 +79,7 @@ func (r *Report) Print(w io.Writer) {
 	}
 	r.printRoutes(w)
 	r.printTLS(w)
+	r.printHTTP2(w)
 	for _, n := range r.Notes {
 		fmt.Fprintln(w, "\nnote:", n)
 	}
@@ -113,8 +114,13 @@ func (c CaseResult) printFull(w io.Writer) {
 		column{name: "req/s", of: full(func(s Sample) float64 { return s.RPS }), form: "%.0f", ratio: true, more: true},
 		column{name: "busy", of: full(func(s Sample) float64 { return s.Busy }), form: "%.2f"},
 		column{name: "client", of: full(func(s Sample) float64 { return s.Result.Busy }), form: "%.2f"},
-		column{name: "p50 µs", of: full(func(s Sample) float64 { return s.Latency.P50 }), form: "%.0f"},
-		column{name: "p99 µs", of: full(func(s Sample) float64 { return s.Latency.P99 }), form: "%.0f"},
+	)
+	if !c.HTTP2 { // h2load tells latencies by its log alone, which costs
+		cols = append(cols,
+			column{name: "p50 µs", of: full(func(s Sample) float64 { return s.Latency.P50 }), form: "%.0f"},
+			column{name: "p99 µs", of: full(func(s Sample) float64 { return s.Latency.P99 }), form: "%.0f"})
+	}
+	cols = append(cols,
 		column{name: "errors", of: func(p ProxyResult) float64 { return failures(p.Full) }, form: "%.0f"},
 		column{name: "peak MB", of: func(p ProxyResult) float64 { return float64(p.Memory.Peak) / 1e6 }, form: "%.1f", ratio: true},
 		column{name: "PSS MB", of: func(p ProxyResult) float64 { return float64(p.Memory.PSS) / 1e6 }, form: "%.1f"})
@@ -128,7 +134,11 @@ func (c CaseResult) printFixed(w io.Writer, rate float64, what string, samples f
 	of := func(f func(Sample) float64) func(ProxyResult) float64 {
 		return func(p ProxyResult) float64 { return median(samples(p), f) }
 	}
-	fmt.Fprintf(w, "  at %.0f requests/s (%s), latency in µs from when each was due:\n", rate, what)
+	since := "from when each was due"
+	if c.HTTP2 {
+		since = "from when each was sent"
+	}
+	fmt.Fprintf(w, "  at %.0f requests/s (%s), latency in µs %s:\n", rate, what, since)
 	c.table(w, []column{
 		{name: "p50", of: of(func(s Sample) float64 { return s.Latency.P50 }), form: "%.0f", ratio: true},
 		{name: "p99", of: of(func(s Sample) float64 { return s.Latency.P99 }), form: "%.0f", ratio: true},

@@ -51,23 +51,26 @@ func (c CaseResult) printStart(w io.Writer) {
 	})
 }
 
+// cpu is what a request cost the proxy of that name; NaN where it was not
+// measured.
+func (c CaseResult) cpu(name string) float64 {
+	for _, p := range c.Proxies {
+		if p.Name == name {
+			return median(p.Full, func(s Sample) float64 { return s.CPU })
+		}
+	}
+	return math.NaN()
+}
+
 // printTLS sets Longmen's CPU time over each peer's, for all cases over TLS.
 func (r *Report) printTLS(w io.Writer) {
-	cpu := func(c CaseResult, name string) float64 {
-		for _, p := range c.Proxies {
-			if p.Name == name {
-				return median(p.Full, func(s Sample) float64 { return s.CPU })
-			}
-		}
-		return math.NaN()
-	}
 	var rows strings.Builder
 	t := newTable(&rows)
 	n := 0
 	fmt.Fprintln(t, "case\tLongmen\tnginx\tHAProxy\t/ nginx\t/ HAProxy\tnginx /\t")
 	for _, c := range r.Cases {
-		longmen, nginx, haproxy := cpu(c, "longmen"), cpu(c, "nginx"), cpu(c, "haproxy")
-		if !c.TLS || math.IsNaN(longmen) {
+		longmen, nginx, haproxy := c.cpu("longmen"), c.cpu("nginx"), c.cpu("haproxy")
+		if !c.TLS || c.HTTP2 || math.IsNaN(longmen) {
 			continue
 		}
 		n++

@@ -96,13 +96,23 @@ func Run(ctx context.Context, o Options, root string) (report *Report, err error
 		defer stop()
 	}
 	report = &Report{Options: o, Machine: machine()}
-	for _, p := range b.selected(Case{}) {
+	for _, p := range peers.All(b.tools.Longmen, b.tools.Floor) {
+		if !slices.Contains(o.Proxies, p.Name) {
+			continue
+		}
 		if v, err := p.Version(ctx); err == nil && v != "" {
 			report.Versions = append(report.Versions, v)
 		}
 	}
 	for _, c := range o.Cases {
 		fmt.Fprintf(o.Log, "%s: %s\n", c.Name, c.About)
+		if c.HTTP2 && !c.Idle {
+			if _, err := exec.LookPath("h2load"); err != nil {
+				b.note("%s is left out: %v", c.Name, err)
+				report.Notes = b.Notes
+				continue
+			}
+		}
 		r, err := b.measure(ctx, c)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.Name, err)
@@ -160,7 +170,26 @@ type Sample struct {
 	Kernel float64 `json:"instructions_kernel"`
 }
 
-// loadArgs are the load generator's for one run of a case.
+// A generator is the load of one run: a command, and what its output means.
+type generator struct {
+	cmd  *exec.Cmd
+	read func(out []byte) (load.Result, error) // once the command has ended
+}
+
+func (b *Bench) generator(t *turn, c Case, targets string, rate float64, d time.Duration) *generator {
+	if c.HTTP2 {
+		return b.h2load(t, c, rate, d)
+	}
+	return &generator{
+		cmd: exec.Command(b.tools.Load, b.loadArgs(t, c, targets, rate, d)...),
+		read: func(out []byte) (r load.Result, err error) {
+			err = json.Unmarshal(out, &r)
+			return r, err
+		},
+	}
+}
+
+// loadArgs are our own load generator's for one run of a case.
 func (b *Bench) loadArgs(t *turn, c Case, targets string, rate float64, d time.Duration) []string {
 	args := []string{
 		"-addr", fmt.Sprintf("127.0.0.1:%d", t.site.Port), "-targets", targets, "-method", c.Method,
@@ -192,7 +221,8 @@ func (b *Bench) sample(ctx context.Context, t *turn, c Case, targets string, rat
 		return Sample{}, err
 	}
 	begin := time.Now()
-	out, err := output(ctx, exec.Command(b.tools.Load, b.loadArgs(t, c, targets, rate, d)...), b.place(c).Client)
+	g := b.generator(t, c, targets, rate, d)
+	out, err := output(ctx, g.cmd, b.place(c).Client)
 	if err != nil {
 		return Sample{}, fmt.Errorf("load on %s: %w\n%s", t.peer.Name, err, t.process.said())
 	}
@@ -202,8 +232,8 @@ func (b *Bench) sample(ctx context.Context, t *turn, c Case, targets string, rat
 		return Sample{}, fmt.Errorf("%s: %w\n%s", t.peer.Name, err, t.process.said())
 	}
 	var s Sample
-	if err := json.Unmarshal(out, &s.Result); err != nil {
-		return s, err
+	if s.Result, err = g.read(out); err != nil {
+		return s, fmt.Errorf("load on %s: %w", t.peer.Name, err)
 	}
 	if s.Requests == 0 {
 		return s, fmt.Errorf("%s: no request succeeded: %v %s", t.peer.Name, s.ErrorKinds, s.FirstError)
@@ -236,7 +266,7 @@ func (b *Bench) selected(c Case) []peers.Peer {
 	var list []peers.Peer
 	for _, name := range b.Proxies {
 		for _, p := range peers.All(b.tools.Longmen, b.tools.Floor) {
-			if p.Name == name && p.Speaks(c.TLS) {
+			if p.Name == name && p.Name != c.Without && p.Serves(c.HTTP2, c.Upstream2, c.TLS) {
 				list = append(list, p)
 			}
 		}

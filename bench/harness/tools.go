@@ -14,6 +14,7 @@ import (
 // Tools are the binaries that the harness builds.
 type Tools struct {
 	Longmen, Origin, Load string
+	Hold                  string
 	Floor                 string // empty when there is no C compiler
 }
 
@@ -24,6 +25,7 @@ func build(ctx context.Context, root, dir string, proxies []string) (Tools, erro
 		Longmen: filepath.Join(root, "bin", "longmen"),
 		Origin:  filepath.Join(dir, "origin"),
 		Load:    filepath.Join(dir, "load"),
+		Hold:    filepath.Join(dir, "hold"),
 	}
 	run := func(name string, args ...string) error {
 		cmd := exec.CommandContext(ctx, name, args...)
@@ -33,7 +35,7 @@ func build(ctx context.Context, root, dir string, proxies []string) (Tools, erro
 		}
 		return nil
 	}
-	for _, c := range [][2]string{{t.Origin, "./bench/cmd/origin"}, {t.Load, "./bench/cmd/load"}} {
+	for _, c := range [][2]string{{t.Origin, "./bench/cmd/origin"}, {t.Load, "./bench/cmd/load"}, {t.Hold, "./bench/cmd/hold"}} {
 		if err := run("go", "build", "-o", c[0], c[1]); err != nil {
 			return t, err
 		}

@@ -40,6 +40,9 @@ type Site struct {
 	Connections int // at most, downstream and upstream
 	Files       int // descriptors a process may have
 	Hosts       []Host
+	HTTP2       bool // clients speak HTTP/2: over TLS by ALPN, else at once
+	Upstream2   bool // so does the origin
+	Holds       bool // requests stay open for long, and many of them
 }
 
 // TLS says whether the site is served over TLS.
@@ -66,6 +69,8 @@ func (s Site) Routes() string {
 type Peer struct {
 	Name   string
 	Real   bool     // routes, logs and counts, so that its cost compares
+	h1, h2 bool     // clients may speak HTTP/1.1, HTTP/2
+	up2    bool     // so may the origin HTTP/2
 	Binary string   // a path, or a name to be looked up
 	asks   string   // argument that prints its version, if any
 	ready  string   // path on the admin port that answers 200 once it serves
@@ -78,21 +83,29 @@ type Peer struct {
 func All(longmen, floor string) []Peer {
 	return []Peer{
 		{
-			Name: "longmen", Real: true, Binary: longmen, ready: "/ready", config: []string{"longmen.yaml"},
+			Name: "longmen", Real: true, h1: true, h2: true, up2: true, Binary: longmen, ready: "/ready", config: []string{"longmen.yaml"},
 			args: func(_ Peer, _ Site, config string) []string { return []string{"run", "-c", config} },
 		},
 		{
-			Name: "nginx", Real: true, Binary: "nginx", asks: "-v", ready: "/stub_status", config: []string{"nginx.conf"},
+			Name: "nginx", Real: true, h1: true, h2: true, up2: true, Binary: "nginx", asks: "-v", ready: "/stub_status", config: []string{"nginx.conf"},
 			args: func(_ Peer, s Site, config string) []string {
 				return []string{"-p", s.Dir, "-c", config, "-e", filepath.Join(s.Dir, "nginx.error.log")}
 			},
 		},
 		{
-			Name: "haproxy", Real: true, Binary: "haproxy", asks: "-v", ready: "/metrics", config: []string{"haproxy.cfg", "haproxy.map"},
+			Name: "haproxy", Real: true, h1: true, h2: true, up2: true, Binary: "haproxy", asks: "-v", ready: "/metrics", config: []string{"haproxy.cfg", "haproxy.map"},
 			args: func(_ Peer, _ Site, config string) []string { return []string{"-q", "-db", "-f", config} },
 		},
 		{
-			Name: "floor", Binary: floor,
+			Name: "h2o", Real: true, h2: true, Binary: "h2o", asks: "-v", ready: "/status", config: []string{"h2o.conf"},
+			args: func(_ Peer, _ Site, config string) []string { return []string{"-c", config} },
+		},
+		{
+			Name: "nghttpx", Real: true, h2: true, up2: true, Binary: "nghttpx", asks: "--version", ready: "/", config: []string{"nghttpx.conf"},
+			args: func(_ Peer, _ Site, config string) []string { return []string{"--conf=" + config} },
+		},
+		{
+			Name: "floor", h1: true, Binary: floor,
 			args: func(_ Peer, s Site, _ string) []string {
 				return []string{strconv.Itoa(s.Port), strconv.Itoa(int(s.Origin.Port())), strconv.Itoa(s.Workers)}
 			},
@@ -100,8 +113,12 @@ func All(longmen, floor string) []Peer {
 	}
 }
 
-// Speaks says whether the peer serves a protocol of TLS; empty is none.
-func (p Peer) Speaks(protocol tlsclient.Protocol) bool {
+// Serves says whether the peer serves clients of HTTP/1.1, or of HTTP/2, before
+// an origin of HTTP/1.1, or of HTTP/2, over a protocol of TLS; empty is none.
+func (p Peer) Serves(http2, upstream2 bool, protocol tlsclient.Protocol) bool {
+	if http2 && !p.h2 || !http2 && !p.h1 || upstream2 && !p.up2 {
+		return false
+	}
 	return protocol == "" || p.Real && !protocol.SM() || p.Name == "longmen"
 }
 

@@ -43,7 +43,7 @@ func TestConfigsHoldTheWholeSite(t *testing.T) {
 			}
 			all.Write(b)
 		}
-		for _, want := range []string{"127.0.0.1:18080", "127.0.0.1:18081", "127.0.0.1:18082", "a.example.com", "b.example.com", "/r1", "/r2", s.Log()} {
+		for _, want := range []string{"18080", "18081", "18082", "a.example.com", "b.example.com", "/r1", "/r2", s.Log()} {
 			if !strings.Contains(all.String(), want) {
 				t.Errorf("%s: no %q in\n%s", p.Name, want, all.String())
 			}
@@ -78,7 +78,7 @@ func TestConfigsOverTLS(t *testing.T) {
 			continue
 		}
 		for _, kind := range []authority.Kind{authority.P256, authority.SM2} {
-			if kind == authority.SM2 && !p.Speaks(tlsclient.TLCP) {
+			if p.h2 && !p.h1 || kind == authority.SM2 && !p.Serves(false, false, tlsclient.TLCP) {
 				continue
 			}
 			p.Binary = "/bin/true"
@@ -106,14 +106,25 @@ func TestConfigsOverTLS(t *testing.T) {
 	}
 }
 
-func TestWhoSpeaksWhat(t *testing.T) {
+func TestWhoServesWhat(t *testing.T) {
+	got := map[string]string{}
 	for _, p := range All("longmen", "floor") {
-		want := map[string][3]bool{"longmen": {true, true, true}, "floor": {true, false, false}}[p.Name]
-		if p.Name == "nginx" || p.Name == "haproxy" {
-			want = [3]bool{true, true, false}
+		for name, serves := range map[string]bool{
+			"1": p.Serves(false, false, ""), "T": p.Serves(false, false, tlsclient.TLS12), "S": p.Serves(false, false, tlsclient.RFC8998),
+			"2": p.Serves(true, false, tlsclient.TLS13), "G": p.Serves(true, true, ""),
+		} {
+			if serves {
+				got[name] += " " + p.Name
+			}
 		}
-		if got := [3]bool{p.Speaks(""), p.Speaks(tlsclient.TLS12), p.Speaks(tlsclient.RFC8998)}; got != want {
-			t.Errorf("%s: plain, TLS, SM: %v, want %v", p.Name, got, want)
+	}
+	want := map[string]string{
+		"1": " longmen nginx haproxy floor", "T": " longmen nginx haproxy", "S": " longmen",
+		"2": " longmen nginx haproxy h2o nghttpx", "G": " longmen nginx haproxy nghttpx",
+	}
+	for name := range want {
+		if got[name] != want[name] {
+			t.Errorf("%s: %q, want %q", name, got[name], want[name])
 		}
 	}
 }
@@ -122,18 +133,21 @@ func TestWhoSpeaksWhat(t *testing.T) {
 func TestPeersAcceptTheirConfigs(t *testing.T) {
 	for _, kind := range []authority.Kind{"", authority.P256} {
 		for _, single := range []bool{false, true} {
-			acceptConfigs(t, single, kind)
+			acceptConfigs(t, single, kind, false, false)
 		}
+		acceptConfigs(t, true, kind, true, false)
+		acceptConfigs(t, true, kind, true, true)
 	}
 }
 
-func acceptConfigs(t *testing.T, single bool, kind authority.Kind) {
+func acceptConfigs(t *testing.T, single bool, kind authority.Kind, http2, upstream2 bool) {
 	for _, p := range All("longmen", "floor") {
-		check := map[string]string{"nginx": "-t", "haproxy": "-c"}[p.Name]
-		if check == "" {
+		check := map[string]string{"nginx": "-t", "haproxy": "-c", "h2o": "-t"}[p.Name]
+		if check == "" || !p.Serves(http2, upstream2, "") {
 			continue
 		}
 		s := site(t)
+		s.HTTP2, s.Upstream2 = http2, upstream2
 		if single {
 			s.Hosts = s.Hosts[1:]
 		}

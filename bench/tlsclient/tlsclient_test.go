@@ -14,8 +14,8 @@ import (
 	"longmen/bench/authority"
 	"longmen/tls/handshake"
 	"longmen/tls/record"
-	"longmen/tls/tls13"
 	"longmen/tls/tlcp"
+	"longmen/tls/tls13"
 )
 
 const serverName = "a.bench.example.com"

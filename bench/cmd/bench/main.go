@@ -1,5 +1,5 @@
-// Command bench measures Longmen beside nginx, HAProxy and a minimal C
-// forwarder, on the same work in alternation, and prints tables of medians and
+// Command bench measures Longmen beside nginx, HAProxy, h2o, nghttpx and a
+// minimal C forwarder, on the same work in alternation, and prints tables of medians and
 // ratios. bench/README.md says how and what the figures mean.
 package main
 
@@ -41,7 +41,7 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	pattern := f.String("case", "", "name of a case, or a regular `expression` for several; all by default")
-	proxies := f.String("proxies", "longmen,nginx,haproxy,floor", "what to measure, a `list`")
+	proxies := f.String("proxies", "longmen,nginx,haproxy,h2o,nghttpx,floor", "what to measure, a `list`")
 	reps := f.Int("reps", 5, "repetitions of every run")
 	duration := f.Duration("duration", 3*time.Second, "of every run")
 	quick := f.Bool("quick", false, "2 repetitions of 1 s each: a look, not a measurement")
@@ -72,7 +72,7 @@ func run(ctx context.Context, args []string) error {
 		return fmt.Errorf("-case: %w", err)
 	}
 	for name := range strings.SplitSeq(*proxies, ",") {
-		if !slices.Contains([]string{"longmen", "nginx", "haproxy", "floor"}, name) {
+		if !slices.Contains([]string{"longmen", "nginx", "haproxy", "h2o", "nghttpx", "floor"}, name) {
 			return fmt.Errorf("-proxies: unknown proxy %q", name)
 		}
 		o.Proxies = append(o.Proxies, name)
