@@ -46,6 +46,10 @@ func (c *Conn) Secure(session *record.Session) {
 // IsSecure reports whether c speaks TLS.
 func (c *Conn) IsSecure() bool { return c.tls != nil }
 
+// Early reports whether the TLS handshake is not complete: what was read is early data, which
+// somebody may have sent once more (RFC 8446 section 8).
+func (c *Conn) Early() bool { return c.tls != nil && c.tls.session.Early() }
+
 // Rest drops what an idle connection can do without: all but the session's keys.
 func (c *Conn) Rest() {
 	if c.tls != nil {

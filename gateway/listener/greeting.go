@@ -204,7 +204,7 @@ func (g *greeting) handshake() (*handshake.Result, error) {
 	}
 	wire := &connection.Wire{Conn: &g.Conn, Wait: g.wait, Local: g.local, Remote: g.remote}
 	run := &server.Handshake{Challenges: g.t.shared.Challenges, Conn: wire, Hello: &h, Now: g.t.loop.Wall(), Offload: g.offload, Burn: g.burn, Loading: &g.t.shared.Loading, Verifying: &g.t.shared.Verify,
-		Sessions: g.t.shared.TLCP, KeyMissing: g.t.keyMissing}
+		Sessions: g.t.shared.TLCP, Replays: g.t.shared.Replays, KeyMissing: g.t.keyMissing}
 	if g.config.KeyLog != "" {
 		run.KeyLog = g.t.shared.KeyLog(g.config.KeyLog)
 	}
@@ -293,6 +293,7 @@ func (g *greeting) done(r *handshake.Result) {
 	if r.Resumed {
 		stats.Resumed.Inc()
 	}
+	stats.EarlyData[r.EarlyData].Inc()
 	stats.Duration.Observe(g.t.loop.Now() - g.began)
 	g.Secure(r.Session)
 	r.Session, r.PeerChain = nil, nil // the connection's; Peer has the chain

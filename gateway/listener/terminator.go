@@ -10,6 +10,7 @@ import (
 	"longmen/gateway/telemetry/metrics"
 	"longmen/gateway/worker"
 	"longmen/tls/handshake"
+	"longmen/tls/replay"
 	"longmen/tls/server"
 	"longmen/tls/sign"
 	"longmen/tls/tlcp"
@@ -31,6 +32,7 @@ type Security struct {
 	Loading sign.Flow              // turns of keys that are used for the first time
 	Verify  sign.Flow              // turns of client certificates
 	TLCP    tlcp.SessionCache      // its sessions; its contexts keep listeners and domains apart
+	Replays *replay.Register       // tells early data that is sent again; nil: none is accepted
 	KeyLog  func(string) io.Writer // by path; nil when it cannot be written
 
 	Challenges server.Challenges // of ACME; nil for none

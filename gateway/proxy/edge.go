@@ -59,6 +59,10 @@ func (e *Edge) Begin(s *stream.Stream) (*stream.Response, error) {
 func (e *Edge) route(s *stream.Stream) (*stream.Response, error) {
 	rnd := uint32(e.proxy.random.Uint64())
 	route := e.find(s, rnd)
+	if s.Early != nil && !e.early(s, route) {
+		s.End = unconfirmed{}
+		return nil, stream.ErrCoroutine
+	}
 	if e.listener.Chains != nil {
 		if chain := e.chain(route); chain != nil {
 			s.End = e.proxy.filtered(e, route, rnd, chain)
@@ -116,8 +120,12 @@ func (e *Edge) Poll(s *stream.Stream) (*stream.Response, error) {
 
 // Resume waits for the answer, on a coroutine, wherever Begin and Poll stopped.
 func (e *Edge) Resume(s *stream.Stream) (*stream.Response, error) {
-	if l, ok := s.End.(*lookup); ok {
-		if resp, err := l.resume(e, s); err != stream.ErrParked && err != stream.ErrCoroutine {
+	for {
+		d, ok := s.End.(detour)
+		if !ok {
+			break
+		}
+		if resp, err := d.resume(e, s); err != stream.ErrParked && err != stream.ErrCoroutine {
 			return resp, err
 		}
 	}

@@ -43,6 +43,7 @@ const (
 	//   retry_unsafe          bool: requests that are not idempotent may be repeated too
 	//   client                list of strings: CIDRs, one of which must hold the client's address for the route to match
 	//   content_type          string: Content-Type of a direct_response's body
+	//   early_data            bool: GET, HEAD and OPTIONS requests in early data (0-RTT) are served before the handshake is complete
 	RouteExtension = "type.googleapis.com/longmen.v1.Route"
 
 	// ClusterExtension is on a Cluster:
@@ -75,6 +76,9 @@ const (
 	//   ocsp                  "staple" | "off": an OCSP response is stapled when there is one, or none is fetched or
 	//                         stapled; without this key ocsp_staple_policy says
 	//   tlcp                  bool: TLCP (GB/T 38636) is accepted where an SM2 pair covers the name (default true)
+	//   early_data            number: bytes that a client may send before the handshake is complete (0-RTT); 0: none, but clients
+	//                         with tickets from before are served; without this key they are refused
+	//   early_data_remember   number: handshakes with early data that are remembered at once
 	//   rfc8998               bool: TLS 1.3 with SM is accepted where an SM2 certificate covers the name (default true)
 	DownstreamTLSExtension = "type.googleapis.com/longmen.v1.DownstreamTls"
 

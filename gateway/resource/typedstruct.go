@@ -87,7 +87,7 @@ var extensionKeys = map[string]map[string]string{
 		"http2_control_burst": "number", "http2_control_rate": "number", "http2_continuations": "number",
 	},
 	RouteExtension: {
-		"max_body": "number", "retry_unsafe": "bool", "client": "cidrs", "content_type": "string",
+		"max_body": "number", "retry_unsafe": "bool", "client": "cidrs", "content_type": "string", "early_data": "bool",
 	},
 	ClusterExtension: {
 		"idle_per_worker": "number", "max_age": "duration", "response_timeout": "duration",
@@ -96,7 +96,7 @@ var extensionKeys = map[string]map[string]string{
 	DownstreamTLSExtension: {
 		"strict_sni": "bool", "plain": "bool", "ech": "string", "passthrough": "names", "domains": "messages",
 		"crypto": "auto|openssl|go", "handshake_timeout": "duration", "max_handshakes": "number",
-		"ocsp": "staple|off", "tlcp": "bool", "rfc8998": "bool",
+		"ocsp": "staple|off", "tlcp": "bool", "rfc8998": "bool", "early_data": "number", "early_data_remember": "number",
 	},
 	UpstreamTLSExtension: {"protocol": "tls|tlcp|rfc8998"},
 	SM2Extension:         {"encrypt_certificate": "source", "encrypt_private_key": "source"},

@@ -32,6 +32,10 @@ type Route struct {
 	Redirect *Redirect
 	Respond  *Respond
 
+	// EarlyData lets requests that change nothing go on before the handshake of
+	// their connection is complete: they may come twice (RFC 8470).
+	EarlyData bool
+
 	// Request and Response edit the heads; nil when nothing is to be done.
 	// They already hold the virtual host's and the route table's edits in
 	// Envoy's order (route, virtual host, table).

@@ -105,6 +105,7 @@ func (c *compiler) routeExtension(at resource.Path, metadata *core.Metadata, out
 	s.number("max_body", 1, 1<<50, &maxBody)
 	var unsafe bool
 	s.boolean("retry_unsafe", &unsafe)
+	s.boolean("early_data", &out.EarlyData)
 	contentType, typed := s.values.Word("content_type")
 	for i, text := range s.values.Strings("client") {
 		where := item(join(join(at, "match"), "client"), i)

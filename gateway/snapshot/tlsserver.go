@@ -104,6 +104,7 @@ func (d *downstream) config(context *tlsv3.DownstreamTlsContext) *server.Config 
 	d.domains(base, out)
 	out.ECH = d.encrypted(s.word("ech"))
 	d.judgeECH(out)
+	d.judgeEarly(out)
 	return out
 }
 
@@ -225,6 +226,7 @@ func (d *downstream) settings(domain string, l tlsLayer) *server.Settings {
 		d.unusable(l, out)
 	}
 	d.tickets(domain, l, out)
+	d.earlyData(l, out)
 	return out
 }
 

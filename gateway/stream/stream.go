@@ -95,6 +95,9 @@ type Stream struct {
 	Client netip.Addr
 	// TLS is what the client's connection agreed on; nil when it is plain.
 	TLS *handshake.Result
+	// Early is set when the request came before the handshake of TLS was complete;
+	// nil otherwise, and for nearly all.
+	Early EarlyData
 
 	// IdleTimeout ends the stream when no byte moves in either direction for so
 	// long; 0 is the listener's. Set it by SetIdle.
@@ -224,7 +227,7 @@ func (s *Stream) Reset() {
 	*r = Request{Header: h}
 	s.Response.Reset()
 	s.Co, s.Parked, s.Informational, s.End, s.failed = nil, nil, nil, nil, nil
-	s.TLS, s.IdleTimeout, s.Replier, s.Reroute = nil, 0, nil, false
+	s.TLS, s.Early, s.IdleTimeout, s.Replier, s.Reroute = nil, nil, 0, nil, false
 	s.Trailer.Reset()
 	s.reply = Bytes{}
 	s.arena = s.arena[:0]

@@ -19,10 +19,12 @@ import (
 	"longmen/tls/certificate"
 	"longmen/tls/ocsp"
 	"longmen/tls/openssl"
+	"longmen/tls/replay"
 	"longmen/tls/server"
 	"longmen/tls/sign"
 	"longmen/tls/std"
 	"longmen/tls/tlcp"
+	"longmen/tls/tls13"
 )
 
 // leastKeys is for how many keys there is secure memory at least.
@@ -101,7 +103,8 @@ func (s *Supervisor) openSecurity(keys int) error {
 		return fmt.Errorf("threads for signatures: %w", err)
 	}
 	s.pool.Store(pool)
-	s.security = &listener.Security{Challenges: &s.challenges, Pool: pool, KeyLog: s.keyLogs.writer, TLCP: tlcp.NewCache(tlcpSessions, tlcpLifetime)}
+	s.security = &listener.Security{Challenges: &s.challenges, Pool: pool, KeyLog: s.keyLogs.writer, TLCP: tlcp.NewCache(tlcpSessions, tlcpLifetime),
+		Replays: replay.New(2 * tls13.EarlyWindow)}
 	s.stapler = ocsp.NewStapler(&http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}}, s.staplingDone)
 	ctx, cancel := context.WithCancel(context.Background())
 	s.endStapling = cancel
@@ -120,7 +123,8 @@ func (s *Supervisor) closeSecurity() {
 	s.keyLogs.close()
 }
 
-// stapled are the certificates for which OCSP responses are to be had.
+// stapled are the certificates for which OCSP responses are to be had: those that name a
+// responder.
 func stapled(next *snapshot.Snapshot) []ocsp.Target {
 	var targets []ocsp.Target
 	seen := map[*certificate.Certificate]bool{}
@@ -129,7 +133,7 @@ func stapled(next *snapshot.Snapshot) []ocsp.Target {
 			continue
 		}
 		for _, c := range l.TLS.Certificates.All() {
-			if !seen[c] {
+			if len(c.OCSPServers) > 0 && !seen[c] {
 				seen[c] = true
 				targets = append(targets, ocsp.Target{Certificate: c})
 			}

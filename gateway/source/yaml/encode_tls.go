@@ -123,6 +123,7 @@ func (e *encoder) tlsSettings(out *mapping, context *tls.DownstreamTlsContext, v
 	} else {
 		out.value("ocsp", values, "ocsp")
 	}
+	e.earlyData(out, values)
 	gm := &mapping{}
 	gm.value("tlcp", values, "tlcp")
 	gm.value("rfc8998", values, "rfc8998")

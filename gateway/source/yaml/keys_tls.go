@@ -62,6 +62,7 @@ var tlsKeys = []key{
 	{"depth", aWhole, "100", "Authorities in a client's chain, its root among them, at most (1 to 100).", "`validation_context.max_verify_depth`", "2", false},
 	{"tickets", either(one("on", "off"), aString), "on", "Session resumption: `on` with keys that this process makes and changes, `off`, or the name of a secret with `ticket_secret` or `ticket_keys`.", "`session_ticket_keys_sds_secret_config`; on, off: `disable_stateless_session_resumption`, `disable_stateful_session_resumption`", "tickets", false},
 	{"ocsp", one("staple", "require", "off"), "staple", "Staple an OCSP response when there is one, use no certificate without, or neither fetch nor staple.", "require: `ocsp_staple_policy: MUST_STAPLE`; others: extension `ocsp`", "require", false},
+	{"early_data", ref("early data"), "none", "Early data (0-RTT).", "see there", "{max: 4KiB}", false},
 	{"gm", ref("gm"), "", "SM protocols.", "see there", "{tlcp: false}", false},
 }
 

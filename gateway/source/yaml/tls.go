@@ -163,6 +163,7 @@ func (d *decoder) tlsSettings(f fields, out *tls.DownstreamTlsContext, extra res
 	case "staple", "off":
 		extra["ocsp"] = word
 	}
+	d.earlyData(f, extra)
 	if v, ok := f.get("gm"); ok {
 		gm := d.object(v, gmTable)
 		for _, name := range []string{"tlcp", "rfc8998"} {

@@ -37,6 +37,12 @@ var downstream = []spec[metrics.ListenerStats]{
 		}},
 	{"longmen_downstream_tls_resumed_total", "Completed TLS handshakes that took up an earlier session.", CounterKind, "",
 		func(l *metrics.ListenerStats, r *row) { r.count(&l.TLS.Resumed) }},
+	{"longmen_downstream_tls_early_data_total", "Completed TLS handshakes whose client sent early data (0-RTT), by what became of it: accepted, or why not.", CounterKind, "result",
+		func(l *metrics.ListenerStats, r *row) {
+			for result := metrics.EarlyDataAccepted; result < metrics.EarlyDataCount; result++ {
+				r.count(&l.TLS.EarlyData[result], result.String())
+			}
+		}},
 	{"longmen_downstream_tls_failures_total", "Connections that ended before their TLS handshake did, by reason.", CounterKind, "reason",
 		func(l *metrics.ListenerStats, r *row) {
 			for reason := range metrics.TLSFailureCount {
