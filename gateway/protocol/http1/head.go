@@ -46,7 +46,6 @@ var (
 	errTEVersion     = &Malformed{400, "Transfer-Encoding in HTTP/1.0"}
 	errExpect        = &Malformed{417, "unknown expectation"}
 	errConnectTarget = &Malformed{400, "malformed CONNECT target"}
-	errOnlyHTTP2     = &Malformed{505, "only HTTP/2 is spoken here"}
 	errStatusLine    = &Malformed{502, "malformed status line"}
 )
 

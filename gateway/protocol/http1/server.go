@@ -40,7 +40,7 @@ type Config struct {
 	Splice func(s *stream.Stream, cluster string) (*stream.Response, error)
 	// HTTP2 takes connections that begin with HTTP/2's preface (RFC 9113 section
 	// 3.4), with what was read of them; nil: that is a malformed request. OnlyHTTP2
-	// refuses all others.
+	// gives it all others, too, which it refuses in its own way.
 	HTTP2     func(c *connection.Conn, remote, local netip.AddrPort, tls *handshake.Result) error
 	OnlyHTTP2 bool
 	// Reply makes a local reply out of an error, in s.Response.

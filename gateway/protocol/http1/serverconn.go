@@ -156,8 +156,6 @@ func (c *serverConn) parse() bool {
 			case greeted:
 				c.srv.pass(c)
 				return false
-			case strange:
-				return c.refuse(errOnlyHTTP2)
 			case plain:
 				end, scanned = headEnd(buf, int(c.scanned))
 			}
@@ -201,8 +199,7 @@ type beginning uint8
 const (
 	plain   beginning = iota // a request, or not the first bytes
 	perhaps                  // the beginning of HTTP/2's preface
-	greeted                  // the preface
-	strange                  // a request, where only HTTP/2 is spoken
+	greeted                  // the preface, or what only HTTP/2 shall answer
 )
 
 // greeting looks whether the connection begins with HTTP/2's preface.
@@ -215,7 +212,7 @@ func (c *serverConn) greeting(buf []byte) beginning {
 	switch {
 	case string(buf[:n]) != preface[:n]:
 		if cfg.OnlyHTTP2 {
-			return strange
+			return greeted
 		}
 		return plain
 	case n < len(preface):

@@ -357,7 +357,7 @@ func (c *conn) onReset(h frameHeader, p []byte) *ConnError {
 		return c.glitch()
 	}
 	code := ErrCode(binary.BigEndian.Uint32(p))
-	f.isReset = true
+	f.isReset, f.gaveUp = true, true
 	c.leave(f)
 	f.user.peerReset(code)
 	if c.client && code == CodeNo {

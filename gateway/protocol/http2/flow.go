@@ -30,6 +30,7 @@ type flow struct {
 	total    int64
 	gotEnd   bool // END_STREAM came
 	isReset  bool // RST_STREAM came or was sent
+	gaveUp   bool // it came: the peer sends nothing more
 	stopped  bool // nobody pulls any more: what comes is dropped
 	hasTrail bool
 	trailer  stream.Header
@@ -68,7 +69,7 @@ func (f *flow) open(c *conn, u flowUser, id uint32) {
 	f.conn, f.user, f.id = c, u, id
 	f.window = int64(c.peer.initialWindow)
 	f.urgency, f.incremental = defaultUrgency, true // see prioritize
-	f.sentEnd, f.gotEnd, f.isReset, f.stopped, f.hasTrail = false, false, false, false, false
+	f.sentEnd, f.gotEnd, f.isReset, f.gaveUp, f.stopped, f.hasTrail = false, false, false, false, false, false
 	f.given, f.total = 0, 0
 	// A peer that has not heard of our settings goes by the defaults.
 	f.recv.open(c.rules.StreamWindow)
@@ -163,6 +164,8 @@ func (c *conn) beginData(h frameHeader, buf []byte) (int, *ConnError) {
 // strayData is DATA on a stream that takes none.
 func (c *conn) strayData(f *flow, id uint32) *ConnError {
 	switch {
+	case f != nil && f.gaveUp:
+		return broke(CodeStreamClosed, "DATA on a stream that the peer reset")
 	case f != nil && f.isReset:
 		return nil
 	case f != nil: // half-closed (remote)

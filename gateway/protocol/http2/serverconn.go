@@ -115,7 +115,8 @@ func (c *serverConn) begin() {
 		c.retire()
 	}
 	c.armIdle()
-	c.ConnReady(worker.Readable)
+	defer c.guard()
+	c.read()
 }
 
 // ConnReady is told of events by the connection.
@@ -316,6 +317,8 @@ func (c *serverConn) trailers(f *flow, end bool, block []byte) *ConnError {
 		return e
 	}
 	switch {
+	case f.gaveUp:
+		return broke(CodeStreamClosed, "HEADERS on a stream that the client reset")
 	case f.isReset:
 		return nil
 	case f.gotEnd:

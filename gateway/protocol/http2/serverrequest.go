@@ -180,7 +180,7 @@ func (st *serverStream) fields() *malformed {
 		}
 	}
 	if length >= 0 {
-		r.Length = length
+		r.Length, st.length = length, length
 	}
 	if cookies > 1 {
 		joinCookies(h)

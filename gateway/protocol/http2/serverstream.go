@@ -121,7 +121,6 @@ var errHeaderBlock = errors.New("malformed header block")
 func (st *serverStream) prepare() {
 	r := &st.Request
 	if !st.connect {
-		st.length = r.Length
 		if r.Length != 0 || !st.flow.gotEnd {
 			r.Body = (*requestBody)(st)
 		}
@@ -307,6 +306,8 @@ func (st *serverStream) Run(co *worker.Coroutine) {
 	case st.handled:
 		resp, err = st.early.resp, st.early.err
 		st.early = outcome{}
+	case !st.begun && st.Aborted() != nil:
+		err = st.Aborted()
 	case in == nil:
 		resp, err = st.call(st.cfg.Handle)
 	case st.begun:
