@@ -19,17 +19,20 @@ type question struct {
 	url     *url.URL
 	method  string
 	headers [][2]string // names in lower case
+	alpn    []string    // what the client offers, in TLS
 }
 
 // explainCommand is "longmen explain": what becomes of a request, and why.
 func explainCommand() *cobra.Command {
 	var file, method, adminBind string
-	var headers []string
+	var headers, alpn []string
 	cmd := &cobra.Command{
 		Use:   "explain URL [-X METHOD] [-H name:value]...",
 		Short: "Say what becomes of a request: listener, route, cluster, and why",
 		Long: `Say what becomes of a request: which listener takes it, which rule answers, where it goes,
 and where each of these is written. The configuration is read from the file; nothing is sent.
+The listener's line ends with the version of HTTP that is spoken; to clusters it is http/1.1 where
+nothing else is said.
 With --admin the health of the endpoints is asked of a running gateway.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -37,6 +40,7 @@ With --admin the health of the endpoints is asked of a running gateway.`,
 			if err != nil {
 				return err
 			}
+			q.alpn = alpn
 			text, err := readConfig(file, cmd.InOrStdin())
 			if err != nil {
 				return err
@@ -67,6 +71,7 @@ With --admin the health of the endpoints is asked of a running gateway.`,
 	fileFlag(cmd, &file)
 	cmd.Flags().StringVarP(&method, "request", "X", "GET", "method of the request")
 	cmd.Flags().StringArrayVarP(&headers, "header", "H", nil, `header of the request, "name: value"; may be repeated`)
+	cmd.Flags().StringSliceVar(&alpn, "alpn", []string{"h2", "http/1.1"}, "application protocols that the client offers (RFC 7301); \"\" for none")
 	adminFlag(cmd, &adminBind)
 	return cmd
 }

@@ -22,7 +22,7 @@ func (q *question) speaks(l *snapshot.Listener) bool {
 // its request is read, or goes on to a cluster unread.
 func (e *explanation) terminate(l *snapshot.Listener) (parts []string, read, passed bool) {
 	if e.question.url.Scheme != "https" {
-		return nil, true, false
+		return []string{plainProtocols(l.HTTP.Protocols)}, true, false
 	}
 	name := hostOf(e.question.url.Hostname())
 	if cluster, ok := l.TLS.Passthrough.Find(name); ok {
@@ -42,7 +42,11 @@ func (e *explanation) terminate(l *snapshot.Listener) (parts []string, read, pas
 	if clients := l.TLS.SettingsFor(name).Clients; clients != nil {
 		parts = append(parts, map[verify.Mode]string{verify.Request: "client certificate asked for", verify.Require: "client certificate required"}[clients.Mode()])
 	}
-	return parts, true, false
+	if early := l.TLS.SettingsFor(name).EarlyData; early != nil && early.Most > 0 {
+		parts = append(parts, fmt.Sprintf("up to %d bytes of early data", early.Most))
+	}
+	protocol, spoken := negotiate(l, name, e.question.alpn)
+	return append(parts, protocol), spoken, false
 }
 
 // describeCertificates names those that one of is served, the one that is

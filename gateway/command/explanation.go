@@ -165,7 +165,7 @@ func (e *explanation) forward(f *router.Forward) {
 			if len(f.Clusters) > 1 {
 				target += fmt.Sprintf(" %.4g %%", 100*float64(t.Weight)/float64(f.TotalWeight))
 			}
-			targets = append(targets, target+"  "+e.endpoints(t.Cluster))
+			targets = append(targets, target+"  "+e.endpoints(t.Cluster)+overProtocol(e.snapshot.Clusters[t.Cluster.Slot].Config()))
 		}
 		e.line("to", targets...)
 	}

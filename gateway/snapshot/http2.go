@@ -26,12 +26,12 @@ type HTTP2 struct {
 	// 1 MiB, 1 MiB and 4 MiB.
 	StreamWindow, ConnWindow       int
 	MaxStreamWindow, MaxConnWindow int
-	// HeaderTable bounds each HPACK table in bytes (RFC 7541 section 4.2), the one that
-	// the client fills (SETTINGS_HEADER_TABLE_SIZE) and ours; default 4096.
+	// HeaderTable bounds the HPACK table that the client fills, in bytes (RFC 7541
+	// section 4.2, SETTINGS_HEADER_TABLE_SIZE); default 4096.
 	HeaderTable int
-	// PingInterval is after how long without a frame from the client it is asked for a
-	// sign of life, while streams are open; 0: it is not asked. PingTimeout is how long it
-	// may take to send any frame then; default 15 s.
+	// PingInterval is after how long without a byte from the client it is asked for a
+	// sign of life; 0: it is not asked. PingTimeout is how long it may take to answer;
+	// default 15 s.
 	PingInterval, PingTimeout time.Duration
 
 	// What follows bounds abuse. A connection that goes beyond is ended with
