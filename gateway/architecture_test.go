@@ -68,7 +68,7 @@ tls/ech:
 tls/server:          tls/record tls/hello tls/handshake tls/std tls/tlcp tls/tls13 tls/replay tls/sign tls/certificate tls/ech tls/ticket tls/verify tls/ocsp
 tls/client:          tls/record tls/hello tls/handshake tls/std tls/tlcp tls/tls13 tls/sign tls/certificate tls/ticket tls/verify tls/ocsp
 plugins:             filter plugins/*
-plugins/*:           filter stream worker
+plugins/*:           filter stream worker protocol/grpc
 bench:               bench/*
 bench/*:             bench bench/*
 conformance:         conformance/*

@@ -7,6 +7,7 @@ import (
 
 	"longmen/gateway/filter"
 	"longmen/plugins/cors"
+	"longmen/plugins/grpcweb"
 )
 
 // All are the kinds of filters, in the order in which requests pass those that no
@@ -14,10 +15,21 @@ import (
 func All() []*filter.Kind {
 	return []*filter.Kind{
 		cors.Kind(),
+		grpcweb.Kind(),
 	}
 }
 
 // Order is a kind's place in All.
 func Order(k *filter.Kind) int {
 	return slices.IndexFunc(All(), func(o *filter.Kind) bool { return o.Name == k.Name })
+}
+
+// Find gives the kind that gateway.yaml calls so, nil when there is none.
+func Find(name string) *filter.Kind {
+	for _, k := range All() {
+		if k.Name == name {
+			return k
+		}
+	}
+	return nil
 }

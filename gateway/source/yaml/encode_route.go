@@ -17,10 +17,11 @@ import (
 // routeTable writes the short form, a list of hosts, where nothing else is said.
 func (e *encoder) routeTable(r *route.RouteConfiguration) *yaml.Node {
 	headers := headersMap(r.GetRequestHeadersToAdd(), r.GetRequestHeadersToRemove(), r.GetResponseHeadersToAdd(), r.GetResponseHeadersToRemove())
-	if len(headers.content) == 0 {
+	if len(headers.content) == 0 && len(r.GetTypedPerFilterConfig()) == 0 {
 		return e.hosts(r)
 	}
 	out := &mapping{}
+	e.routeFilters(out, r.GetTypedPerFilterConfig())
 	out.sub("headers", headers)
 	out.put("hosts", e.hosts(r))
 	return out.node()
@@ -36,6 +37,7 @@ func (e *encoder) hosts(r *route.RouteConfiguration) *yaml.Node {
 			out.put("name", text(host.GetName()))
 		}
 		out.sub("headers", headersMap(host.GetRequestHeadersToAdd(), host.GetRequestHeadersToRemove(), host.GetResponseHeadersToAdd(), host.GetResponseHeadersToRemove()))
+		e.routeFilters(out, host.GetTypedPerFilterConfig())
 		var rules []*yaml.Node
 		for j, rule := range host.GetRoutes() {
 			rules = append(rules, e.rule(rule, fmt.Sprintf("%s.rules[%d]", name, j)))
@@ -66,7 +68,9 @@ func (e *encoder) rule(r *route.Route, name string) *yaml.Node {
 		respond.value("type", values, "content_type")
 		out.put("respond", respond.node())
 	}
+	out.value("early_data", values, "early_data")
 	out.sub("headers", headersMap(r.GetRequestHeadersToAdd(), r.GetRequestHeadersToRemove(), r.GetResponseHeadersToAdd(), r.GetResponseHeadersToRemove()))
+	e.routeFilters(out, r.GetTypedPerFilterConfig())
 	return out.node()
 }
 
@@ -106,17 +110,8 @@ func editsMap(add []*core.HeaderValueOption, remove []string) *mapping {
 
 func (e *encoder) match(m *route.RouteMatch, values resource.Values) *mapping {
 	out := &mapping{}
-	switch p := m.GetPathSpecifier().(type) {
-	case *route.RouteMatch_Path:
-		out.word("path", p.Path)
-	case *route.RouteMatch_Prefix:
-		if p.Prefix != "/" {
-			out.word("prefix", p.Prefix)
-		}
-	case *route.RouteMatch_PathSeparatedPrefix:
-		out.word("prefix", p.PathSeparatedPrefix)
-	case *route.RouteMatch_SafeRegex:
-		out.word("regex", p.SafeRegex.GetRegex())
+	if !grpcMatch(out, m) {
+		matchPath(out, m)
 	}
 	if sensitive := m.GetCaseSensitive(); sensitive != nil {
 		out.put("ignore_case", truth(!sensitive.GetValue()))
@@ -173,6 +168,21 @@ func (e *encoder) match(m *route.RouteMatch, values resource.Values) *mapping {
 		out.word("percent", percentText(f))
 	}
 	return out
+}
+
+func matchPath(out *mapping, m *route.RouteMatch) {
+	switch p := m.GetPathSpecifier().(type) {
+	case *route.RouteMatch_Path:
+		out.word("path", p.Path)
+	case *route.RouteMatch_Prefix:
+		if p.Prefix != "/" {
+			out.word("prefix", p.Prefix)
+		}
+	case *route.RouteMatch_PathSeparatedPrefix:
+		out.word("prefix", p.PathSeparatedPrefix)
+	case *route.RouteMatch_SafeRegex:
+		out.word("regex", p.SafeRegex.GetRegex())
+	}
 }
 
 func percentText(f *types.FractionalPercent) string {

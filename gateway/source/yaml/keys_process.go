@@ -44,13 +44,13 @@ var processLimitsTable = object{"process limits", "Bounds of the process (`limit
 }}
 
 // objects are all tables, in the order of the reference.
-var objects = []object{
+var objects = append([]object{
 	topTable, adminTable, logTable, drainTable, processLimitsTable,
 	listenerTable, pathTable, listenerLimitsTable, listenerTimeoutsTable, minRateTable, forwardedTable, serverTable,
 	listenerTCPTable, keepaliveTable, accessLogTable, listenerHTTP2Table, pingTable, allowanceTable,
-	routeTable, hostTable, ruleTable, matchTable, valueMatchTable, rangeTable, targetTable, byHeaderTable,
+	routeTable, hostTable, ruleTable, grpcTimeoutTable, matchTable, valueMatchTable, rangeTable, targetTable, byHeaderTable,
 	retryTable, backoffTable, headersTable, editsTable, rewriteTable, substitutionTable, redirectTable, respondTable,
 	clusterTable, endpointTable, dnsTable, lbTable, leastRequestTable, healthTable, tcpCheckTable,
 	clusterTimeoutsTable, clusterLimitsTable, poolTable, clusterTCPTable, clusterHTTP2Table,
-	secretTable, acmeTable, eabTable, sm2Table, listenerTLSTable, domainTLSTable, gmTable, sanTable, clusterTLSTable,
-}
+	secretTable, acmeTable, eabTable, sm2Table, listenerTLSTable, domainTLSTable, earlyDataTable, gmTable, sanTable, clusterTLSTable,
+}, filterObjects()...)

@@ -1,16 +1,18 @@
 package yaml
 
-var routeTable = object{"route table", "Hosts and rules of one route table (`routes.<name>`). A list of hosts may stand in its place.", append([]key{
+var routeTable = object{"route table", "Hosts and rules of one route table (`routes.<name>`). A list of hosts may stand in its place.", []key{
 	{"hosts", listOf(ref("host")), "", "The hosts. Required.", "`RouteConfiguration.virtual_hosts`", "[{hosts: [\"*\"], rules: [{to: web}]}]", false},
 	{"headers", ref("headers"), "", "Header edits for all hosts.", "`RouteConfiguration.*_headers_to_add`, `*_headers_to_remove`", "{response: {set: {x-served-by: edge}}}", false},
-}, notYet("filters")...)}
+	{"filters", listOf(ref("filter")), "", "Filters of all hosts, or settings of the wider ones.", "`RouteConfiguration.typed_per_filter_config`", "[{cors: {allow_origins: \"*\"}}]", false},
+}}
 
-var hostTable = object{"host", "Rules for a set of host names.", append([]key{
+var hostTable = object{"host", "Rules for a set of host names.", []key{
 	{"hosts", oneOrMore(aString), "", "Host names: exact, `*.suffix`, `prefix.*` or `*`; the most specific wins. Required.", "`VirtualHost.domains`", "[shop.example.com, \"*.shop.example.com\"]", false},
 	{"rules", listOf(ref("rule")), "", "The rules; the first that matches is taken. Required.", "`VirtualHost.routes`", "[{to: web}]", false},
 	{"headers", ref("headers"), "", "Header edits for all rules.", "`VirtualHost.*_headers_to_add`, `*_headers_to_remove`", "{request: {set: {x-shop: \"1\"}}}", false},
 	{"name", aString, "<table>[<index>]", "Name in logs and statistics.", "`VirtualHost.name`", "shop", false},
-}, notYet("filters")...)}
+	{"filters", listOf(ref("filter")), "", "Filters of all rules, or settings of the wider ones.", "`VirtualHost.typed_per_filter_config`", "[{cors: {allow_origins: \"*\"}}]", false},
+}}
 
 var ruleTable = object{"rule", "One rule: a condition and exactly one of `to`, `redirect` and `respond`.", append([]key{
 	{"name", aString, "<table>[<host>].rules[<index>]", "Name in logs and statistics.", "`Route.name`", "cart", false},
@@ -19,6 +21,7 @@ var ruleTable = object{"rule", "One rule: a condition and exactly one of `to`, `
 	{"redirect", ref("redirect"), "", "Answer with a Location.", "`Route.redirect`", "{scheme: https}", false},
 	{"respond", ref("respond"), "", "Answer directly.", "`Route.direct_response`", "{status: 503}", false},
 	{"timeout", aDuration, "15s", "From the complete request to the complete response, all tries included; 0s is none.", "`RouteAction.timeout`", "3s", false},
+	{"grpc_timeout", ref("grpc timeout"), "", "Bounds of the deadlines that gRPC clients set; they count in any case.", "`RouteAction.max_stream_duration`", "{max: 5s}", false},
 	{"idle_timeout", aDuration, "the listener's `timeouts.stream`", "No byte in either direction; bounds tunnels.", "`RouteAction.idle_timeout`", "10m", false},
 	{"retry", ref("retry"), "", "When another endpoint is tried; one try unless written.", "`RouteAction.retry_policy`", "{attempts: 2, on: [connect-failure]}", false},
 	{"headers", ref("headers"), "", "Header edits.", "`Route.*_headers_to_add`, `*_headers_to_remove`", "{request: {remove: [cookie]}}", false},
@@ -26,9 +29,11 @@ var ruleTable = object{"rule", "One rule: a condition and exactly one of `to`, `
 	{"upgrades", either(listOf(aString), mapOf(aBool)), "", "Protocols that may become tunnels on this rule besides the listener's; a map with `false` takes one of the listener's away.", "`RouteAction.upgrade_configs[].upgrade_type`, `.enabled`", "{websocket: false}", false},
 	{"connect", onlyTrue, "", "The rule matches CONNECT requests, and only them, and allows them.", "`RouteMatch.connect_matcher`, `upgrade_configs: [{CONNECT, connect_config: {}}]`", "true", false},
 	{"max_body", aSize, "the listener's `limits.body`", "Bytes of a request body (413).", "extension `max_body`", "1MiB", false},
-}, notYet("filters", "mirror", "standby", "subset", "sticky", "hedge")...)}
+	{"early_data", aBool, "false", "Let GET, HEAD and OPTIONS requests without a body that came as early data (`tls.early_data`) go on at once, with `early-data: 1`, although they may come twice; others wait for the handshake.", "extension `early_data`", "true", false},
+	{"filters", listOf(ref("filter")), "", "Filters of this rule, or settings of the wider ones.", "`Route.typed_per_filter_config`", "[{cors: off}]", false},
+}, notYet("mirror", "standby", "subset", "sticky", "hedge")...)}
 
-var matchTable = object{"match", "Condition of a rule. At most one of `path`, `prefix`, `regex`; none matches every path.", append([]key{
+var matchTable = object{"match", "Condition of a rule. At most one of `path`, `prefix`, `regex` and the name of a `grpc` service or method; none matches every path.", []key{
 	{"path", aString, "", "The path, exactly, without query.", "`RouteMatch.path`", "/healthz", false},
 	{"prefix", aString, "/", "By whole segments: /a holds /a and /a/b, not /ab; /a/ holds what is below /a only.", "`path_separated_prefix`; with `/` at the end `prefix`", "/cart", false},
 	{"regex", aRegex, "", "Must match the whole path.", "`RouteMatch.safe_regex`", `"/item/[0-9]+"`, false},
@@ -39,7 +44,8 @@ var matchTable = object{"match", "Condition of a rule. At most one of `path`, `p
 	{"cookies", mapOf(either(aString, ref("value match"))), "", "By cookie; a string must be equal. No `range`, `missing_as_empty`.", "`RouteMatch.cookies`; present: RE2 `.*`", "{beta: \"1\"}", false},
 	{"client", oneOrMore(aCIDR), "any", "Networks, one of which holds the client's address.", "extension `client`", "[10.0.0.0/8]", false},
 	{"percent", aPercent, "100", "Share of requests that match, from 0.0001.", "`runtime_fraction.default_value`", "5", false},
-}, notYet("grpc")...)}
+	{"grpc", kind{"string \\| true", `{"$ref":"#/$defs/text"}`}, "", "gRPC calls only (POST, content type `application/grpc`): those of a method, of a service, or with `true` of whatever the path says.", "`RouteMatch.grpc`, with `path` or `prefix`", "pkg.Svc/Method", false},
+}}
 
 var valueMatchTable = object{"value match", "Test of a header, query parameter or cookie: exactly one of the tests, and options.", []key{
 	{"exact", aString, "", "Is equal.", "`string_match.exact`", "vip", false},
@@ -71,7 +77,7 @@ var byHeaderTable = object{"by header", "The cluster is named by the request.", 
 
 var retryTable = object{"retry", "When and how often another endpoint is tried. Requests that may have run are repeated only if they are idempotent, unless `unsafe`.", append([]key{
 	{"attempts", aWhole, "1", "Tries after the first (1 to 100).", "`num_retries`", "2", false},
-	{"on", oneOrMore(one("5xx", "gateway-error", "connect-failure", "refused-stream", "reset", "reset-before-request", "retriable-4xx", "retriable-status-codes")), "[connect-failure, reset-before-request]", "Conditions, as Envoy names them. `codes` adds retriable-status-codes.", "`retry_on`", "[5xx, connect-failure]", false},
+	{"on", oneOrMore(one("5xx", "gateway-error", "connect-failure", "refused-stream", "reset", "reset-before-request", "retriable-4xx", "retriable-status-codes", "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable")), "[connect-failure, reset-before-request]", "Conditions, as Envoy names them. `codes` adds retriable-status-codes. The last five are about gRPC calls that an endpoint answered with nothing but that status; they permit to repeat these.", "`retry_on`", "[5xx, connect-failure]", false},
 	{"per_try", aDuration, "0s", "Bounds one try; 0s is none.", "`per_try_timeout`", "1s", false},
 	{"backoff", ref("backoff"), "", "Waits between tries.", "`retry_back_off`", "{base: 25ms, max: 250ms}", false},
 	{"unsafe", aBool, "false", "Repeat requests that are not idempotent too, although they may have run.", "extension `retry_unsafe`", "true", false},

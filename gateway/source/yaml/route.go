@@ -24,6 +24,7 @@ func (d *decoder) routeTable(v value) *route.RouteConfiguration {
 	} else {
 		f.missing("hosts", "a list of hosts with their rules")
 	}
+	out.TypedPerFilterConfig = d.routeFilters(f)
 	h := d.headers(f)
 	out.RequestHeadersToAdd, out.RequestHeadersToRemove = h.request.add, h.request.remove
 	out.ResponseHeadersToAdd, out.ResponseHeadersToRemove = h.response.add, h.response.remove
@@ -71,6 +72,7 @@ func (d *decoder) host(v value, name string) *route.VirtualHost {
 	} else {
 		f.missing("rules", "a list of rules")
 	}
+	out.TypedPerFilterConfig = d.routeFilters(f)
 	h := d.headers(f)
 	out.RequestHeadersToAdd, out.RequestHeadersToRemove = h.request.add, h.request.remove
 	out.ResponseHeadersToAdd, out.ResponseHeadersToRemove = h.response.add, h.response.remove
@@ -124,12 +126,14 @@ func (d *decoder) rule(v value, name string) *route.Route {
 		out.Action = &route.Route_DirectResponse{DirectResponse: d.respond(f.written("respond"), extra)}
 	}
 	if !f.has("to") {
-		for _, only := range []string{"timeout", "idle_timeout", "retry", "rewrite", "upgrades", "connect", "max_body"} {
+		for _, only := range []string{"timeout", "grpc_timeout", "idle_timeout", "retry", "rewrite", "upgrades", "connect", "max_body"} {
 			if v, ok := f.get(only); ok && (f.has("redirect") || f.has("respond")) {
 				d.at(v.key, v.path, "", "has no effect without to")
 			}
 		}
 	}
+	out.TypedPerFilterConfig = d.routeFilters(f)
+	d.earlyRule(f, extra)
 	h := d.headers(f)
 	out.RequestHeadersToAdd, out.RequestHeadersToRemove = h.request.add, h.request.remove
 	out.ResponseHeadersToAdd, out.ResponseHeadersToRemove = h.response.add, h.response.remove
