@@ -133,12 +133,15 @@ const (
 	LeastRequest = balance.LeastRequest // weighted, best of Choices
 )
 
-// HealthConfig is one active health check. Exactly one of HTTP and TCP is set.
+// HealthConfig is one active health check. Exactly one of HTTP, GRPC and TCP is set.
 // An endpoint with several checks is up when none of them says down.
 type HealthConfig = health.Config
 
 // HTTPHealth expects a status from GET (or another method) of a path.
 type HTTPHealth = health.HTTP
+
+// GRPCHealth asks grpc.health.v1.Health whether a service is SERVING.
+type GRPCHealth = health.GRPC
 
 // TCPHealth connects, sends Send if any, and expects the answer to contain Receive.
 type TCPHealth = health.TCP

@@ -91,7 +91,7 @@ func (c *Cluster) addChecks() {
 		if e.checks != nil {
 			continue
 		}
-		var secure func(net.Conn, string) (net.Conn, error)
+		var secure func(net.Conn, string, []string) (net.Conn, error)
 		if c.config.TLS != nil {
 			secure = c.config.TLS.Secure
 		}

@@ -21,7 +21,7 @@ const defaultTimeout = 15 * time.Second
 // forward compiles a route action.
 func (c *compiler) forward(at resource.Path, a *route.RouteAction, m *route.RouteMatch, level *routeLevel) *router.Forward {
 	c.only(at, a, "cluster", "cluster_header", "weighted_clusters", "prefix_rewrite", "regex_rewrite", "host_rewrite_literal",
-		"timeout", "idle_timeout", "retry_policy", "upgrade_configs")
+		"timeout", "idle_timeout", "retry_policy", "upgrade_configs", "max_stream_duration", "max_grpc_timeout", "grpc_timeout_offset")
 	out := &router.Forward{Timeout: defaultTimeout, HostRewrite: a.GetHostRewriteLiteral(), Retry: level.retry}
 	// The paths of keys that are not written are not made: there may be very many rules.
 	if t := a.GetTimeout(); t != nil {
@@ -30,6 +30,7 @@ func (c *compiler) forward(at resource.Path, a *route.RouteAction, m *route.Rout
 	if t := a.GetIdleTimeout(); t != nil {
 		out.IdleTimeout = c.duration(join(at, "idle_timeout"), t, 0)
 	}
+	out.GRPCTimeout = c.grpcTimeout(at, a)
 	c.targets(at, a, out)
 	if a.GetRetryPolicy() != nil {
 		out.Retry = c.retry(at, a.GetRetryPolicy())

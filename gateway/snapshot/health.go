@@ -24,7 +24,7 @@ const (
 // health compiles one active health check.
 func (c *compiler) health(at resource.Path, h *core.HealthCheck) cluster.HealthConfig {
 	c.only(at, h, "timeout", "interval", "interval_jitter", "unhealthy_threshold", "healthy_threshold",
-		"http_health_check", "tcp_health_check")
+		"http_health_check", "grpc_health_check", "tcp_health_check")
 	out := cluster.HealthConfig{
 		Every:     c.positive(join(at, "every"), h.GetInterval(), defaultHealthEvery),
 		Timeout:   c.positive(join(at, "timeout"), h.GetTimeout(), defaultHealthTimeout),
@@ -41,10 +41,12 @@ func (c *compiler) health(at resource.Path, h *core.HealthCheck) cluster.HealthC
 	switch check := h.GetHealthChecker().(type) {
 	case *core.HealthCheck_HttpHealthCheck_:
 		out.HTTP = c.httpHealth(at, check.HttpHealthCheck)
+	case *core.HealthCheck_GrpcHealthCheck_:
+		out.GRPC = c.grpcHealth(at, check.GrpcHealthCheck)
 	case *core.HealthCheck_TcpHealthCheck_:
 		out.TCP = c.tcpHealth(at, check.TcpHealthCheck)
 	case nil:
-		c.fail(at, "what to check is missing: one of http and tcp")
+		c.fail(at, "what to check is missing: one of http, grpc and tcp")
 	}
 	return out
 }

@@ -28,7 +28,7 @@ func (c *compiler) match(at resource.Path, m *route.RouteMatch) router.Match {
 		return out
 	}
 	c.only(at, m, "prefix", "path", "safe_regex", "connect_matcher", "path_separated_prefix", "case_sensitive",
-		"runtime_fraction", "headers", "query_parameters", "cookies")
+		"runtime_fraction", "headers", "query_parameters", "cookies", "grpc")
 	switch p := m.GetPathSpecifier().(type) {
 	case *route.RouteMatch_Path:
 		out.Path = c.absolute(join(at, "path"), p.Path)
@@ -50,6 +50,12 @@ func (c *compiler) match(at resource.Path, m *route.RouteMatch) router.Match {
 		out.Connect = true
 	case nil:
 		c.fail(at, "RouteMatch.path_specifier is missing")
+	}
+	if m.GetGrpc() != nil {
+		c.only(join(at, "grpc"), m.GetGrpc())
+		if out.GRPC = true; out.Connect {
+			c.fail(join(at, "grpc"), "a CONNECT request is no gRPC call")
+		}
 	}
 	out.IgnoreCase = m.GetCaseSensitive() != nil && !m.GetCaseSensitive().GetValue()
 	if m.GetRuntimeFraction() != nil {

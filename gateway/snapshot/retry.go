@@ -30,6 +30,11 @@ var retryConditions = []struct {
 	{"reset-before-request", router.OnResetBeforeRequest},
 	{"retriable-4xx", router.OnRetriable4xx},
 	{"retriable-status-codes", router.OnRetriableStatusCodes},
+	{"cancelled", router.OnCancelled},
+	{"deadline-exceeded", router.OnDeadlineExceeded},
+	{"internal", router.OnInternal},
+	{"resource-exhausted", router.OnResourceExhausted},
+	{"unavailable", router.OnUnavailable},
 }
 
 // retry compiles the policy of the route or virtual host at; nil for none.

@@ -13,14 +13,18 @@ import (
 // Secure runs a client's handshake over conn, for hostname (or, by Config.Name, another name, or
 // its address), and returns the connection that speaks through it. Both may block, as conn
 // does: this is for goroutines of their own, such as health checks; the engine's connections
-// have their records on their loop. Closing the result closes conn.
-func (c *Config) Secure(conn net.Conn, hostname string) (net.Conn, error) {
+// have their records on their loop. alpn is offered (RFC 7301), or Config.ALPN when it is nil.
+// Closing the result closes conn.
+func (c *Config) Secure(conn net.Conn, hostname string, alpn []string) (net.Conn, error) {
 	var address netip.Addr
 	if at, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		address = at.AddrPort().Addr()
 	}
+	if alpn == nil {
+		alpn = c.ALPN
+	}
 	result, err := c.Run(&Handshake{
-		Conn: conn, Name: c.NameFor(hostname, address, nil), Now: time.Now(), ALPN: c.ALPN,
+		Conn: conn, Name: c.NameFor(hostname, address, nil), Now: time.Now(), ALPN: alpn,
 		Await: func(f func() error) error { return f() },
 	})
 	if err != nil {

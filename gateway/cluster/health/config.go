@@ -1,4 +1,4 @@
-// Package health checks endpoints actively, over HTTP or TCP. One Scheduler
+// Package health checks endpoints actively, over HTTP, gRPC or TCP. One Scheduler
 // serves a whole process, with a bounded number of checks at once.
 //
 // An endpoint is Unchecked at first, and whoever asks decides what that means;
@@ -14,10 +14,11 @@ import (
 	"time"
 )
 
-// Config is one active health check. Exactly one of HTTP and TCP is set. Zero
+// Config is one active health check. Exactly one of HTTP, GRPC and TCP is set. Zero
 // numbers and durations mean the defaults, except Jitter's.
 type Config struct {
 	HTTP *HTTP
+	GRPC *GRPC
 	TCP  *TCP
 
 	Every     time.Duration // from the start of one check to the next's; default 5 s
@@ -37,11 +38,27 @@ type HTTP struct {
 	Expect    []byte // text that the first 64 KiB of the body must contain; empty: not read
 }
 
+// GRPC asks the service grpc.health.v1.Health over HTTP/2 (by prior knowledge, or
+// over the TLS of Target.Secure) how a service is. SERVING is healthy, and nothing
+// else.
+type GRPC struct {
+	Service   string // "" is the server as a whole
+	Authority string // "" is the endpoint's name or address
+}
+
 // TCP connects, sends Send if any, and expects the first 64 KiB of the answer to
 // contain Receive.
 type TCP struct {
 	Send    []byte
 	Receive []byte
+}
+
+// alpn is what a check over TLS must agree on; nil: nothing particular.
+func (c *Config) alpn() []string {
+	if c.GRPC != nil {
+		return []string{"h2"}
+	}
+	return nil
 }
 
 func (c *Config) every() time.Duration   { return positive(c.Every, 5*time.Second) }

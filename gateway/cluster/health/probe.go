@@ -44,7 +44,7 @@ func probe(ctx context.Context, dial Dialer, t *Target) error {
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	if t.Secure != nil {
-		if conn, err = t.Secure(conn, t.Hostname); err != nil {
+		if conn, err = t.Secure(conn, t.Hostname, t.Config.alpn()); err != nil {
 			return &networkError{fmt.Errorf("TLS: %w", err)}
 		}
 		defer conn.Close()
@@ -52,6 +52,12 @@ func probe(ctx context.Context, dial Dialer, t *Target) error {
 	switch {
 	case t.Config.HTTP != nil:
 		return probeHTTP(conn, t.Config.HTTP, cmp.Or(t.Config.HTTP.Host, t.Hostname, address))
+	case t.Config.GRPC != nil:
+		scheme := "http"
+		if t.Secure != nil {
+			scheme = "https"
+		}
+		return probeGRPC(conn, t.Config.GRPC, scheme, cmp.Or(t.Config.GRPC.Authority, t.Hostname, address))
 	case t.Config.TCP != nil:
 		return probeTCP(conn, t.Config.TCP)
 	}

@@ -110,8 +110,9 @@ type Target struct {
 	Address  func() string // host:port, asked for before each check
 	Hostname string        // Host header unless Config says otherwise; "": the address
 	Initial  State         // what is known from before
-	// Secure, if not nil, makes a connection one that speaks TLS, for a host.
-	Secure func(conn net.Conn, hostname string) (net.Conn, error)
+	// Secure, if not nil, makes a connection one that speaks TLS, for a host; alpn
+	// is offered (RFC 7301), or what requests offer when it is nil.
+	Secure func(conn net.Conn, hostname string, alpn []string) (net.Conn, error)
 	// Report is called with every change of state, in order, from some
 	// goroutine. It must not block, and not call into this package.
 	Report func(Event)

@@ -20,6 +20,9 @@ func (d *decoder) forward(f fields, extra resource.Values) *route.RouteAction {
 		IdleTimeout: f.duration("idle_timeout", time.Millisecond),
 	}
 	d.to(f.written("to"), out)
+	if v, ok := f.get("grpc_timeout"); ok {
+		out.MaxStreamDuration = d.grpcTimeout(v)
+	}
 	if v, ok := f.get("retry"); ok {
 		out.RetryPolicy = d.retry(v, extra)
 	}
@@ -92,7 +95,8 @@ func (d *decoder) target(v value) *route.WeightedCluster_ClusterWeight {
 }
 
 // retryWords are the conditions of retries, as Envoy names them.
-var retryWords = []string{"5xx", "gateway-error", "connect-failure", "refused-stream", "reset", "reset-before-request", "retriable-4xx", "retriable-status-codes"}
+var retryWords = []string{"5xx", "gateway-error", "connect-failure", "refused-stream", "reset", "reset-before-request", "retriable-4xx", "retriable-status-codes",
+	"cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"}
 
 const statusCodes = "retriable-status-codes"
 

@@ -22,6 +22,7 @@ func (e *encoder) forward(out *mapping, a *route.RouteAction, values resource.Va
 		out.put("to", targets(to.WeightedClusters))
 	}
 	out.duration("timeout", a.GetTimeout())
+	out.sub("grpc_timeout", grpcTimeoutMap(a.GetMaxStreamDuration()))
 	out.duration("idle_timeout", a.GetIdleTimeout())
 	if r := a.GetRetryPolicy(); r != nil {
 		out.put("retry", retryMap(r, values).node())

@@ -169,6 +169,9 @@ func healthMap(check *core.HealthCheck) *mapping {
 	switch checker := check.GetHealthChecker().(type) {
 	case *core.HealthCheck_HttpHealthCheck_:
 		httpCheckMap(out, checker.HttpHealthCheck)
+	case *core.HealthCheck_GrpcHealthCheck_:
+		out.put("grpc", grpcCheckNode(checker.GrpcHealthCheck))
+		out.word("host", checker.GrpcHealthCheck.GetAuthority())
 	case *core.HealthCheck_TcpHealthCheck_:
 		talk := &mapping{}
 		talk.word("send", payloadText(checker.TcpHealthCheck.GetSend()))

@@ -34,19 +34,21 @@ func (d *decoder) health(v value) *core.HealthCheck {
 	if down := f.uint32("down", 1, 1000); down != nil {
 		out.UnhealthyThreshold = down
 	}
-	there := f.exclusive("http", "tcp")
+	there := f.exclusive("http", "grpc", "tcp")
 	if !f.has("http") {
 		for _, name := range []string{"host", "method", "headers", "status", "expect"} {
-			if odd, ok := f.get(name); ok {
+			if odd, ok := f.get(name); ok && (name != "host" || !f.has("grpc")) {
 				d.at(odd.key, odd.path, "", "is for http checks only")
 			}
 		}
 	}
 	switch {
 	case len(there) == 0:
-		f.missing("http", "the path to ask for; tcp: true may stand in its place", "tcp", "grpc", "rpc")
+		f.missing("http", "the path to ask for; grpc: true or tcp: true may stand in its place", "tcp", "grpc", "rpc")
 	case there[0] == "http":
 		out.HealthChecker = &core.HealthCheck_HttpHealthCheck_{HttpHealthCheck: d.httpCheck(f)}
+	case there[0] == "grpc":
+		out.HealthChecker = &core.HealthCheck_GrpcHealthCheck_{GrpcHealthCheck: d.grpcCheck(f)}
 	default:
 		out.HealthChecker = &core.HealthCheck_TcpHealthCheck_{TcpHealthCheck: d.tcpCheck(f.written("tcp"))}
 	}

@@ -37,20 +37,21 @@ var leastRequestTable = object{"least_request", "Settings of `least_request`.", 
 	{"choices", aWhole, "2", "Endpoints compared (2 to 100).", "`LeastRequest.choice_count`", "3", false},
 }}
 
-var healthTable = object{"health", "An active health check: exactly one of `http` and `tcp`.", append([]key{
+var healthTable = object{"health", "An active health check: exactly one of `http`, `grpc` and `tcp`.", append([]key{
 	{"http", aString, "", "Path that is asked for.", "`http_health_check.path`", "/healthz", false},
+	{"grpc", kind{"string \\| true", `{"$ref":"#/$defs/text"}`}, "", "Service that grpc.health.v1.Health is asked for, over HTTP/2; `true` is the server as a whole. It must be SERVING.", "`grpc_health_check.service_name`", "pkg.Svc", false},
 	{"tcp", either(onlyTrue, ref("tcp check")), "", "Connect; or send and expect bytes.", "`tcp_health_check`", "true", false},
 	{"every", aDuration, "5s", "Time between checks; at least 10ms.", "`interval`", "2s", false},
 	{"timeout", aDuration, "1s", "Of one check; at least 1ms.", "`timeout`", "500ms", false},
 	{"up", aWhole, "2", "Successes in a row until an endpoint is up (1 to 1000).", "`healthy_threshold`", "1", false},
 	{"down", aWhole, "3", "Failures in a row until it is down (1 to 1000).", "`unhealthy_threshold`", "2", false},
 	{"jitter", aDuration, "0s", "Random addition to `every`.", "`interval_jitter`", "100ms", false},
-	{"host", aString, "the endpoint's hostname or address", "Host of an `http` check.", "`http_health_check.host`", "cart.internal", false},
+	{"host", aString, "the endpoint's hostname or address", "Host of an `http` or `grpc` check.", "`http_health_check.host`, `grpc_health_check.authority`", "cart.internal", false},
 	{"method", aString, "GET", "Method of an `http` check.", "`http_health_check.method`", "HEAD", false},
 	{"headers", mapOf(aString), "", "Fields of an `http` check.", "`http_health_check.request_headers_to_add`", "{x-check: \"1\"}", false},
 	{"status", either(aWhole, aString), "200-299", "Accepted statuses of an `http` check, both ends in.", "`http_health_check.expected_statuses`", "200-399", false},
 	{"expect", aString, "", "Text that the first 64 KiB of the body of an `http` check must hold.", "`http_health_check.receive`", "ok", false},
-}, notYet("grpc", "rpc")...)}
+}, notYet("rpc")...)}
 
 var tcpCheckTable = object{"tcp check", "A TCP check that talks.", []key{
 	{"send", aString, "", "Text to send.", "`tcp_health_check.send`", "PING", false},

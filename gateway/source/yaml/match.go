@@ -26,6 +26,7 @@ func (d *decoder) match(rule fields, extra resource.Values) *route.RouteMatch {
 	}
 	f := d.object(v, matchTable)
 	d.matchPath(f, out, connect)
+	d.matchGRPC(f, out, connect)
 	if v, ok := f.get("methods"); ok {
 		if m := d.methods(v); m != nil {
 			out.Headers = append(out.Headers, m)
