@@ -54,6 +54,7 @@ const (
 	opServerName
 	opTLSVersion
 	opTLSCipher
+	opTLSEarlyData
 	opJA3
 	opJA4
 	opPeerSubject
@@ -143,11 +144,12 @@ var operators = [operatorCount]struct {
 	opAuthority:        {foreign: true},
 	opScheme:           {},
 	// The client's connection; absent on one without TLS.
-	opServerName: {name: "REQUESTED_SERVER_NAME", foreign: true}, // SNI
-	opTLSVersion: {name: "DOWNSTREAM_TLS_VERSION"},               // handshake.VersionName
-	opTLSCipher:  {name: "DOWNSTREAM_TLS_CIPHER"},                // handshake.SuiteName
-	opJA3:        {name: "TLS_JA3_FINGERPRINT"},                  // of its ClientHello
-	opJA4:        {name: "TLS_JA4_FINGERPRINT"},
+	opServerName:   {name: "REQUESTED_SERVER_NAME", foreign: true}, // SNI
+	opTLSVersion:   {name: "DOWNSTREAM_TLS_VERSION"},               // handshake.VersionName
+	opTLSCipher:    {name: "DOWNSTREAM_TLS_CIPHER"},                // handshake.SuiteName
+	opTLSEarlyData: {name: "DOWNSTREAM_TLS_EARLY_DATA"},            // of this request
+	opJA3:          {name: "TLS_JA3_FINGERPRINT"},                  // of its ClientHello
+	opJA4:          {name: "TLS_JA4_FINGERPRINT"},
 	// The certificate that the client showed.
 	opPeerSubject:     {name: "DOWNSTREAM_PEER_SUBJECT", foreign: true}, // RFC 2253
 	opPeerIssuer:      {name: "DOWNSTREAM_PEER_ISSUER", foreign: true},

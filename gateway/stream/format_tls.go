@@ -29,6 +29,10 @@ func appendTLS(dst []byte, op operator, s *Stream) (_ []byte, ok bool) {
 		return appendText(dst, handshake.VersionName(r.Version))
 	case opTLSCipher:
 		return appendText(dst, handshake.SuiteName(r.Suite))
+	case opTLSEarlyData:
+		if s.Early != nil {
+			return append(dst, '1'), true
+		}
 	case opJA3:
 		if r.Fingerprints != nil {
 			return appendText(dst, r.Fingerprints.JA3)
