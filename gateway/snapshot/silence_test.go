@@ -34,6 +34,8 @@ listeners:
     limits: {connections: 10, headers: 50}
     upgrades: [websocket]
     access_log: [{path: a.log, format: "%RESPONSE_CODE%"}, {path: b.log, format: json, fields: {a: "%DURATION%"}}, {path: c.log}]
+    http2: {max_streams: 10, ping: {interval: 1s}, control: {burst: 10}, max_stream_window: 2MiB}
+  two: {bind: "127.0.0.1:8082", routes: public, protocols: h2, upgrades: []}
 routes:
   public:
     headers: {request: {set: {x-table: "1"}}, response: {remove: [server]}}
@@ -71,6 +73,7 @@ clusters:
     panic_threshold: 40
     tcp: {keepalive: {idle: 60s}, source: 10.0.0.9}
   api: {endpoints: {dns: "api:80", mode: logical, refresh: 9s, family: v4}, lb: random}
+  h2: {endpoints: ["10.0.0.1:80"], protocol: h2, http2: {max_streams: 10, max_connections: 10, ping: {interval: 1s}}}
 `
 
 // richTLS does so for TLS, with the files that writeRichTLS writes.
@@ -99,7 +102,7 @@ clusters:
   up:
     endpoints: ["10.0.0.1:443"]
     tls: {ca: ca.crt, crl: list.crl, sni: up.internal, san: {dns: a}, cert: shop, alpn: http/1.1, sessions: 5, max: "1.2"}
-  host: {endpoints: ["10.0.0.1:443"], tls: {sni: request}}
+  host: {endpoints: ["10.0.0.1:443"], protocol: auto, tls: {sni: request}}
   trusting: {endpoints: ["10.0.0.1:443"], tls: {insecure: true}}
 secrets:
   shop: {cert: shop.crt, key: shop.key, ocsp: none.ocsp}
@@ -129,16 +132,14 @@ var meaningless = []string{
 	"FilterChain.name", "Filter.name", "HttpFilter.name", "AccessLog.name", "TypedExtensionConfig.name", // labels
 	"ClusterLoadAssignment.cluster_name", // the path is the name
 	"RouteConfiguration.name", "Cluster.name", "Listener.name",
-	"Listener.enable_reuse_port",       // true is all there is
-	"HttpConnectionManager.codec_type", // HTTP/1 is all there is
-	"HttpConnectionManager.rds",        // references are resolved elsewhere; so is the source
+	"Listener.enable_reuse_port", // true is all there is
+	"HttpConnectionManager.rds",  // references are resolved elsewhere; so is the source
 	"HttpConnectionManager.route_config",
 	"Http1ProtocolOptions.allow_absolute_url", "Http1ProtocolOptions.accept_http_10", "Http1ProtocolOptions.enable_trailers", // always so
 	"RouteConfiguration.validate_clusters",                                                                                              // true is all there is
 	"RouteConfiguration.ignore_port_in_host_matching",                                                                                   // a domain says itself whether it has a port
 	"RouteConfiguration.max_direct_response_body_size_bytes",                                                                            // a bound: the body here is shorter
 	"RegexMatcher.google_re2",                                                                                                           // RE2 is all there is
-	"HttpProtocolOptions.explicit_http_config",                                                                                          // HTTP/1 is all there is
 	"HeaderValueOption.keep_empty_value",                                                                                                // the values here are not empty
 	"UpgradeConfig.enabled",                                                                                                             // true is the default
 	"ClusterWeight.name",                                                                                                                // the slots of unknown names are all 0 here
