@@ -22,7 +22,7 @@ const (
 	defaultConnectTimeout  = 5 * time.Second
 	defaultPending         = 1024
 	defaultRetries         = 3
-	defaultIdle            = 128
+	defaultIdle            = 1024
 	defaultPoolIdleTimeout = 60 * time.Second
 	defaultDNSRefresh      = 5 * time.Second
 	defaultDNSMinRefresh   = time.Second

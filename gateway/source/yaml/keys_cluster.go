@@ -71,7 +71,7 @@ var clusterLimitsTable = object{"cluster limits", "Circuit breakers of a cluster
 }}
 
 var poolTable = object{"pool", "Keep-alive connections of a cluster.", []key{
-	{"idle", aWhole, "128", "Idle connections that each worker keeps for an endpoint.", "extension `idle_per_worker`", "32", false},
+	{"idle", aWhole, "1024", "Idle connections that each worker keeps for an endpoint.", "extension `idle_per_worker`", "32", false},
 	{"idle_timeout", aDuration, "60s", "Life of an idle connection.", "`HttpProtocolOptions.common_http_protocol_options.idle_timeout`", "30s", false},
 	{"max_requests", aWhole, "0", "Requests on one connection; 0 is no limit.", "`HttpProtocolOptions.common_http_protocol_options.max_requests_per_connection`", "1000", false},
 	{"max_age", aDuration, "0s", "Life of a connection; 0s is no limit.", "`HttpProtocolOptions.common_http_protocol_options.max_connection_duration`", "10m", false},
