@@ -5,7 +5,8 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // fileStamp tells whether a file is another one than before. The zero stamp is a
@@ -26,15 +27,11 @@ func stampFiles(names []string) map[string]fileStamp {
 }
 
 func stampOf(name string) fileStamp {
-	info, err := os.Stat(name)
-	if err != nil {
+	var info unix.Stat_t
+	if err := unix.Stat(name, &info); err != nil {
 		return fileStamp{}
 	}
-	stamp := fileStamp{size: info.Size(), modified: info.ModTime().UnixNano()}
-	if system, ok := info.Sys().(*syscall.Stat_t); ok {
-		stamp.inode = system.Ino
-	}
-	return stamp
+	return fileStamp{size: info.Size, modified: info.Mtim.Nano(), inode: info.Ino}
 }
 
 // use watches the files that the configuration names, in place of those before.
@@ -76,13 +73,22 @@ func (w *watcher) use(files map[string]fileStamp) {
 func (w *watcher) filesChanged() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	now := make(map[string]fileStamp, len(w.files))
-	for name := range w.files {
-		now[name] = stampOf(name)
+	var now map[string]fileStamp // nil while nothing has changed: ten thousand names need no second map
+	for name, before := range w.files {
+		stamp := stampOf(name)
+		if stamp == before {
+			continue
+		}
+		if now == nil {
+			now = maps.Clone(w.files) // which others may hold
+		}
+		now[name] = stamp
 	}
-	changed := !maps.Equal(now, w.files)
+	if now == nil {
+		return false
+	}
 	w.files = now
-	return changed
+	return true
 }
 
 // ours reports whether a file of that name is one that the configuration names.

@@ -201,9 +201,11 @@ func (c *compiler) issued(o *ordering, host string, policy sign.Policy) (*certif
 		return made, c.next.secrets[key].sum
 	}
 	delete(c.next.secrets, key)
-	if old := c.previous.secrets[key]; old != nil && old.certificates[policy] != nil {
-		c.next.secrets[key] = old
-		return old.certificates[policy], old.sum
+	if old := c.previous.secrets[key]; old != nil {
+		if made, _ := old.heldBy(policy); made != nil {
+			c.next.secrets[key] = old
+			return made, old.sum
+		}
 	}
 	return nil, sum{}
 }
@@ -226,7 +228,7 @@ func (c *compiler) stored(key string, o *ordering, host string, policy sign.Poli
 	}
 	if c.next.secrets[key] == nil {
 		c.parts[key] = secretParts{pair: &pair{at: o.at, cert: cert, key: private, ordered: true}}
-		c.next.secrets[key] = &secret{sum: sumOf(cert, private), kind: certificateSecret, certificates: map[sign.Policy]*certificate.Certificate{}}
+		c.next.secrets[key] = &secret{sum: sumOf(cert, private), kind: certificateSecret}
 	}
 	return c.certificate(key, policy, verify.Server)
 }

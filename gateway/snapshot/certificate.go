@@ -40,6 +40,9 @@ func (c *compiler) pair(at resource.Path, name string, t *tlsv3.TlsCertificate) 
 	provider := t.GetPrivateKeyProvider()
 	if provider == nil {
 		out.cert, out.key = take("cert", t.GetCertificateChain()), take("key", t.GetPrivateKey())
+		if good && out.cert.from != "" && out.cert.from == out.key.from {
+			out.key.reading = out.cert.reading // one file with both is read once
+		}
 		if t.GetOcspStaple() != nil {
 			out.ocsp = take("ocsp", t.GetOcspStaple())
 		}
@@ -68,16 +71,16 @@ func (c *compiler) pair(at resource.Path, name string, t *tlsv3.TlsCertificate) 
 // says: the one of before, if nothing about it has changed. role is what it shows
 // the gateway to be. Nil is reported.
 func (c *compiler) certificate(name string, policy sign.Policy, role verify.Role) *certificate.Certificate {
-	s := c.next.secrets[name]
-	made, known := s.certificates[policy]
+	s := c.find(name)
+	made, known := s.heldBy(policy)
 	if !known {
 		if old := c.previous.secrets[name]; old != nil && old.hash == s.hash && old.sum == s.sum {
-			made = old.certificates[policy]
+			made, _ = old.heldBy(policy)
 		}
 		if made == nil {
 			made = c.parse(c.parts[name].pair, name, policy)
 		}
-		s.certificates[policy] = made
+		s.certificates = append(s.certificates, held{policy, made})
 	}
 	if made != nil {
 		c.judge(c.parts[name].pair, made, role)
@@ -94,13 +97,16 @@ func (c *compiler) parse(p *pair, name string, policy sign.Policy) *certificate.
 		keyText, both := key.bytes()
 		return certificate.Pair{Cert: certText, Key: keyText, CertFrom: cert.from, KeyFrom: key.from}, ok && both
 	}
-	defer p.key.forget()
+	defer func() {
+		for _, k := range []*content{p.cert, p.key, p.encryptCert, p.encryptKey} {
+			k.forget()
+		}
+	}()
 	var ok bool
 	if source.Pair, ok = read(p.cert, p.key); !ok {
 		return nil
 	}
 	if p.encryptCert != nil {
-		defer p.encryptKey.forget()
 		encrypt, ok := read(p.encryptCert, p.encryptKey)
 		if !ok {
 			return nil

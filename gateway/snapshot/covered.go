@@ -155,10 +155,11 @@ func (c *compiler) below(t *certificate.Table, suffix string) bool {
 func (c *compiler) unusedSecrets() {
 	for _, s := range c.set.Secrets {
 		whole, _, _ := strings.Cut(s.GetName(), "[")
+		held := c.find(s.GetName())
 		if c.usedSecrets[whole] {
 			continue
 		}
-		if held := c.next.secrets[s.GetName()]; held.kind == certificateSecret {
+		if held.kind == certificateSecret {
 			c.certificate(s.GetName(), sign.Auto, verify.Server)
 		}
 		c.warn(c.secretNames[whole], "", "no listener or cluster uses this secret")

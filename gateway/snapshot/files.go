@@ -4,13 +4,11 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"syscall"
+	"slices"
 	"time"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	"golang.org/x/sys/unix"
 
 	"longmen/gateway/resource"
 )
@@ -40,15 +38,20 @@ type fileState struct {
 type content struct {
 	sum  sum
 	from string // the file's name; "" when it stands in the resource
-	data []byte // nil while the file is known to be as before
+	*reading
 
 	c  *compiler
 	at resource.Path
 }
 
+// A reading is what was read of a file, which several contents may share.
+type reading struct {
+	data []byte // nil while the file is known to be as before, and when it is no longer needed
+}
+
 // content finds what a DataSource stands for. A file that is as it was is not read.
 func (c *compiler) content(at resource.Path, s *core.DataSource) (*content, bool) {
-	out := &content{c: c, at: at}
+	out := &content{reading: &reading{}, c: c, at: at}
 	switch held := s.GetSpecifier().(type) {
 	case *core.DataSource_Filename:
 		c.only(at, s, "filename")
@@ -89,23 +92,26 @@ func (k *content) bytes() ([]byte, bool) {
 	if k.data != nil || k.from == "" {
 		return k.data, true
 	}
-	data, info, err := readFile(k.from)
+	data, state, err := readFile(k.from, k.c.room)
+	k.c.room = nil
 	if err != nil {
 		k.c.fail(k.at, "%s cannot be read: %v", k.from, err)
 		return nil, false
 	}
-	state := stateOf(info)
 	state.sum = sha256.Sum256(data)
 	k.c.next.files[k.from], k.data, k.sum = state, data, state.sum
 	return data, true
 }
 
-// forget wipes a private key that was read of a file.
+// forget wipes what was read of a file, and leaves its room to the next one. Nothing may
+// refer to it any more.
 func (k *content) forget() {
-	if k.from != "" {
-		clear(k.data)
-		k.data = nil
+	if k == nil || k.from == "" || k.data == nil {
+		return
 	}
+	clear(k.data)
+	k.c.room = k.data[:0]
+	k.data = nil
 }
 
 // fileAsBefore gives what the previous snapshot knew of a file, if that still holds.
@@ -114,51 +120,64 @@ func (c *compiler) fileAsBefore(name string) (fileState, bool) {
 	if !ok || !before.sure {
 		return fileState{}, false
 	}
-	info, err := os.Stat(name)
-	if err != nil {
+	var info unix.Stat_t
+	if err := unix.Stat(name, &info); err != nil {
 		return fileState{}, false
 	}
-	now := stateOf(info)
+	now := stateOf(&info)
 	now.sure, now.sum = before.sure, before.sum
 	return before, now == before
 }
 
-func stateOf(info fs.FileInfo) fileState {
-	state := fileState{size: info.Size(), modified: info.ModTime().UnixNano()}
-	if system, ok := info.Sys().(*syscall.Stat_t); ok {
-		state.device, state.inode = system.Dev, system.Ino
+func stateOf(info *unix.Stat_t) fileState {
+	modified := time.Unix(info.Mtim.Unix())
+	return fileState{
+		size: info.Size, modified: modified.UnixNano(), device: info.Dev, inode: info.Ino,
+		sure: time.Since(modified) > settled,
 	}
-	state.sure = time.Since(info.ModTime()) > settled
-	return state
 }
 
-// readFile reads a regular file of at most maxFile bytes. Its info is of before
-// that: a change while it is read shows as another time.
-func readFile(name string) ([]byte, fs.FileInfo, error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe must not hold up a reload
+// readFile reads a regular file of at most maxFile bytes, into room if that is large enough.
+// Its state is of before that: a change while it is read shows as another time. It is made of
+// plain system calls, the least there can be: ten thousand certificates are ten thousand files.
+func readFile(name string, room []byte) ([]byte, fileState, error) {
+	fd, err := again(func() (int, error) {
+		return unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0) // a pipe must not hold up a reload
+	})
 	if err != nil {
-		return nil, nil, cause(err)
+		return nil, fileState{}, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	switch {
+	defer unix.Close(fd)
+	var info unix.Stat_t
+	switch err := unix.Fstat(fd, &info); {
 	case err != nil:
-		return nil, nil, cause(err)
-	case !info.Mode().IsRegular():
-		return nil, nil, errors.New("it is no regular file")
+		return nil, fileState{}, err
+	case info.Mode&unix.S_IFMT != unix.S_IFREG:
+		return nil, fileState{}, errors.New("it is no regular file")
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("it is larger than %d MiB", maxFile>>20)
+	data := slices.Grow(room[:0], int(min(info.Size, maxFile))+1)
+	for {
+		n, err := again(func() (int, error) { return unix.Read(fd, data[len(data):cap(data)]) })
+		if err != nil {
+			return nil, fileState{}, err
+		}
+		data = data[:len(data)+n]
+		switch {
+		case len(data) > maxFile:
+			return nil, fileState{}, fmt.Errorf("it is larger than %d MiB", maxFile>>20)
+		case n == 0, int64(len(data)) == info.Size:
+			return data, stateOf(&info), nil
+		case len(data) == cap(data): // it grows, or is none of a disk
+			data = slices.Grow(data, len(data))
+		}
 	}
-	return data, info, cause(err)
 }
 
-// cause leaves out the file's name, which the text has already.
-func cause(err error) error {
-	var inner *fs.PathError
-	if errors.As(err, &inner) {
-		return inner.Err
+// again repeats a system call that a signal has interrupted.
+func again(call func() (int, error)) (int, error) {
+	for {
+		if n, err := call(); err != unix.EINTR {
+			return n, err
+		}
 	}
-	return err
 }

@@ -21,10 +21,26 @@ type secret struct {
 	kind secretKind
 
 	// certificates by who holds their keys: as many as listeners and clusters ask
-	// for. One that is wrong is nil.
-	certificates map[sign.Policy]*certificate.Certificate
+	// for.
+	certificates []held
 	tickets      *ticket.Source
 	ech          *ech.Keys
+}
+
+// held is a certificate by who holds its key; nil if it is wrong.
+type held struct {
+	by   sign.Policy
+	made *certificate.Certificate
+}
+
+// heldBy gives the certificate of a policy; nil if it is wrong, or was not asked for.
+func (s *secret) heldBy(policy sign.Policy) (made *certificate.Certificate, known bool) {
+	for _, h := range s.certificates {
+		if h.by == policy {
+			return h.made, true
+		}
+	}
+	return nil, false
 }
 
 // secretKind is what a secret holds.
@@ -53,11 +69,25 @@ type secretParts struct {
 // authorities are what a peer's certificate is verified by.
 type authorities struct{ ca, crl *content } // crl may be nil
 
-// secrets reads what every Secret is made of.
+// secrets reads what Secrets are made of, but for certificates with their keys: these are many,
+// and each is read when it is first asked for, so that not all of them are in memory at once.
 func (c *compiler) secrets() {
 	for _, s := range c.set.Secrets {
-		c.next.secrets[s.GetName()] = c.secret(s)
+		if t := s.GetTlsCertificate(); t != nil && t.GetPrivateKeyProvider() == nil {
+			c.unread[s.GetName()] = s
+		} else {
+			c.next.secrets[s.GetName()] = c.secret(s)
+		}
 	}
+}
+
+// find gives a secret; nil if there is none of that name.
+func (c *compiler) find(name string) *secret {
+	if s := c.unread[name]; s != nil {
+		delete(c.unread, name)
+		c.next.secrets[name] = c.secret(s)
+	}
+	return c.next.secrets[name]
 }
 
 // refer looks a Secret up for a part that names it, and reports whether it holds
@@ -65,9 +95,9 @@ func (c *compiler) secrets() {
 func (c *compiler) refer(at resource.Path, name string, want secretKind) bool {
 	whole, _, _ := strings.Cut(name, "[")
 	c.usedSecrets[whole] = true
-	s := c.next.secrets[name]
+	s := c.find(name)
 	switch {
-	case c.next.secrets[name+"[0]"] != nil:
+	case s == nil && c.find(name+"[0]") != nil:
 		c.fail(at, "secret %q holds several certificates, not %s", name, want)
 		return false
 	case s == nil && c.refused(join("secrets", whole)):
@@ -87,7 +117,7 @@ func (c *compiler) refer(at resource.Path, name string, want secretKind) bool {
 func (c *compiler) secret(s *tlsv3.Secret) *secret {
 	at := join("secrets", s.GetName())
 	c.only(at, s, "name", "tls_certificate", "session_ticket_keys", "validation_context", "generic_secret")
-	out := &secret{hash: hash(s), certificates: map[sign.Policy]*certificate.Certificate{}}
+	out := &secret{hash: hash(s)}
 	switch held := s.GetType().(type) {
 	case *tlsv3.Secret_TlsCertificate:
 		if o, is := c.ordering(at, s.GetName(), held.TlsCertificate); is {

@@ -209,7 +209,7 @@ func (p *prober) probeAll(text string) {
 	for _, s := range result.Set.Secrets {
 		p.probe(s, func(m proto.Message) (any, bool) {
 			c := fresh(m.(*tls.Secret))
-			made := c.next.secrets[s.GetName()]
+			made := c.find(s.GetName())
 			if made != nil && made.kind == certificateSecret {
 				c.certificate(s.GetName(), sign.Go, verify.Server)
 			}

@@ -34,12 +34,13 @@ func (p *Parser) readChain(pair Pair) ([]*link, error) {
 	var links []*link
 	var otherType string
 	for rest := pair.Cert; ; {
+		rest = passOver(rest, isCertificate, &otherType)
 		block, after := pem.Decode(rest)
 		if block == nil {
 			break
 		}
 		rest = after
-		if block.Type != "CERTIFICATE" && block.Type != "X509 CERTIFICATE" && block.Type != "TRUSTED CERTIFICATE" {
+		if !isCertificate(block.Type) {
 			otherType = block.Type
 			continue
 		}
@@ -55,6 +56,29 @@ func (p *Parser) readChain(pair Pair) ([]*link, error) {
 		return nil, noCertificate(pair, otherType)
 	}
 	return links, nil
+}
+
+func isCertificate(blockType string) bool {
+	return blockType == "CERTIFICATE" || blockType == "X509 CERTIFICATE" || blockType == "TRUSTED CERTIFICATE"
+}
+
+// passOver gives the text after its leading PEM blocks that are not wanted, which it does not
+// decode: files often hold a certificate and its key. last is set to the type of the last of
+// them. Whatever is not plainly a block is left to pem.Decode.
+func passOver(text []byte, wanted func(blockType string) bool, last *string) []byte {
+	for {
+		_, from, found := bytes.Cut(text, []byte("-----BEGIN "))
+		kind, body, whole := bytes.Cut(from, []byte("-----"))
+		if !found || !whole || wanted(string(kind)) {
+			return text
+		}
+		body, end, ended := bytes.Cut(body, []byte("-----"))
+		after, same := bytes.CutPrefix(end, []byte("END "+string(kind)+"-----"))
+		if !ended || !same || !bytes.HasPrefix(body, []byte("\n")) || !bytes.HasSuffix(body, []byte("\n")) {
+			return text
+		}
+		text, *last = after, string(kind)
+	}
 }
 
 func noCertificate(pair Pair, otherType string) error {

@@ -34,6 +34,7 @@ func readKey(pair Pair) (*readyKey, error) {
 	}
 	var otherType string
 	for rest := text; ; {
+		rest = passOver(rest, isPrivateKey, &otherType)
 		block, after := pem.Decode(rest)
 		if block == nil {
 			return nil, noKey(pair, text, otherType)
@@ -47,7 +48,9 @@ func readKey(pair Pair) (*readyKey, error) {
 			return nil, fmt.Errorf("%s: the key is encrypted with a passphrase; write it without one (openssl pkey -in FILE -out NEW, mode 0600), or keep it in a token and give its pkcs11: URI", pair.KeyFrom)
 		}
 		key, err := scanKey(block)
-		clear(block.Bytes)
+		if err != nil || &key.pkcs8[0] != &block.Bytes[0] {
+			clear(block.Bytes)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", pair.KeyFrom, err)
 		}
@@ -73,11 +76,12 @@ func noKey(pair Pair, text []byte, otherType string) error {
 	return fmt.Errorf(`%s: no private key: nothing in it begins with "-----BEGIN PRIVATE KEY-----"`, pair.KeyFrom)
 }
 
-// scanKey reads as much of a key as tells its public half; errors hold nothing of the key.
+// scanKey reads as much of a key as tells its public half; errors hold nothing of the key. PKCS#8
+// is kept where it is.
 func scanKey(block *pem.Block) (*readyKey, error) {
 	switch block.Type {
 	case "PRIVATE KEY":
-		return scanPKCS8(bytes.Clone(block.Bytes))
+		return scanPKCS8(block.Bytes)
 	case "RSA PRIVATE KEY":
 		return scanPKCS8(wrap(block.Bytes, oidRSA, nil))
 	case "EC PRIVATE KEY":

@@ -45,6 +45,7 @@ type Parser struct {
 	Token  openssl.Token // for keys that are given as PKCS#11 URIs
 
 	authorities map[[32]byte]*link
+	issuers     map[string]string // names of authorities in RFC 4514's form, by their DER
 }
 
 // Parse reads one certificate of PEM. Its private key is only compared with the certificate;
@@ -67,6 +68,9 @@ func (p *Parser) Parse(source Source) (*Certificate, error) {
 func (p *Parser) parsePair(name string, pair Pair, role string) (*Certificate, error) {
 	pair.CertFrom = place(pair.CertFrom, role+"certificate", name)
 	pair.KeyFrom = place(pair.KeyFrom, role+"key", name)
+	if pair.KeyFrom == pair.CertFrom {
+		pair.KeyFrom = pair.CertFrom // one string in memory for both
+	}
 	links, certErr := p.readChain(pair)
 	found, keyErr := readKey(pair)
 	if err := errors.Join(certErr, keyErr); err != nil {
@@ -112,7 +116,7 @@ func (p *Parser) make(name, from string, chain []*link) (*Certificate, error) {
 		NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter,
 		Fingerprint: sha256.Sum256(leaf.Raw),
 		Serial:      leaf.SerialNumber.Text(16),
-		Subject:     leaf.Subject.String(), Issuer: leaf.Issuer.String(),
+		Subject:     leaf.Subject.String(), Issuer: p.issuer(leaf),
 		OCSPServers: slices.Clone(leaf.OCSPServer),
 		MustStaple:  mustStaple(leaf),
 		weak:        weakness(leaf, chain),
@@ -133,6 +137,19 @@ func (p *Parser) make(name, from string, chain []*link) (*Certificate, error) {
 		c.warn("only the certificate itself is there, not the authority that issued it (%s): many clients will refuse it; append the authority's certificate", c.Issuer)
 	}
 	return c, nil
+}
+
+// issuer is the name of who issued a certificate, in memory once.
+func (p *Parser) issuer(leaf *smx509.Certificate) string {
+	name, known := p.issuers[string(leaf.RawIssuer)]
+	if !known {
+		name = leaf.Issuer.String()
+		if p.issuers == nil {
+			p.issuers = map[string]string{}
+		}
+		p.issuers[string(leaf.RawIssuer)] = name
+	}
+	return name
 }
 
 func (c *Certificate) warn(format string, args ...any) {
