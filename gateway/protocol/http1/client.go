@@ -36,6 +36,7 @@ type Client struct {
 	bodySent       bool // all of the request did
 	gotBytes       bool // something of the response came
 	headDone       bool
+	key            []byte // of a WebSocket handshake, when it is ours; nil else
 	minor          uint8
 	informed       uint8 // informational responses before the final one
 }
@@ -121,7 +122,11 @@ func (c *Client) Served() int { return c.served }
 // Send writes the request's head, and body when it is whole.
 func (c *Client) Send(o *stream.Outgoing, body []byte, whole bool) {
 	r := &c.s.Request
-	c.Commit(appendRequest(c.Reserve(requestSize(r, o)), r, o))
+	out := appendRequest(c.Reserve(requestSize(r, o)), r, o)
+	if c.key = challenge(r, o); c.key != nil {
+		out = append(append(append(out[:len(out)-2], nameKey+": "...), c.key...), "\r\n\r\n"...)
+	}
+	c.Commit(out)
 	if len(body) > 0 {
 		c.Write(body)
 	}
@@ -266,6 +271,9 @@ func (c *Client) head(resp *stream.Response, raw []byte, asked bool) (final bool
 	if resp.Status == 101 {
 		if !asked || resp.Protocol == nil {
 			return false, c.protocolError(errSwitch)
+		}
+		if c.key != nil && !accepted(resp, c.key) {
+			return false, c.protocolError(errAccept)
 		}
 		c.body.start(&c.Conn, noBody, 0, c.limits, nil)
 		resp.Upgraded = (*tunnelConn)(c)

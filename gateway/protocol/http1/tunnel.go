@@ -10,6 +10,7 @@ import (
 
 // tunnel answers with resp and becomes a tunnel to its other end.
 func (st *serverStream) tunnel(co *worker.Coroutine, resp *stream.Response) {
+	accept(&st.Request, resp)
 	st.sendHead(resp, responseFraming{length: -1})
 	st.relay(co, resp.Upgraded)
 }

@@ -53,6 +53,18 @@ var downstream = []spec[metrics.ListenerStats]{
 		func(l *metrics.ListenerStats, r *row) { r.gauge(&l.TLS.Active) }},
 	{"longmen_downstream_tls_handshake_duration_seconds", "Time from the accepted connection to the end of its TLS handshake.", HistogramKind, "",
 		func(l *metrics.ListenerStats, r *row) { r.distribution(&l.TLS.Duration) }},
+	{"longmen_downstream_http2_connections_total", "Connections that speak HTTP/2.", CounterKind, "",
+		func(l *metrics.ListenerStats, r *row) { r.count(&l.HTTP2.Connections) }},
+	{"longmen_downstream_http2_connections_active", "Connections open now that speak HTTP/2.", GaugeKind, "",
+		func(l *metrics.ListenerStats, r *row) { r.gauge(&l.HTTP2.ConnectionsActive) }},
+	{"longmen_downstream_http2_refused_streams_total", "Streams beyond max_streams, refused with REFUSED_STREAM.", CounterKind, "",
+		func(l *metrics.ListenerStats, r *row) { r.count(&l.HTTP2.Refused) }},
+	{"longmen_downstream_http2_resets_received_total", "RST_STREAM frames of clients, by error code.", CounterKind, "code",
+		func(l *metrics.ListenerStats, r *row) { http2Codes(r, &l.HTTP2.ResetsReceived) }},
+	{"longmen_downstream_http2_resets_sent_total", "RST_STREAM frames to clients, by error code.", CounterKind, "code",
+		func(l *metrics.ListenerStats, r *row) { http2Codes(r, &l.HTTP2.ResetsSent) }},
+	{"longmen_downstream_http2_goaways_total", "HTTP/2 connections that ended by their client's fault, by error code.", CounterKind, "code",
+		func(l *metrics.ListenerStats, r *row) { http2Codes(r, &l.HTTP2.GoAways) }},
 	{"longmen_downstream_tunnels_total", "Streams that became tunnels (Upgrade, CONNECT).", CounterKind, "",
 		func(l *metrics.ListenerStats, r *row) { r.count(&l.Tunnels) }},
 	{"longmen_downstream_tunnels_active", "Tunnels open now.", GaugeKind, "",
@@ -69,4 +81,11 @@ var downstream = []spec[metrics.ListenerStats]{
 				r.add(float64(l.Flag(flag)), flag.String())
 			}
 		}},
+}
+
+// http2Codes tells a counter for each error code of HTTP/2.
+func http2Codes(r *row, codes *[metrics.HTTP2CodeCount]metrics.Counter) {
+	for code := range codes {
+		r.count(&codes[code], metrics.HTTP2CodeName(code))
+	}
 }

@@ -59,6 +59,7 @@ func New(sources Sources) *Exporter {
 	describe(e.descs, "listener", downstream)
 	describe(e.descs, "cluster", upstream)
 	describe(e.descs, "cluster", endpoints)
+	describe(e.descs, "service", calls)
 	describe(e.descs, "worker", loops)
 	describe(e.descs, "path", accessLogs)
 	describe(e.descs, "certificate", certificates)
@@ -93,6 +94,9 @@ func (e *Exporter) Families() []Family {
 		}
 	}
 	families = collect(families, endpoints, "cluster", healths)
+	for _, family := range collect(nil, calls, "service", s.Registry.GRPC()) {
+		families = append(families, withoutZeros(family))
+	}
 	var workers []metrics.Named[worker.Stats]
 	for id, stats := range s.Registry.Loops() {
 		if stats != nil {

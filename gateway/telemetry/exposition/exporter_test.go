@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"longmen/gateway/protocol/grpc"
 	"longmen/gateway/stream"
 	"longmen/gateway/telemetry/metrics"
 	"longmen/gateway/worker"
@@ -36,6 +37,7 @@ func busy(t *testing.T) *Exporter {
 		c.Requests.Count(503)
 		c.Duration.Observe(int64(time.Millisecond))
 	}
+	two.GRPC().Done([]byte("/a.B/C"), grpc.Unavailable, true, int64(2*time.Millisecond))
 	two.Listener("http").Done(&stream.Record{Status: 504, End: int64(40 * time.Second), Err: &stream.Error{Flag: stream.UpstreamTimeout}})
 	r.OCSP.Revoked.Add(2)
 	r.Reloads.Succeeded("7f3a", time.Unix(1000, 0))
@@ -79,6 +81,8 @@ func TestPrometheusText(t *testing.T) {
 		`longmen_http_request_duration_seconds_bucket{listener="http",le="+Inf"} 3`,
 		`longmen_http_request_duration_seconds_count{listener="http"} 3`,
 		`longmen_http_request_duration_seconds_sum{listener="http"} 40.004`,
+		`longmen_grpc_requests_total{grpc_status="UNAVAILABLE",method="C",service="a.B"} 1`,
+		`longmen_grpc_request_duration_seconds_bucket{method="C",service="a.B",le="0.0025"} 1`,
 		`longmen_upstream_connections_idle{cluster="web"} 6`,
 		`longmen_upstream_overflows_total{cluster="web",limit="pending"} 2`,
 		`longmen_upstream_requests_total{cluster="web",code_class="5xx"} 2`,

@@ -75,8 +75,8 @@ func (r *row) classes(c *metrics.ByClass) {
 	}
 }
 
-func (r *row) distribution(h *metrics.Histogram) {
-	s := r.sample(nil)
+func (r *row) distribution(h *metrics.Histogram, extra ...string) {
+	s := r.sample(extra)
 	if s.Distribution == nil {
 		s.Distribution = new(metrics.Distribution)
 	}

@@ -31,6 +31,7 @@ func (r *Registry) NewWorker(loop *worker.Stats) *Worker {
 	w := &Worker{
 		id: len(r.workers), loop: loop,
 		listeners: map[string]*ListenerStats{}, clusters: map[string]*ClusterStats{},
+		grpc: newGRPCStats(),
 	}
 	r.workers = append(r.workers, w)
 	return w

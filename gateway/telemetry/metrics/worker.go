@@ -16,10 +16,14 @@ type Worker struct {
 	mu        sync.Mutex // held when names are looked up, never when something is counted
 	listeners map[string]*ListenerStats
 	clusters  map[string]*ClusterStats
+	grpc      *GRPCStats
 }
 
 // ID is the worker's number, from 0.
 func (w *Worker) ID() int { return w.id }
+
+// GRPC is the worker's stats of gRPC calls.
+func (w *Worker) GRPC() *GRPCStats { return w.grpc }
 
 // Listener is the worker's stats of a listener, made at the first call. Names
 // that a snapshot no longer has are dropped by Retain only, so that a reload
