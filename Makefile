@@ -8,6 +8,8 @@ MAKEFLAGS   += --no-print-directory
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck
 STATICCHECK_VERSION := v0.8.2
+H2SPEC := github.com/summerwind/h2spec/cmd/h2spec
+H2SPEC_VERSION := v2.2.1+incompatible
 
 export FUZZTIME ?= 10m
 
@@ -26,6 +28,7 @@ setup: ## install what is missing: Debian packages (needs root then) and pinned 
 	@command -v go >/dev/null || { echo "setup: Go is missing; the version is in go.mod" >&2; exit 1; }
 	@scripts/debian-packages gcc:gcc /usr/include/stdlib.h:libc6-dev /usr/include/openssl/evp.h:libssl-dev openssl:openssl curl:curl /etc/ssl/certs/ca-certificates.crt:ca-certificates setpriv:util-linux
 	@scripts/go-tool .tools/bin $(STATICCHECK) $(STATICCHECK_VERSION)
+	@scripts/go-tool .tools/bin $(H2SPEC) $(H2SPEC_VERSION)
 
 setup-bench: setup ## install what the side-by-side measurements need
 	@scripts/debian-packages nginx:nginx haproxy:haproxy h2o:h2o nghttpx:nghttp2-proxy h2load:nghttp2-client wrk:wrk perf:linux-perf taskset:util-linux

@@ -40,6 +40,10 @@ type Options struct {
 	Rule     string // Longmen only: more keys of the rule, likewise
 	Cluster  string // Longmen only: more keys of the cluster, likewise
 
+	HTTP2     bool   // clients speak HTTP/2: over TLS by ALPN, else at once (the peers then speak nothing else)
+	Upstream2 bool   // the origin speaks HTTP/2, cleartext
+	Cert      string // a PEM file of certificate and key, as Certificate makes: over TLS
+
 	// Config, Longmen only, is the whole configuration in place of the plain
 	// proxy's: @addr@, @admin@, @log@ and @origin@ stand for what Start knows.
 	Config string
@@ -92,10 +96,10 @@ func start(kind, origin, dir string, opt Options) (*Proxy, error) {
 		text = longmenConfig(p, origin, opt)
 		p.cmd = exec.Command(os.Getenv(binaryEnv), "run", "-c", conf)
 	case Nginx:
-		text = nginxConfig(p, origin, dir)
+		text = nginxConfig(p, origin, dir, opt)
 		p.cmd = exec.Command("nginx", "-p", dir, "-c", conf, "-e", "stderr")
 	case HAProxy:
-		text = haproxyConfig(p, origin)
+		text = haproxyConfig(p, origin, opt)
 		p.cmd = exec.Command("haproxy", "-db", "-f", conf)
 	default:
 		return nil, fmt.Errorf("no proxy named %q", kind)
@@ -206,6 +210,16 @@ func longmenConfig(p *Proxy, origin string, opt Options) string {
 		}
 		return ""
 	}
+	if opt.Cert != "" {
+		opt.Listener = strings.TrimPrefix(opt.Listener+", tls: {certs: [site]}", ", ")
+	}
+	if opt.Upstream2 {
+		opt.Cluster = strings.TrimPrefix(opt.Cluster+", protocol: h2", ", ")
+	}
+	secrets := ""
+	if opt.Cert != "" {
+		secrets = fmt.Sprintf("secrets:\n  site: {cert: %q, key: %q}\n", opt.Cert, opt.Cert)
+	}
 	return fmt.Sprintf(`workers: 1
 admin: {bind: %q}
 access_log: {path: %q, format: json}
@@ -217,10 +231,23 @@ routes:
       rules: [{match: {prefix: /}, to: origin%s}]
 clusters:
   origin: {endpoints: [%q]%s}
-`, p.Admin, p.Log, p.Addr, more(opt.Listener), more(opt.Rule), origin, more(opt.Cluster))
+%s`, p.Admin, p.Log, p.Addr, more(opt.Listener), more(opt.Rule), origin, more(opt.Cluster), secrets)
 }
 
-func nginxConfig(p *Proxy, origin, dir string) string {
+func nginxConfig(p *Proxy, origin, dir string, opt Options) string {
+	listen, pass := p.Addr, "proxy_pass http"
+	if opt.Cert != "" {
+		listen += " ssl"
+	}
+	if opt.HTTP2 {
+		listen += " http2"
+	}
+	if opt.Cert != "" {
+		listen += fmt.Sprintf("; ssl_certificate %s; ssl_certificate_key %[1]s", opt.Cert)
+	}
+	if opt.Upstream2 {
+		pass = "grpc_set_header TE trailers; grpc_pass grpc"
+	}
 	return fmt.Sprintf(`daemon off;
 master_process off;
 pid %[1]s/pid;
@@ -236,16 +263,26 @@ http {
   server {
     listen %[4]s;
     location / {
-      proxy_pass http://origin; proxy_http_version 1.1; proxy_request_buffering off; proxy_buffering off;
+      %[5]s://origin; proxy_http_version 1.1; proxy_request_buffering off; proxy_buffering off;
       proxy_read_timeout 2s; client_max_body_size 0;
       proxy_set_header Host $http_host; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;
     }
   }
 }
-`, dir, p.Log, origin, p.Addr)
+`, dir, p.Log, origin, listen, pass)
 }
 
-func haproxyConfig(p *Proxy, origin string) string {
+func haproxyConfig(p *Proxy, origin string, opt Options) string {
+	bind := p.Addr
+	switch {
+	case opt.Cert != "":
+		bind += " ssl crt " + opt.Cert + " alpn h2,http/1.1"
+	case opt.HTTP2:
+		bind += " proto h2"
+	}
+	if opt.Upstream2 {
+		origin += " proto h2"
+	}
 	return fmt.Sprintf(`global
   maxconn 2048
 defaults
@@ -262,7 +299,7 @@ frontend main
   default_backend origin
 backend origin
   server o %s
-`, p.Addr, origin)
+`, bind, origin)
 }
 
 // lockedBuffer takes a process's output while a test may read it.
