@@ -156,7 +156,7 @@ func (c *serverConn) parse() bool {
 			case greeted:
 				c.srv.pass(c)
 				return false
-			case plain:
+			case notHTTP2:
 				end, scanned = headEnd(buf, int(c.scanned))
 			}
 			if end > 0 && end <= cfg.Limits.Head {
@@ -197,16 +197,16 @@ const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 type beginning uint8
 
 const (
-	plain   beginning = iota // a request, or not the first bytes
-	perhaps                  // the beginning of HTTP/2's preface
-	greeted                  // the preface, or what only HTTP/2 shall answer
+	notHTTP2 beginning = iota // a request, or not the first bytes
+	perhaps                   // the beginning of HTTP/2's preface
+	greeted                   // the preface, or what only HTTP/2 shall answer
 )
 
 // greeting looks whether the connection begins with HTTP/2's preface.
 func (c *serverConn) greeting(buf []byte) beginning {
 	cfg := c.srv.config
 	if c.served > 0 || buf[0] != 'P' && !cfg.OnlyHTTP2 || cfg.HTTP2 == nil {
-		return plain
+		return notHTTP2
 	}
 	n := min(len(buf), len(preface))
 	switch {
@@ -214,7 +214,7 @@ func (c *serverConn) greeting(buf []byte) beginning {
 		if cfg.OnlyHTTP2 {
 			return greeted
 		}
-		return plain
+		return notHTTP2
 	case n < len(preface):
 		return perhaps
 	}
