@@ -265,7 +265,7 @@ func TestClusterDefaults(t *testing.T) {
 		DNS:       cluster.DNSConfig{Refresh: 5 * time.Second, MinRefresh: time.Second},
 		Choices:   2, ConnectTimeout: 5 * time.Second,
 		Limits: cluster.Limits{Pending: 1024, Retries: 3},
-		Pool:   cluster.Pool{Idle: 128, IdleTimeout: time.Minute},
+		Pool:   cluster.Pool{Idle: 1024, IdleTimeout: time.Minute},
 		HTTP2:  defaultUpstreamHTTP2,
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(cluster.Config{}, "Hash"), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {

@@ -72,7 +72,7 @@ var listenerTLSTable = object{"listener tls", "TLS of a listener (`tls`). `tls: 
 	{"domains", mapOf(ref("domain tls")), "", "Settings of their own for some server names; `*.example.com` stands for every name below, `*` for every name. What is not written there is as for the listener.", "extension `domains`", `{"*.bank.example.com": {min: "1.3"}}`, false},
 	{"ech", aString, "", "Name of a secret with `ech`: the server name and all else in a ClientHello may come encrypted, and settings and certificate are those of that name. Clients with an old configuration are served with the certificate of the public name, and told the new one. `passthrough` goes by the name in the clear.", "extension `ech`", "ech", false},
 	{"strict_sni", aBool, "false", "Refuse server names that no certificate covers, and clients that send none.", "`require_sni`, extension `strict_sni`", "true", false},
-	{"plain", aBool, "false", "Serve plain HTTP on the same port too.", "extension `plain`", "true", false},
+	{"plain", aBool, "false", "Serve plain HTTP on the same port too, HTTP/1.1 and HTTP/2 as `protocols` says: the first bytes tell which it is.", "extension `plain`", "true", false},
 	{"passthrough", mapOf(aString), "", "Server names (as in `domains`) whose connections go to a cluster as they are, without termination.", "extension `passthrough`", "{db.example.com: db}", false},
 	{"crypto", one("auto", "openssl", "go"), "auto", "What holds private keys and signs: `auto` takes for each kind of key what is faster.", "extension `crypto`", "openssl", false},
 	{"keylog", aString, "", "File that gets the secrets of all connections (NSS format). Who can read it can read all traffic.", "`key_log.path`", "debug/keys.log", false},
