@@ -92,8 +92,8 @@ type Settings struct {
 
 	OCSP OCSPPolicy
 
-	// EarlyData is 0-RTT (RFC 8446 section 2.3); nil for none. Then, and only then, the
-	// handshakes of TLS 1.3 are our own. It cannot be with Clients or ECH.
+	// EarlyData is 0-RTT (RFC 8446 section 2.3); nil for none. With it, the handshakes of
+	// clients that come back are our own. It cannot be with Clients or ECH.
 	EarlyData *EarlyData
 
 	// TLCP accepts GB/T 38636, RFC8998 the suite TLS_SM4_GCM_SM3, both only when a

@@ -81,8 +81,6 @@ func (c *Config) Run(h *Handshake) (*handshake.Result, error) {
 		result, err = settings.serveTLCP(h, chosen)
 	case chosen.Kind == certificate.SM2:
 		result, err = settings.serveRFC8998(h, chosen)
-	case settings.early(asked):
-		result, err = settings.serveEarly(h, chosen)
 	default:
 		result, err = c.serveTLS(h, settings, chosen)
 	}

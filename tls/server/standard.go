@@ -71,10 +71,17 @@ func (c *Config) serveTLS(h *Handshake, s *Settings, chosen *certificate.Certifi
 		config = config.Clone()
 		config.GetEncryptedClientHelloKeys = keysThenRetry([]tls.EncryptedClientHelloKey{}, c.ECH)
 	}
-	return std.Server(h.Conn, config, std.Options{
+	options := std.Options{
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return own, nil },
 		KeyLog:         h.KeyLog,
-	})
+	}
+	if s.early() {
+		if result, err := s.returning(h, own); result != nil || err != nil {
+			return result, err
+		}
+		options.Ticket = s.ticket(h, own)
+	}
+	return std.Server(h.Conn, config, options)
 }
 
 // standardCertificate is a certificate for one handshake in crypto/tls.

@@ -28,6 +28,11 @@ type Options struct {
 	// as the connection may; the alert of its *handshake.Error is what the client is told. Nil
 	// for none.
 	Choose func(*tls.ClientHelloInfo) (*tls.Config, error)
+	// Ticket makes a NewSessionTicket message of TLS 1.3, its header included, and gives the ticket
+	// in it too, for a server that has a way of its own to resume with it; without a message, or
+	// with an error, crypto/tls makes the ticket. It must not wait. Nil for none. Clients are not
+	// asked for certificates then.
+	Ticket func(Session) (message, ticket []byte, err error)
 	// KeyLog gets the secrets in the format of SSLKEYLOGFILE, one line a Write, never two at
 	// once in this process, so it must not wait as the connection may. With them, everything
 	// that was sent can be read. Nil for none. A resumed session of TLS 1.2 has no line: its

@@ -30,6 +30,8 @@ type wire struct {
 
 	verdict handshake.Alert // of VerifyConnection or Choose, to be told in place of crypto/tls's; 0: none
 
+	ticket replacement // for the one that crypto/tls writes
+
 	failed error // of the connection itself, not of TLS
 
 	detached bool   // the handshake is over: nothing reaches the connection any more
@@ -121,8 +123,12 @@ func (w *wire) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	told := p
-	if w.verdict != 0 {
+	switch {
+	case w.verdict != 0:
 		told = w.retold(p)
+	case w.ticket.message != nil:
+		told = w.reticketed(p)
+		w.ticket = replacement{}
 	}
 	w.wrote(told)
 	if _, err := w.Conn.Write(told); err != nil {

@@ -68,16 +68,16 @@ func (e *earlySession) read(s *cryptobyte.String) bool {
 }
 
 // earlySession is what the next ticket says of early data.
-func (s *server) earlySession(ageAdd uint32) earlySession {
-	e := s.config.EarlyData
-	if e == nil || !slices.Contains(e.Protocols, s.result.Protocol) {
+func (c *ServerConfig) earlySession(protocol string, ageAdd uint32) earlySession {
+	e := c.EarlyData
+	if e == nil || !slices.Contains(e.Protocols, protocol) {
 		return earlySession{}
 	}
-	return earlySession{most: e.Most, ageAdd: ageAdd, origin: e.Once.Origin(), certificate: s.certificateHash(), protocol: s.result.Protocol}
+	return earlySession{most: e.Most, ageAdd: ageAdd, origin: e.Once.Origin(), certificate: c.certificateHash(), protocol: protocol}
 }
 
-func (s *server) certificateHash() [16]byte {
-	sum := sha256.Sum256(s.config.Certificate.Certificate[0])
+func (c *ServerConfig) certificateHash() [16]byte {
+	sum := sha256.Sum256(c.Certificate.Certificate[0])
 	return [16]byte(sum[:16])
 }
 
@@ -112,7 +112,7 @@ func (s *server) judgeEarlyData() handshake.EarlyData {
 		return handshake.EarlyDataTicket
 	}
 	was := &s.resumed.early
-	if was.most > e.Most || was.protocol != s.result.Protocol || !slices.Contains(e.Protocols, was.protocol) || was.certificate != s.certificateHash() {
+	if was.most > e.Most || was.protocol != s.result.Protocol || !slices.Contains(e.Protocols, was.protocol) || was.certificate != s.config.certificateHash() {
 		return handshake.EarlyDataChanged // suite and server name are those of any resumption
 	}
 	// Both ages are in milliseconds since the ticket; the client's is modulo 2^32, as is the

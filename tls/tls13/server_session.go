@@ -98,24 +98,10 @@ func (s *server) sendTicket() error {
 		return nil
 	}
 	// The client has one ticket of each connection: the nonce need not tell it from another.
-	ticket := &newSessionTicket{lifetime: uint32(lifetime / time.Second), nonce: []byte{0}}
-	ageAdd, err := randomBytes(s.random, 4)
-	if err != nil {
-		return err
-	}
-	ticket.ageAdd = binary.BigEndian.Uint32(ageAdd)
-	next.early = s.earlySession(ticket.ageAdd)
-	ticket.early = next.early.most
-	resumption := s.secrets.derive(resumptionMaster, s.transcript.sum())
-	next.psk = resumptionPSK(s.profile.newHash, resumption, ticket.nonce)
-	content, err := next.marshal()
-	if err != nil {
-		return err
-	}
-	if len(content) > maxTicket {
-		return nil
-	}
-	if ticket.ticket, err = s.config.Tickets.Seal(nil, content, s.now); err != nil {
+	nonce := []byte{0}
+	next.psk = resumptionPSK(s.profile.newHash, s.secrets.derive(resumptionMaster, s.transcript.sum()), nonce)
+	ticket, err := s.config.seal(next, s.result.Protocol, nonce, lifetime)
+	if err != nil || ticket == nil {
 		return err
 	}
 	message, err := ticket.marshal()
@@ -124,4 +110,21 @@ func (s *server) sendTicket() error {
 	}
 	s.conn.Write(message)
 	return s.conn.Flush()
+}
+
+// seal makes the ticket of a session, whose PSK is that of nonce; nil if it would be too long.
+func (c *ServerConfig) seal(next *session, protocol string, nonce []byte, lifetime time.Duration) (*newSessionTicket, error) {
+	ageAdd, err := randomBytes(source(c.Rand), 4)
+	if err != nil {
+		return nil, err
+	}
+	ticket := &newSessionTicket{lifetime: uint32(lifetime / time.Second), ageAdd: binary.BigEndian.Uint32(ageAdd), nonce: nonce}
+	next.early = c.earlySession(protocol, ticket.ageAdd)
+	ticket.early = next.early.most
+	content, err := next.marshal()
+	if err != nil || len(content) > maxTicket {
+		return nil, err
+	}
+	ticket.ticket, err = c.Tickets.Seal(nil, content, next.created)
+	return ticket, err
 }
