@@ -52,8 +52,8 @@ type side interface {
 	frameOf(h frameHeader, p []byte) *ConnError
 	// settingsCame is told of the peer's settings.
 	settingsCame(first bool)
-	// ponged is told of the answer to a PING of this half's.
-	ponged(data uint64)
+	// drained is told that the peer has heard of our GOAWAY.
+	drained()
 	// wentAway is told of the peer's GOAWAY.
 	wentAway(last uint32, code ErrCode, debug []byte)
 	// started is called when all that was read is taken: streams that have begun
@@ -383,8 +383,7 @@ func (c *conn) onPing(h frameHeader, p []byte) *ConnError {
 	}
 	data := binary.BigEndian.Uint64(p)
 	if h.flags&flagAck != 0 {
-		c.pong(data)
-		return nil
+		return c.pong(data)
 	}
 	c.Commit(appendPing(c.Reserve(headerLen+8), true, data))
 	return c.glitch()

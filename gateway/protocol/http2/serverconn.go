@@ -220,9 +220,9 @@ func (c *serverConn) frameOf(h frameHeader, p []byte) *ConnError {
 	return c.glitch()
 }
 
-// ponged is told of the answer to a PING.
-func (c *serverConn) ponged(data uint64) {
-	if data == pingDrain && c.phase == phaseLeaving {
+// drained is told that the client has heard that it shall go.
+func (c *serverConn) drained() {
+	if c.phase == phaseLeaving {
 		c.last()
 	}
 }
@@ -380,6 +380,7 @@ func (c *serverConn) retire() {
 	c.phase = phaseLeaving
 	out := appendGoAway(c.Reserve(2*headerLen+16), maxID, CodeNo, "")
 	c.Commit(appendPing(out, false, pingDrain))
+	c.draining = true
 	c.since = c.Loop().Now()
 	c.Loop().ArmBy(&c.timer, leaveAfter)
 }
@@ -564,6 +565,7 @@ func (t *connTimer) Expire(*worker.Timer) {
 		if !c.rested && since >= restAfter {
 			c.rested = true
 			c.Rest()
+			c.enc.Shed()
 		}
 	}
 	c.keepAlive(cfg, now)

@@ -46,7 +46,11 @@ func (c *conn) onSettings(h frameHeader, p []byte) *ConnError {
 		if len(p) != 0 {
 			return broke(CodeFrameSize, "SETTINGS acknowledgement with a payload")
 		}
+		if c.settled {
+			return c.glitch() // nobody asked
+		}
 		c.settled = true
+		c.dec.Confirm()
 		return nil
 	case len(p)%6 != 0:
 		return broke(CodeFrameSize, "SETTINGS of a length that is no multiple of 6")

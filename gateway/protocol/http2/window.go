@@ -101,14 +101,19 @@ func (c *conn) measured() {
 }
 
 // pong takes the answer to a PING of ours.
-func (c *conn) pong(data uint64) {
-	switch data {
-	case pingMeasure:
+func (c *conn) pong(data uint64) *ConnError {
+	switch {
+	case data == pingMeasure && c.grow.sent != 0:
 		c.measured()
-	case pingKeepalive, pingDrain:
+	case data == pingKeepalive && c.pinged != 0:
 		c.pinged = 0
-		c.side.ponged(data)
+	case data == pingDrain && c.draining:
+		c.draining = false
+		c.side.drained()
+	default:
+		return c.glitch() // nobody asked
 	}
+	return nil
 }
 
 // onWindowUpdate lets us send more.
