@@ -22,25 +22,26 @@ type conn struct {
 	peer  peerSettings
 	rules rules
 
-	flows   table
-	block   block
-	data    incoming
-	lastID  uint32     // the highest id of a stream that the peer opened
-	ignored ignoredIDs // of those, the streams that we reset
-	window  int64      // octets of DATA that the peer takes on the connection
-	queue   queue      // flows that have something to send, and wait for their turn
-	updates int32      // WINDOW_UPDATE frames that the peer may send for what it got
-	recv    recvWindow // of the connection
-	grow    growth     // of the windows that we give
-	control bucket     // of frames that carry nothing
-	resets  bucket     // of streams that the peer broke off
-	pinged  int64      // loop time when a PING went out that has no answer yet
-	active  int64      // loop time when something came last
-	failed  *ConnError // why it ends
-	settled bool       // the peer acknowledged our settings
-	greeted bool       // the peer's preface came
-	reading bool       // read is under way, further up on the stack
-	again   bool       // and shall look once more
+	flows    table
+	block    block
+	data     incoming
+	lastID   uint32     // the highest id of a stream that the peer opened
+	ignored  ignoredIDs // of those, the streams that we reset
+	window   int64      // octets of DATA that the peer takes on the connection
+	queue    queue      // flows that have something to send, and wait for their turn
+	updates  int32      // WINDOW_UPDATE frames that the peer may send for what it got
+	recv     recvWindow // of the connection
+	grow     growth     // of the windows that we give
+	control  bucket     // of frames that carry nothing
+	resets   bucket     // of streams that the peer broke off
+	pinged   int64      // loop time when a PING went out that has no answer yet
+	active   int64      // loop time when something came last
+	failed   *ConnError // why it ends
+	settled  bool       // the peer acknowledged our settings
+	draining bool       // a PING went out behind our GOAWAY
+	greeted  bool       // the peer's preface came
+	reading  bool       // read is under way, further up on the stack
+	again    bool       // and shall look once more
 }
 
 // side is one of the halves.
