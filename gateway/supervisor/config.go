@@ -19,7 +19,7 @@ func (w *edgeWorker) configs(a *adoption, l *snapshot.Listener, u *use) (*http1.
 	h, stats := &l.HTTP, w.metrics.Listener(l.Name)
 	edge := proxy.NewEdge(w.proxy, a.snapshot, l)
 	in := inline(edge, stats, u)
-	finish := finisher(l.Name, stats, u)
+	finish := finisher(l.Name, stats, w.metrics.GRPC(), u)
 	one := &http1.Config{
 		Limits:           http1.Limits{Line: h.MaxLine, Head: h.MaxHead, Fields: h.MaxHeaders},
 		HeaderTimeout:    h.HeaderTimeout,
@@ -85,7 +85,7 @@ func (w *edgeWorker) configs(a *adoption, l *snapshot.Listener, u *use) (*http1.
 }
 
 // finisher counts and logs the listener's streams when they are over.
-func finisher(listener string, stats *metrics.ListenerStats, u *use) func(*stream.Stream, *stream.Response) {
+func finisher(listener string, stats *metrics.ListenerStats, calls *metrics.GRPCStats, u *use) func(*stream.Stream, *stream.Response) {
 	return func(s *stream.Stream, resp *stream.Response) {
 		rec := &s.Record
 		if rec.Listener != "" {
@@ -95,6 +95,7 @@ func finisher(listener string, stats *metrics.ListenerStats, u *use) func(*strea
 			rec.Listener = listener // refused before it was handled
 		}
 		count(stats, rec, resp)
+		countCall(calls, s, resp)
 		for i := range u.outputs {
 			u.outputs[i].buffer.Log(rec.End, u.outputs[i].format, s, resp)
 		}
