@@ -3,6 +3,7 @@ package supervisor
 import (
 	"bytes"
 	"crypto"
+	"crypto/tls"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -110,7 +111,9 @@ type earlyHouse struct {
 	seen chan string // "GET /early 1 before": method, path, Early-Data, and whether it was held back
 	log  func() string
 
-	mayFail bool // s_client may
+	listener *snapshot.Listener
+	cluster  *cluster.Cluster
+	mayFail  bool // s_client may
 }
 
 func newEarlyHouse(t *testing.T) *earlyHouse {
@@ -147,7 +150,8 @@ func newEarlyHouse(t *testing.T) *earlyHouse {
 	if err := os.WriteFile(filepath.Join(e.dir, "root.pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leaf}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	e.applied(having(snap("1", l), cluster.New(clusterOf("origin", origin.Listener.Addr()))))
+	e.listener, e.cluster = l, cluster.New(clusterOf("origin", origin.Listener.Addr()))
+	e.applied(having(snap("1", l), e.cluster))
 	return e
 }
 
@@ -168,6 +172,9 @@ func (e *earlyHouse) client(at, requests string, early bool) <-chan string {
 			e.Fatal(err)
 		}
 		cmd = exec.Command(tool, append(args, "-sess_in", filepath.Join(e.dir, "session"), "-early_data", file)...)
+		if e.mayFail {
+			cmd.Stdin = strings.NewReader("no request\r\n\r\n") // has the gateway close
+		}
 	} else {
 		cmd.Stdin = strings.NewReader(requests)
 	}
@@ -327,5 +334,37 @@ func TestEarlyDataUnconfirmed(t *testing.T) {
 	}
 	if log := e.log(); !strings.Contains(log, "GET /early/a 1 200\n") || !strings.Contains(log, "GET /late/b 1 0\n") {
 		t.Fatal(log)
+	}
+}
+
+// Settings that change: what tickets of before allow is not accepted any more, and nobody is
+// refused for it. Clients that send no early data resume with the same tickets.
+func TestEarlyDataChanges(t *testing.T) {
+	e := newEarlyHouse(t)
+	at := e.address("https")
+	config := &tls.Config{ServerName: "a.test", InsecureSkipVerify: true, ClientSessionCache: tls.NewLRUClientSessionCache(4), NextProtos: []string{"http/1.1"}}
+	for i := range 3 {
+		state, body := asks(t, at, config)
+		e.saw("GET /  after")
+		if state.DidResume != (i > 0) || body != "answer to /" {
+			t.Fatalf("%d: resumed %v, %q", i, state.DidResume, body)
+		}
+	}
+	<-e.client(at, asked("GET", "/early/first", last), false)
+	e.saw("GET /early/first  after")
+	for _, w := range e.workers {
+		w.loop.Do(func() {}) // they are done with the settings
+	}
+	e.listener.TLS.Default.EarlyData = &server.EarlyData{Remember: 1}
+	next := snap("2", e.listener)
+	e.applied(having(next, e.cluster))
+	e.mayFail = true // s_client does not send again what was rejected
+	out := <-e.client(at, asked("GET", "/early/a", last), true)
+	if !strings.Contains(out, "Early data was rejected") || !strings.Contains(out, "Reused, TLSv1.3") {
+		t.Fatal(out)
+	}
+	e.accepted(0)
+	if len(e.seen) > 0 {
+		t.Fatalf("the origin was asked %q", <-e.seen)
 	}
 }
