@@ -10,22 +10,24 @@ import (
 	"longmen/tls/record"
 )
 
-// prf is the pseudorandom function of TLS 1.2 (RFC 5246 §5).
-func prf(newHash func() hash.Hash, secret []byte, label string, seed []byte, n int) []byte {
+// prf is the pseudorandom function of TLS 1.2 (RFC 5246 §5): n bytes behind out.
+func prf(out []byte, newHash func() hash.Hash, secret []byte, label string, seed []byte, n int) []byte {
 	mac := hmac.New(newHash, secret)
-	seed = append([]byte(label), seed...)
-	sum := func(parts ...[]byte) []byte {
+	// The input of a round: A(i), which is as long as the hash, label and seed.
+	round := make([]byte, mac.Size(), mac.Size()+len(label)+len(seed))
+	round = append(append(round, label...), seed...)
+	mac.Write(round[mac.Size():])
+	for end := len(out) + n; ; {
+		mac.Sum(round[:0])
 		mac.Reset()
-		for _, p := range parts {
-			mac.Write(p)
+		mac.Write(round)
+		out = mac.Sum(out)
+		if len(out) >= end {
+			return out[:end]
 		}
-		return mac.Sum(nil)
+		mac.Reset()
+		mac.Write(round[:mac.Size()])
 	}
-	var out []byte
-	for a := sum(seed); len(out) < n; a = sum(a) {
-		out = append(out, sum(a, seed)...)
-	}
-	return out[:n]
 }
 
 // halves12 makes both directions of TLS 1.2 from the master secret (RFC 5246 §6.3).
@@ -40,8 +42,8 @@ func halves12(suite uint16, master, clientRandom, serverRandom []byte) (client, 
 		tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384:
 		newHash = sha512.New384
 	}
-	seed := append(append([]byte(nil), serverRandom...), clientRandom...)
-	block := prf(newHash, master, "key expansion", seed, 2*(key+iv))
+	seed := append(append(make([]byte, 0, 64), serverRandom...), clientRandom...)
+	block := prf(make([]byte, 0, 3*sha512.Size384), newHash, master, "key expansion", seed, 2*(key+iv))
 	take := func(n int) []byte {
 		b := block[:n]
 		block = block[n:]

@@ -3,6 +3,7 @@ package std
 import (
 	"bytes"
 	"crypto/tls"
+	"time"
 )
 
 // crypto/tls writes no key log line when a session of TLS 1.2 is resumed: the master secret is
@@ -32,6 +33,14 @@ func kept(state *tls.SessionState) []byte {
 	return nil
 }
 
+// Tickets seals and opens session tickets; package ticket's Keys does.
+type Tickets interface {
+	Seal(dst, content []byte, now time.Time) ([]byte, error)
+	// Open tells with renew that the key is not the one that seals any more. Who opens a ticket
+	// may change content.
+	Open(ticket []byte, now time.Time) (content []byte, renew bool, err error)
+}
+
 // keepInTickets puts itself before the way that config, the template of c, has of sealing
 // tickets.
 func (k *keyLog) keepInTickets(c, config *tls.Config) {
@@ -48,14 +57,59 @@ func (k *keyLog) keepInTickets(c, config *tls.Config) {
 	}
 	c.UnwrapSession = func(identity []byte, connection tls.ConnectionState) (*tls.SessionState, error) {
 		state, err := unwrap(identity, connection)
-		if err != nil || state == nil || connection.Version != tls.VersionTLS12 {
+		if err != nil || state == nil {
 			return state, err
 		}
-		if k.master = kept(state); k.master == nil {
-			return nil, nil // of somebody else who has our keys: a full handshake
-		}
-		return state, nil
+		return k.resume(state, connection.Version), nil
 	}
+}
+
+// sealTickets has t seal the tickets of TLS 1.2. A session of it stays what it is when it is
+// resumed: its new ticket, which crypto/tls always gives so that no observer can follow a client
+// by it, has the content of the old one, sealed anew.
+func (k *keyLog) sealTickets(c *tls.Config, t Tickets, now time.Time) {
+	wrap, unwrap := c.WrapSession, c.UnwrapSession // of TLS 1.3
+	var resumed []byte                             // the content of the session that the client offers
+	c.WrapSession = func(connection tls.ConnectionState, state *tls.SessionState) (ticket []byte, err error) {
+		if connection.Version != tls.VersionTLS12 {
+			return wrap(connection, state)
+		}
+		content := resumed
+		if !connection.DidResume {
+			k.keep(state)
+			if content, err = state.Bytes(); err != nil {
+				return nil, err
+			}
+		}
+		return t.Seal(nil, content, now)
+	}
+	c.UnwrapSession = func(identity []byte, connection tls.ConnectionState) (*tls.SessionState, error) {
+		if connection.Version != tls.VersionTLS12 {
+			return unwrap(identity, connection)
+		}
+		content, _, err := t.Open(identity, now)
+		if err != nil {
+			return nil, nil // of keys that are gone, or of nobody: a full handshake
+		}
+		state, err := tls.ParseSessionState(content)
+		if err != nil {
+			return nil, nil
+		}
+		resumed = content
+		return k.resume(state, connection.Version), nil
+	}
+}
+
+// resume notes the master secret of a session of TLS 1.2 that the client offers. It is nil if the
+// session has none: it is of somebody else who has our keys, and there is a full handshake.
+func (k *keyLog) resume(state *tls.SessionState, version uint16) *tls.SessionState {
+	if version != tls.VersionTLS12 {
+		return state
+	}
+	if k.master = kept(state); k.master == nil {
+		return nil
+	}
+	return state
 }
 
 // A sessionCache is the cache of a client's handshake.

@@ -41,6 +41,9 @@ func Server(conn net.Conn, config *tls.Config, options Options) (*handshake.Resu
 func (w *wire) serving(config *tls.Config, options Options) *tls.Config {
 	c := prepare(config, w.log)
 	w.log.keepInTickets(c, config)
+	if options.Tickets != nil {
+		w.log.sealTickets(c, options.Tickets, options.Now)
+	}
 	if options.Ticket != nil {
 		w.replaceTickets(c, options.Ticket)
 	}

@@ -12,6 +12,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"time"
 
 	"longmen/tls/record"
 )
@@ -33,6 +34,12 @@ type Options struct {
 	// with an error, crypto/tls makes the ticket. It must not wait. Nil for none. Clients are not
 	// asked for certificates then.
 	Ticket func(Session) (message, ticket []byte, err error)
+	// Tickets seals and opens the session tickets of this server handshake if it is of TLS 1.2,
+	// at the time Now, with less work than crypto/tls has. They must be for nothing else. Nil
+	// leaves them, as those of TLS 1.3, to the configuration, which also says whether there are
+	// any.
+	Tickets Tickets
+	Now     time.Time
 	// KeyLog gets the secrets in the format of SSLKEYLOGFILE, one line a Write, never two at
 	// once in this process, so it must not wait as the connection may. With them, everything
 	// that was sent can be read. Nil for none. A resumed session of TLS 1.2 has no line: its
