@@ -38,7 +38,7 @@ func TestH2spec(t *testing.T) {
 			certificate, _ := harness.Certificate(t)
 			var verdicts []harness.Verdict
 			for name, file := range map[string]string{"cleartext": "", "tls": certificate} {
-				p := harness.Start(t, kind, o.Addr, harness.Options{HTTP2: true, Cert: file})
+				p := harness.Start(t, kind, o.Addr, harness.Options{HTTP2: true, Cert: file, Listener: "protocols: [h2]"})
 				began := time.Now()
 				part := h2spec(t, tool, name, p.Addr, file != "")
 				t.Logf("h2spec, %s: %d cases in %v", name, len(part), time.Since(began).Round(time.Millisecond))
