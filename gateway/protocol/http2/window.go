@@ -116,17 +116,24 @@ func (c *conn) pong(data uint64) *ConnError {
 	return nil
 }
 
+// accompanies counts a frame that the content that we send brings with it; what is
+// more than that carries nothing.
+func (c *conn) accompanies() *ConnError {
+	if c.updates--; c.updates >= 0 {
+		return nil
+	}
+	c.updates = 0
+	return c.glitch()
+}
+
 // onWindowUpdate lets us send more.
 func (c *conn) onWindowUpdate(h frameHeader, p []byte) *ConnError {
 	if len(p) != 4 {
 		return broke(CodeFrameSize, "WINDOW_UPDATE of a wrong length")
 	}
 	n := int64(binary.BigEndian.Uint32(p) & maxWindow)
-	if c.updates--; c.updates < 0 { // more than what we sent can ask for
-		c.updates = 0
-		if e := c.glitch(); e != nil {
-			return e
-		}
+	if e := c.accompanies(); e != nil {
+		return e
 	}
 	if h.id == 0 {
 		switch c.window += n; {
