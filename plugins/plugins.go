@@ -8,6 +8,7 @@ import (
 	"longmen/gateway/filter"
 	"longmen/plugins/cors"
 	"longmen/plugins/grpcweb"
+	"longmen/plugins/transcode"
 )
 
 // All are the kinds of filters, in the order in which requests pass those that no
@@ -16,6 +17,7 @@ func All() []*filter.Kind {
 	return []*filter.Kind{
 		cors.Kind(),
 		grpcweb.Kind(),
+		transcode.Kind(),
 	}
 }
 

@@ -20,6 +20,9 @@ type Kind struct {
 	// Values is the way back. What it cannot say it leaves out: the result is
 	// compared.
 	Values func(proto.Message) Values
+	// Files are the files that settings name, so that they can be watched; nil where
+	// none can be named.
+	Files func(proto.Message) []string
 	// Compile makes a filter of settings, and reports what is wrong with them. Nil
 	// is a filter that has nothing to do. Equal settings are compiled once, and the
 	// Filter stays the same from snapshot to snapshot while they are equal.
