@@ -116,7 +116,7 @@ type earlyHouse struct {
 	mayFail  bool // s_client may
 }
 
-func newEarlyHouse(t *testing.T) *earlyHouse {
+func newEarlyHouse(t *testing.T, change ...func(*snapshot.Listener)) *earlyHouse {
 	e := &earlyHouse{house: newHouse(t, Options{Workers: 2}), dir: t.TempDir(), seen: make(chan string, 100)}
 	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		when := "after"
@@ -149,6 +149,9 @@ func newEarlyHouse(t *testing.T) *earlyHouse {
 	leaf := l.TLS.Certificates.All()[0].Chain[0]
 	if err := os.WriteFile(filepath.Join(e.dir, "root.pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leaf}), 0o600); err != nil {
 		t.Fatal(err)
+	}
+	for _, f := range change {
+		f(l)
 	}
 	e.listener, e.cluster = l, cluster.New(clusterOf("origin", origin.Listener.Addr()))
 	e.applied(having(snap("1", l), e.cluster))
@@ -307,7 +310,14 @@ func TestEarlyData(t *testing.T) {
 // A client that never completes its handshake has nothing served that has to wait for it: the
 // early data is somebody else's, who kept it from the gateway.
 func TestEarlyDataUnconfirmed(t *testing.T) {
-	e := newEarlyHouse(t)
+	t.Run("the client ends", func(t *testing.T) { unconfirmed(t, newEarlyHouse(t), true, "0") })
+	t.Run("time is up", func(t *testing.T) {
+		e := newEarlyHouse(t, func(l *snapshot.Listener) { l.HTTP.BodyTimeout = 50 * time.Millisecond })
+		unconfirmed(t, e, false, "408")
+	})
+}
+
+func unconfirmed(t *testing.T, e *earlyHouse, ends bool, code string) {
 	at := e.address("https")
 	<-e.client(at, asked("GET", "/early/first", last), false)
 	e.saw("GET /early/first  after")
@@ -325,14 +335,16 @@ func TestEarlyDataUnconfirmed(t *testing.T) {
 	conn.Write(flight)
 	e.saw("GET /early/a 1 before")
 	e.accepted(1)
-	conn.(*net.TCPConn).CloseWrite()
+	if ends {
+		conn.(*net.TCPConn).CloseWrite()
+	}
 	io.Copy(io.Discard, conn)
 	conn.Close()
 	e.stopped() // the log is written
 	if len(e.seen) > 0 {
 		t.Fatalf("the origin was asked %q", <-e.seen)
 	}
-	if log := e.log(); !strings.Contains(log, "GET /early/a 1 200\n") || !strings.Contains(log, "GET /late/b 1 0\n") {
+	if log := e.log(); !strings.Contains(log, "GET /early/a 1 200\n") || !strings.Contains(log, "GET /late/b 1 "+code+"\n") {
 		t.Fatal(log)
 	}
 }
