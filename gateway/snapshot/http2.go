@@ -40,9 +40,9 @@ type HTTP2 struct {
 	// Resets are streams that a client ends early: by RST_STREAM, or by an error that we
 	// must answer with RST_STREAM; default 500, and 100 a second.
 	Resets Allowance
-	// Control are frames that carry no content: SETTINGS, PING, PRIORITY, WINDOW_UPDATE
-	// beyond what goes with the DATA that was sent, and DATA, HEADERS and CONTINUATION
-	// that are empty without ending anything; default 1000, and 500 a second.
+	// Control are frames that carry nothing: SETTINGS, PRIORITY, PING and WINDOW_UPDATE
+	// beyond those that go with the DATA that was sent, DATA and CONTINUATION that are
+	// empty without ending anything, and the like; default 1000, and 500 a second.
 	Control Allowance
 	// Continuations is how many CONTINUATION frames a header block may have; default
 	// 4 more than MaxHead needs.
