@@ -151,6 +151,9 @@ func (e *explanation) action(r *router.Route) {
 	default:
 		e.forward(r.Forward)
 	}
+	if r.EarlyData {
+		e.line("early data", "GET, HEAD and OPTIONS without a body may be served before the handshake is complete")
+	}
 	e.edits("request", r.Request)
 	e.edits("response", r.Response)
 }
@@ -190,6 +193,22 @@ func (e *explanation) forward(f *router.Forward) {
 	default:
 		e.line("retry", fmt.Sprintf("%d on %s; %s", r.Attempts, snapshot.RetryConditions(r.On), total))
 	}
+	e.deadline(f.GRPCTimeout)
+}
+
+// deadline says what becomes of the deadlines that gRPC clients set.
+func (e *explanation) deadline(g *router.GRPCTimeout) {
+	if g == nil {
+		return
+	}
+	parts := []string{"of a gRPC client's own, in place of the timeout"}
+	if g.Max > 0 {
+		parts = append(parts, "at most "+timeText(g.Max))
+	}
+	if g.Margin > 0 {
+		parts = append(parts, "less "+timeText(g.Margin))
+	}
+	e.line("deadline", parts...)
 }
 
 // endpoints counts the endpoints of a cluster, with their health when it is known.

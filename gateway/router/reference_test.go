@@ -103,6 +103,12 @@ func naiveMatch(m *Match, r *stream.Request, client netip.Addr, rnd uint32) bool
 			return false
 		}
 	}
+	if m.GRPC {
+		kind := string(r.Header.Get("content-type"))
+		if string(r.Method) != "POST" || kind != "application/grpc" && !strings.HasPrefix(kind, "application/grpc+") {
+			return false
+		}
+	}
 	if len(m.Methods) > 0 && !strings.Contains(" "+strings.Join(m.Methods, " ")+" ", " "+string(r.Method)+" ") {
 		return false
 	}
@@ -279,6 +285,7 @@ func (g generator) match() Match {
 		m.Connect = g.IntN(3) == 0
 	}
 	m.IgnoreCase = g.IntN(4) == 0
+	m.GRPC = g.IntN(6) == 0
 	if g.IntN(5) == 0 {
 		m.Methods = [][]string{{"GET"}, {"POST", "PUT"}, {"CONNECT"}}[g.IntN(3)]
 	}
@@ -335,6 +342,9 @@ func (g generator) request() *stream.Request {
 	r.Authority = []byte(host + g.one("", "", ":80", ":8080", ":443"))
 	for range g.IntN(4) {
 		r.Header.AddString(g.one("x-a", "x-b", "accept"), g.one("1", "2", "a", "AB", "-1", "7", "é", ""))
+	}
+	if g.IntN(3) == 0 {
+		r.Header.AddString("content-type", g.one("application/grpc", "application/grpc+proto", "application/grpc-web", "text/html"))
 	}
 	for range g.IntN(3) {
 		r.Header.AddString("cookie", g.one("c=1", "c=a; d=b", `d="ab"; c=`, "cc=1; c = 7 ", ";;d", "x"))
