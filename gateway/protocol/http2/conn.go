@@ -105,6 +105,7 @@ type Worker struct {
 	spare   stream.Header // what is decoded and not wanted
 	streams []*serverStream
 	conns   []*serverConn
+	clients []*ClientStream
 	dateAt  int64  // the second that dated is for
 	dated   []byte // the Date field's value
 }

@@ -163,6 +163,49 @@ func (f *flow) write(co *worker.Coroutine, p []byte, end bool) error {
 	return nil
 }
 
+// offer sends of p what can go now and returns how much that was; the flow has a
+// place in the queue for the rest, of which mayWrite is told. What nobody takes
+// any more counts as sent.
+func (f *flow) offer(p []byte, end bool) (n int) {
+	c := f.conn
+	q := &c.queue
+	for n < len(p) {
+		if f.isReset || c.failed != nil || c.Err() != nil {
+			return len(p)
+		}
+		turn := q.turn == f
+		switch {
+		case f.window <= 0:
+			c.leave(f) // its own window is used up: others go first
+			return n
+		case c.window > 0 && (turn || q.turn == nil && q.count == 0 && c.Pending() <= highWater):
+			k := int(min(int64(len(p)-n), f.window, c.window, quantum))
+			f.emit(p[n:n+k], end && n+k == len(p))
+			n += k
+			if turn {
+				q.turn = nil
+			}
+			if n < len(p) && f.window > 0 {
+				q.push(f, !f.incremental)
+			}
+		default:
+			if turn {
+				q.turn = nil
+			}
+			q.push(f, false)
+		}
+		c.pump()
+		if n < len(p) && q.turn != f && c.Pending() > lowWater {
+			c.Flush()
+			c.pump()
+		}
+		if q.turn != f {
+			return n
+		}
+	}
+	return n
+}
+
 // emit sends DATA frames; the windows were looked at.
 func (f *flow) emit(p []byte, end bool) {
 	c := f.conn
