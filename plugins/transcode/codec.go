@@ -91,7 +91,7 @@ func (c *call) content(m *dynamicpb.Message, content []byte) error {
 	}
 	read := dynamicpb.NewMessage(c.binding.method.Input())
 	if err := (protojson.UnmarshalOptions{Resolver: c.config.types}).Unmarshal(content, read); err != nil {
-		return errors.New(plain(err))
+		return errors.New("the body: " + plain(err))
 	}
 	// What the body says comes in place of what the query said.
 	read.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
