@@ -11,15 +11,17 @@ import (
 	"longmen/tls/handshake"
 	"longmen/tls/sign"
 	"longmen/tls/std"
+	"longmen/tls/ticket"
 	"longmen/tls/verify"
 )
 
 // standard is the configuration of crypto/tls that settings stand for. It is
 // made at the first handshake; only its ticket keys change after that.
 type standard struct {
-	mu     sync.Mutex
-	config *tls.Config
-	until  time.Time // when the ticket keys change; zero: never
+	mu      sync.Mutex
+	config  *tls.Config
+	tickets *ticket.Keys // of TLS 1.2; made with config; nil: none are given
+	until   time.Time    // when config's own ticket keys change; zero: never
 }
 
 // config returns the configuration with the ticket keys of now.
@@ -46,6 +48,7 @@ func (s *Settings) config(now time.Time) *tls.Config {
 			st.config.ClientAuth = tls.RequireAnyClientCert
 		}
 		if s.Tickets != nil {
+			st.tickets = s.Tickets.For("TLS 1.2")
 			st.renew(s, now)
 		}
 	} else if !st.until.IsZero() && !now.Before(st.until) {
@@ -74,6 +77,10 @@ func (c *Config) serveTLS(h *Handshake, s *Settings, chosen *certificate.Certifi
 	options := std.Options{
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return own, nil },
 		KeyLog:         h.KeyLog,
+		Now:            h.Now,
+	}
+	if tickets := s.standard.tickets; tickets != nil {
+		options.Tickets = tickets
 	}
 	if s.early() {
 		if result, err := s.returning(h, own); result != nil || err != nil {

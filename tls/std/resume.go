@@ -41,6 +41,9 @@ type Tickets interface {
 	Open(ticket []byte, now time.Time) (content []byte, renew bool, err error)
 }
 
+// sealRoom is how much longer than its content a ticket is, or somewhat less.
+const sealRoom = 64
+
 // keepInTickets puts itself before the way that config, the template of c, has of sealing
 // tickets.
 func (k *keyLog) keepInTickets(c, config *tls.Config) {
@@ -81,7 +84,7 @@ func (k *keyLog) sealTickets(c *tls.Config, t Tickets, now time.Time) {
 				return nil, err
 			}
 		}
-		return t.Seal(nil, content, now)
+		return t.Seal(make([]byte, 0, len(content)+sealRoom), content, now)
 	}
 	c.UnwrapSession = func(identity []byte, connection tls.ConnectionState) (*tls.SessionState, error) {
 		if connection.Version != tls.VersionTLS12 {

@@ -85,6 +85,12 @@ func (k *Keys) Open(ticket []byte, now time.Time) (content []byte, renew bool, e
 	return nil, false, ErrTicket
 }
 
+// For returns the keys for one purpose in the same context: tickets for another purpose, and those
+// of k itself, do not open with them.
+func (k *Keys) For(purpose string) *Keys {
+	return k.source.Context(purpose + "\x00 for " + k.label)
+}
+
 // Standard returns the keys for crypto/tls's Config.SetSessionTicketKeys (the first seals, all
 // open), and until when they stand: the caller asks again then. Until is the zero time for
 // explicit keys, which stand for ever.

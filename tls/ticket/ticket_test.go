@@ -239,3 +239,30 @@ func TestCryptoTLSResumesAcrossNodes(t *testing.T) {
 		t.Error("another context resumed")
 	}
 }
+
+// Keys for a purpose open nothing else of their context, nor of a context that is named like it.
+func TestFor(t *testing.T) {
+	source, err := Random(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Unix(1_800_000_000, 0)
+	keys := source.Context("shop")
+	all := []*Keys{keys, keys.For("a"), keys.For("b"), source.Context("other").For("a")}
+	for i, k := range all {
+		sealed, err := k.Seal(nil, []byte("session"), now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for j, other := range all {
+			if _, _, err := other.Open(sealed, now); (err == nil) != (i == j) {
+				t.Errorf("keys %d open a ticket of keys %d: %v", j, i, err)
+			}
+		}
+	}
+	if sealed, err := keys.For("a").Seal(nil, []byte("session"), now); err != nil {
+		t.Fatal(err)
+	} else if _, _, err := source.Context("shop").For("a").Open(sealed, now); err != nil {
+		t.Errorf("another node: %v", err)
+	}
+}
