@@ -88,6 +88,9 @@ func (f *flow) close() {
 	c.leave(f)
 	if c.data.flow == f {
 		c.data.flow = nil // the rest of a DATA frame is dropped
+		if c.IsOpen() {
+			c.credit(c.data.left)
+		}
 	}
 	f.drop()
 	c.flows.remove(f)
@@ -138,12 +141,12 @@ func (c *conn) beginData(h frameHeader, buf []byte) (int, *ConnError) {
 		f = nil
 	}
 	end := h.flags&flagEndStream != 0
-	if h.length == 0 && !end {
+	body := h.length + headerLen - n - pad
+	if body == 0 && !end {
 		if e := c.glitch(); e != nil {
 			return 0, e
 		}
 	}
-	body := h.length + headerLen - n - pad
 	if f == nil {
 		c.credit(h.length)
 	} else {
@@ -167,14 +170,14 @@ func (c *conn) strayData(f *flow, id uint32) *ConnError {
 	case f != nil && f.gaveUp:
 		return broke(CodeStreamClosed, "DATA on a stream that the peer reset")
 	case f != nil && f.isReset:
-		return nil
+		return c.glitch()
 	case f != nil: // half-closed (remote)
 		f.user.fault(CodeStreamClosed)
 		return c.brokeOff()
 	case c.idle(id):
 		return broke(CodeProtocol, "DATA on an idle stream")
 	case c.client || c.ignored.has(id):
-		return nil
+		return c.glitch() // it may be on its way still, but not for ever
 	}
 	return broke(CodeStreamClosed, "DATA on a closed stream")
 }
@@ -324,8 +327,8 @@ func (f *flow) pull(co *worker.Coroutine) ([]byte, error) {
 // atHand is stream.Body's Buffered, but for trailers: the piece is the last even
 // if they follow.
 func (f *flow) atHand() (piece []byte, last bool) {
-	if f.given > 0 {
-		return nil, false
+	if f.given > 0 { // it is still there, and nothing behind it can be seen yet
+		return nil, f.gotEnd && f.held == f.given
 	}
 	return f.peek(), f.gotEnd && len(f.pieces)-f.first <= 1
 }

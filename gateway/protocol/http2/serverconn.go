@@ -27,6 +27,7 @@ type serverConn struct {
 	live       int             // streams whose handler is not done
 	served     uint32
 	fills      int   // of one look
+	lingered   int   // bytes that were dropped
 	since      int64 // loop time when what the phase waits for began
 	blockSince int64 // when the header block under way began
 	phase      connPhase
@@ -50,11 +51,13 @@ const (
 	restAfter = time.Second
 	// leaveAfter is how long the client has to hear that it shall go.
 	leaveAfter = time.Second
-	// A lingering close ends when the client sends nothing for lingerIdle.
+	// A lingering close ends when the client sends nothing for lingerIdle, and when
+	// it sends more than lingerBytes or goes on for longer than lingerTime.
 	lingerIdle  = time.Second
-	lingerReads = 16
+	lingerTime  = 5 * time.Second
+	lingerBytes = 256 << 10
 	// fillsAtOnce bounds the reads of one look at a connection.
-	fillsAtOnce = 8
+	fillsAtOnce = 4
 )
 
 var (
@@ -422,6 +425,7 @@ func (c *serverConn) ended(err error) {
 		c.phase = phaseLinger
 		c.since = c.Loop().Now()
 		c.Finish()
+		c.Flush() // before it may be closed for what still comes
 		c.linger()
 	}
 }
@@ -466,10 +470,11 @@ func (c *serverConn) closeAfterWrite() {
 	c.CloseAfterWrite()
 }
 
-// linger drops what has come, so that the last bytes are not lost to a reset. It
-// takes only so much at a time.
+// linger drops what has come, so that the last bytes are not lost to a reset: as
+// much as may have been on its way, and no more.
 func (c *serverConn) linger() {
-	for range lingerReads {
+	for c.lingered < lingerBytes {
+		c.lingered += c.Buffered()
 		c.Consume(c.Buffered())
 		switch c.Fill(readSize) {
 		case nil:
@@ -485,7 +490,7 @@ func (c *serverConn) linger() {
 			return
 		}
 	}
-	c.Loop().Arm(&c.timer, time.Millisecond)
+	c.closeNow()
 }
 
 // closeNow closes the socket.
@@ -595,9 +600,6 @@ func (t *connTimer) Expire(*worker.Timer) {
 	}
 	c.Loop().Arm(&c.timer, max(next, 10*time.Millisecond))
 }
-
-// lingerTime bounds a lingering close.
-const lingerTime = 10 * time.Second
 
 // keepAlive asks a silent client whether it is there.
 func (c *serverConn) keepAlive(cfg *Config, now int64) {

@@ -101,7 +101,7 @@ func (st *serverStream) refuse(m *malformed) *ConnError {
 	if m.status != 0 {
 		st.early, st.handled = outcome{nil, e}, true
 		c.begun = append(c.begun, st)
-		return nil
+		return c.brokeOff() // to read it was more work than to send it
 	}
 	st.Record.Err = e
 	st.flow.reset(CodeProtocol)
