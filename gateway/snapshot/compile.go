@@ -54,6 +54,7 @@ func (d Defaults) Compile(set *resource.Set, previous *Snapshot) (*Snapshot, res
 	}
 	c.uncovered()
 	c.unusedSecrets()
+	c.idleEarlyRules()
 	next.Orders = c.orders()
 	next.Version = next.version(set)
 	c.problems.Sort()

@@ -30,6 +30,7 @@ type compiler struct {
 	parsers     map[sign.Policy]*certificate.Parser
 	judged      map[judged]bool
 	ownFilters  map[string][]filterSetting // of listeners, by their names
+	earlyRules  []resource.Path            // rules that answer early data
 	partial     map[string]bool            // listeners that lack certificates, as these are wrong
 }
 

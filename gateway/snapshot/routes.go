@@ -105,7 +105,9 @@ func (c *compiler) routeExtension(at resource.Path, metadata *core.Metadata, out
 	s.number("max_body", 1, 1<<50, &maxBody)
 	var unsafe bool
 	s.boolean("retry_unsafe", &unsafe)
-	s.boolean("early_data", &out.EarlyData)
+	if s.boolean("early_data", &out.EarlyData); out.EarlyData {
+		c.earlyRules = append(c.earlyRules, at)
+	}
 	contentType, typed := s.values.Word("content_type")
 	for i, text := range s.values.Strings("client") {
 		where := item(join(join(at, "match"), "client"), i)

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"crypto/tls"
+	"slices"
 
 	"longmen/tls/server"
 )
@@ -52,5 +53,25 @@ func (d *downstream) judgeEarly(config *server.Config) {
 	for _, name := range config.Domains.All() {
 		own, _ := config.Domains.Find(name)
 		refuse(own)
+	}
+}
+
+// idleEarlyRules reports rules that answer early data where no listener takes any.
+func (c *compiler) idleEarlyRules() {
+	for _, l := range c.next.Listeners {
+		if l.TLS == nil {
+			continue
+		}
+		all := []*server.Settings{l.TLS.Default}
+		for _, name := range l.TLS.Domains.All() {
+			own, _ := l.TLS.Domains.Find(name)
+			all = append(all, own)
+		}
+		if slices.ContainsFunc(all, func(s *server.Settings) bool { return s != nil && s.EarlyData != nil }) {
+			return
+		}
+	}
+	for _, at := range c.earlyRules {
+		c.warn(join(at, "early_data"), "write tls: {early_data: {}} on a listener", "no listener takes early data: this has no effect")
 	}
 }

@@ -55,6 +55,7 @@ func TestEarlyDataProblems(t *testing.T) {
 	} {
 		refuses(t, edit(secure, "tls: [shop, api]", "tls: {certs: [shop, api], "+test.to+"}"), test.want)
 	}
+	refuses(t, strings.Replace(earlyRoutes, "WORD", "early_data: true", 1), "routes.one[0].rules[0].early_data: warning: no listener takes early data: this has no effect")
 	writeECH(t, "now.ech", "shop.example.com")
 	writeECH(t, "before.ech", "shop.example.com")
 	for _, with := range []string{"early_data: {}", "domains: {api.example.com: {early_data: {}}}"} {
