@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"longmen/gateway/cluster"
 	"longmen/gateway/snapshot"
 )
 
@@ -44,6 +45,8 @@ func (d *difference) impact(out *strings.Builder) {
 			fmt.Fprintf(out, "cluster %s goes: its connections close when idle%s\n", name, d.upstream(name))
 		case now.Config().TCP != c.Config().TCP:
 			fmt.Fprintf(out, "cluster %s has other socket options: its connections are made anew%s\n", name, d.upstream(name))
+		case speaksOtherwise(c.Config(), now.Config()):
+			fmt.Fprintf(out, "cluster %s speaks HTTP otherwise: its connections are made anew%s\n", name, d.upstream(name))
 		case now.Config().TLS != c.Config().TLS:
 			fmt.Fprintf(out, "cluster %s speaks TLS otherwise: its connections are made anew%s\n", name, d.upstream(name))
 		default:
@@ -53,6 +56,13 @@ func (d *difference) impact(out *strings.Builder) {
 	if d.listeners != nil {
 		fmt.Fprintf(out, "%s touched\n", count(int(touched), "client connection"))
 	}
+}
+
+// speaksOtherwise reports whether connections made with one configuration are of no
+// use with another, as they are of another version of HTTP, or have other settings of
+// HTTP/2.
+func speaksOtherwise(before, after *cluster.Config) bool {
+	return after.Protocol != before.Protocol || after.Protocol != cluster.HTTP1 && after.HTTP2 != before.HTTP2
 }
 
 // connections says how many connections a listener has now, when that is known.
