@@ -225,9 +225,9 @@ func (x *exchange) try(co *worker.Coroutine) (*stream.Response, error) {
 	case notBegun:
 		before, choice := len(x.tried), x.choice
 		x.choice = upstream.Choice{}
-		conn, err := x.cluster.Acquire(s, co, &x.tried, x.fresh, choice)
+		conn, err := x.cluster.Acquire(s, co, &x.tried, upstream.Want{Fresh: x.fresh, Upgrade: x.out.Upgrade != nil, Choice: choice})
 		if len(x.tried) > before {
-			s.Record.Endpoint, s.Record.UpstreamTLS = x.tried[before].Address(), nil
+			s.Record.Endpoint, s.Record.UpstreamTLS = x.tried[len(x.tried)-1].Address(), nil
 			s.Record.Tries++
 		}
 		if err != nil {

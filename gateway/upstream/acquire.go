@@ -4,11 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"longmen/gateway/cluster"
 	"longmen/gateway/stream"
-	"longmen/gateway/telemetry/metrics"
 	"longmen/gateway/worker"
 )
 
@@ -19,102 +17,163 @@ var (
 	errRemoved     = errors.New("the cluster was removed")
 )
 
-// pollEvery is how often a stream that waits for a connection looks whether
-// another worker has freed one.
-const pollEvery = 20 * time.Millisecond
-
 // Choice is an endpoint that AcquireIdle picked and had no connection to; the
 // zero value is none.
 type Choice struct{ pool *pool }
 
+// Want is what a try needs of its connection.
+type Want struct {
+	// Fresh asks for one that was not there yet when the try before began.
+	Fresh bool
+	// Upgrade asks for one that can switch to another protocol. Whether it wants a
+	// tunnel says the stream itself.
+	Upgrade bool
+	Choice  Choice
+}
+
 // AcquireIdle is Acquire as far as it goes without waiting: it gives the stream
-// an idle connection, or nil, and then the Choice that Acquire shall keep to.
+// an idle connection, or a stream of an open one, or nil, and then the Choice
+// that Acquire shall keep to. The stream wants neither an upgrade nor a tunnel.
 func (c *Cluster) AcquireIdle(s *stream.Stream, tried *[]*cluster.Endpoint) (*Conn, Choice) {
 	if c.closed || len(c.waiting) > 0 {
 		return nil, Choice{} // those who wait come first
 	}
 	c.refresh()
-	p, err := c.pick(*tried)
+	p, err := c.pick(s, *tried)
 	if err != nil {
 		return nil, Choice{}
 	}
-	conn := p.takeIdle(s)
+	conn := p.attachIdle(s)
 	if conn == nil {
 		return nil, Choice{p}
 	}
 	*tried = append(*tried, p.endpoint)
-	return c.attach(conn, s), Choice{}
+	return conn, Choice{}
 }
 
-// Acquire gives the stream a connection to an endpoint that is not among
-// tried: an idle one, or a new one, which it waits for. fresh asks for a new
-// one. The endpoint is added to tried, whether or not it can be reached. The
-// stream is attached to the connection; Release gives it back.
-func (c *Cluster) Acquire(s *stream.Stream, co *worker.Coroutine, tried *[]*cluster.Endpoint, fresh bool, choice Choice) (*Conn, error) {
-	pended := false
-	defer func() {
-		if pended {
-			c.unqueue(co)
+// attachIdle gives the stream what the pool has, or nil.
+func (p *pool) attachIdle(s *stream.Stream) *Conn {
+	if p.multiplexes() {
+		if m := p.withRoom(s, 0); m != nil {
+			return m.attach(s)
 		}
-	}()
+		if p.cluster.config.Protocol == cluster.HTTP2Only {
+			return nil
+		}
+	}
+	if conn := p.takeIdle(s); conn != nil {
+		return conn.attach(s)
+	}
+	return nil
+}
+
+// Acquire gives the stream what it wants of a connection to an endpoint that is
+// not among tried: one that is there, or a new one, which it waits for. The
+// endpoint is added to tried, whether or not it can be reached. Release of the
+// Conn gives it back.
+func (c *Cluster) Acquire(s *stream.Stream, co *worker.Coroutine, tried *[]*cluster.Endpoint, want Want) (*Conn, error) {
+	a := acquisition{Cluster: c, Want: want, s: s, co: co, tried: tried, http1: s.Request.WantsTunnel()}
+	defer a.leaveQueue()
 	for {
 		if c.closed {
 			return nil, c.unavailable(stream.NoCluster, errRemoved)
 		}
 		c.refresh()
-		p := choice.pool
-		choice = Choice{}
+		p := a.Choice.pool
+		a.Choice = Choice{}
 		if p == nil || p.endpoint.Gone() {
 			var err error
-			if p, err = c.pick(*tried); err != nil {
+			if p, err = c.pick(s, a.others()); err != nil {
 				return nil, err
 			}
 		}
-		if pended || len(c.waiting) == 0 { // else those who wait come first
-			if !fresh {
-				if conn := p.takeIdle(s); conn != nil {
-					*tried = append(*tried, p.endpoint)
-					return c.attach(conn, s), nil
-				}
+		err := errFull
+		if a.queued != nil || len(c.waiting) == 0 { // else those who wait come first
+			var conn *Conn
+			if conn, err = a.from(p); err == errAgain {
+				a.Choice = Choice{p}
+				continue
 			}
-			if c.shared.TryConnection() || c.closeOneIdle() && c.shared.TryConnection() {
-				*tried = append(*tried, p.endpoint)
-				if pended {
-					c.unqueue(co)
-					pended = false
-				}
-				return c.dialHTTP1(s, co, p)
+			if err != errFull && err != errCrowded {
+				return conn, err
 			}
 		}
-		if !pended && !c.shared.TryPending() {
-			c.Stats.Overflows[metrics.LimitPending].Inc()
-			return nil, c.unavailable(stream.UpstreamOverflow, errConnections)
-		}
-		if !pended {
-			pended = true
-			shared := c.shared
-			c.Stats.RequestsPending.Inc()
-			defer func() {
-				shared.ReleasePending()
-				c.Stats.RequestsPending.Dec()
-			}()
-			c.waiting = append(c.waiting, co)
-		}
-		if err := c.await(s, co); err != nil {
+		if err := a.wait(err == errFull); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// pick chooses an endpoint that is not among tried.
-func (c *Cluster) pick(tried []*cluster.Endpoint) (*pool, error) {
-	var i int
+// acquisition is one stream's Acquire.
+type acquisition struct {
+	*Cluster
+	Want
+	s      *stream.Stream
+	co     *worker.Coroutine
+	tried  *[]*cluster.Endpoint
+	noted  bool             // the last of tried is ours
+	http1  bool             // HTTP/2 does not do
+	queued *cluster.Cluster // whose limit of those that wait it counts against; nil: it does not wait
+}
+
+var (
+	// errFull and errCrowded say that a stream must wait: the cluster's limit of
+	// connections is reached, or the endpoint has as many as it may have.
+	errFull    = errors.New("the cluster's limit of connections is reached")
+	errCrowded = errors.New("the connections to the endpoint have no room")
+	// errAgain says that things have changed, and that it is to look again.
+	errAgain = errors.New("look again")
+)
+
+// others are the endpoints of the tries before.
+func (a *acquisition) others() []*cluster.Endpoint {
+	if a.noted {
+		return (*a.tried)[:len(*a.tried)-1]
+	}
+	return *a.tried
+}
+
+// note adds the endpoint to those that were tried.
+func (a *acquisition) note(p *pool) {
+	*a.tried = append(a.others(), p.endpoint)
+	a.noted = true
+}
+
+// from gets a connection to the pool's endpoint. Besides those of Acquire its
+// errors are the three above.
+func (a *acquisition) from(p *pool) (*Conn, error) {
+	if !a.http1 && p.multiplexes() {
+		return a.fromShared(p)
+	}
+	if !a.Fresh {
+		if conn := p.takeIdle(a.s); conn != nil {
+			a.note(p)
+			return conn.attach(a.s), nil
+		}
+	}
+	if !a.mayConnect() {
+		return nil, errFull
+	}
+	a.note(p)
+	a.leaveQueue()
+	return a.dialHTTP1(a.s, a.co, p)
+}
+
+// pick chooses an endpoint that is not among tried, of those whose connections
+// have room if there are any.
+func (c *Cluster) pick(s *stream.Stream, tried []*cluster.Endpoint) (*pool, error) {
+	i := -1
 	if len(tried) == 0 {
 		i = c.balancer.Pick(nil)
 	} else {
-		i = c.pickOther(tried)
+		i = c.balancer.Pick(func(i int) bool { return slices.Contains(tried, c.usable[i].endpoint) })
 	}
 	switch {
+	case i >= 0 && c.usable[i].crowded(s):
+		if other := c.pickRoom(s, tried); other >= 0 {
+			i = other
+		}
+		return c.usable[i], nil
 	case i >= 0:
 		return c.usable[i], nil
 	case len(c.usable) == 0:
@@ -123,14 +182,9 @@ func (c *Cluster) pick(tried []*cluster.Endpoint) (*pool, error) {
 	return nil, c.unavailable(stream.UpstreamRetryLimit, errNoOther)
 }
 
-func (c *Cluster) pickOther(tried []*cluster.Endpoint) int {
+func (c *Cluster) pickRoom(s *stream.Stream, tried []*cluster.Endpoint) int {
 	return c.balancer.Pick(func(i int) bool {
-		for _, e := range tried {
-			if c.usable[i].endpoint == e {
-				return true
-			}
-		}
-		return false
+		return slices.Contains(tried, c.usable[i].endpoint) || c.usable[i].crowded(s)
 	})
 }
 
@@ -144,84 +198,10 @@ func (c *Cluster) HasOther(tried []*cluster.Endpoint) bool {
 	return false
 }
 
-// closeOneIdle closes an idle connection, so that a new one fits into the
-// cluster's limit, and reports whether there was one.
-func (c *Cluster) closeOneIdle() bool {
-	for _, p := range c.pools {
-		if p != nil && p.idle != nil {
-			p.idle.discard()
-			return true
-		}
-	}
-	return false
-}
-
-// takeIdle returns the idle connection that was used last and fits the stream,
-// or nil.
-func (p *pool) takeIdle(s *stream.Stream) *http1Conn {
-	for conn := p.idle; conn != nil; {
-		next := conn.next
-		switch {
-		case !conn.usable():
-			conn.discard()
-		case conn.fits(s):
-			conn.take()
-			return conn
-		}
-		conn = next
-	}
-	return nil
-}
-
-func (c *Cluster) attach(h1 *http1Conn, s *stream.Stream) *Conn {
-	h1.client.Attach(s)
-	conn := &h1.Conn
-	conn.counted = conn.pool.enter()
-	return conn
-}
-
-// detach ends what attach began.
-func (c *Cluster) detach(conn *Conn) (reusable bool) {
-	conn.pool.leave(conn.counted)
-	return conn.Detach()
-}
-
-// enter counts one more request that is at the endpoint, or on its way there.
-// What it returns is to be given to leave.
-func (p *pool) enter() (counted bool) {
-	c := p.cluster
-	c.Stats.RequestsActive.Inc()
-	if c.config.Balance != cluster.LeastRequest {
-		return false
-	}
-	p.endpoint.Active.Add(1)
-	return true
-}
-
-// leave ends what enter began.
-func (p *pool) leave(counted bool) {
-	p.cluster.Stats.RequestsActive.Dec()
-	if counted {
-		p.endpoint.Active.Add(-1)
-	}
-}
-
-// await waits until a connection may have become free.
-func (c *Cluster) await(s *stream.Stream, co *worker.Coroutine) error {
-	if c.worker.Starved != nil && !c.poll.Armed() { // once in each pollEvery
-		c.worker.Starved(c.shared)
-	}
-	c.worker.loop.ArmBy(&c.poll, pollEvery)
-	return s.Wait(co)
-}
-
-// unqueue takes co out of those that wait, and lets the first of the others
-// look: what it was woken for may be there for more than one.
-func (c *Cluster) unqueue(co *worker.Coroutine) {
-	if i := slices.Index(c.waiting, co); i >= 0 {
-		c.waiting = slices.Delete(c.waiting, i, i+1)
-	}
-	c.wakeFirst()
+// mayConnect takes a unit of the limit of connections, for which an idle
+// connection may have to go.
+func (c *Cluster) mayConnect() bool {
+	return c.shared.TryConnection() || c.closeOneIdle() && c.shared.TryConnection()
 }
 
 func (c *Cluster) unavailable(flag stream.Flag, cause error) *stream.Error {

@@ -3,9 +3,9 @@ package upstream
 import (
 	"longmen/gateway/cluster"
 	"longmen/gateway/cluster/balance"
+	"longmen/gateway/protocol/http2"
 	"longmen/gateway/telemetry/metrics"
 	"longmen/gateway/worker"
-	"longmen/tls/client"
 )
 
 // Cluster is one worker's side of a cluster.
@@ -13,6 +13,7 @@ type Cluster struct {
 	worker   *Worker
 	shared   *cluster.Cluster
 	config   *cluster.Config
+	http2    *http2.ClientConfig // of connections made now; nil: HTTP/2 is not spoken
 	hosts    *cluster.HostSet
 	balancer balance.Balancer
 	pools    []*pool // by Endpoint.ID
@@ -23,26 +24,37 @@ type Cluster struct {
 	closed   bool
 }
 
-// pool holds the connections to one endpoint.
-type pool struct {
-	cluster  *Cluster
-	endpoint *cluster.Endpoint
-	idle     *http1Conn // the one used last first
-	count    int        // idle ones
-}
-
 func newCluster(w *Worker, shared *cluster.Cluster) *Cluster {
-	c := &Cluster{worker: w, shared: shared, config: shared.Config(), Stats: w.metrics.Cluster(shared.Config().Name)}
+	c := &Cluster{worker: w, shared: shared, Stats: w.metrics.Cluster(shared.Config().Name)}
 	c.poll.Init((*pollTimer)(c))
+	c.configure(shared.Config())
 	c.refresh()
 	return c
 }
 
 // adopt takes another version of the cluster.
 func (c *Cluster) adopt(shared *cluster.Cluster) {
-	c.shared, c.config, c.hosts = shared, shared.Config(), nil
+	c.shared, c.hosts = shared, nil
+	c.configure(shared.Config())
 	c.refresh()
+	for _, p := range c.pools {
+		if p != nil {
+			p.retirePast()
+		}
+	}
 	c.wakeWaiting()
+}
+
+// configure takes the settings for connections that are made from now on.
+func (c *Cluster) configure(config *cluster.Config) {
+	before := c.config
+	c.config = config
+	switch {
+	case config.Protocol == cluster.HTTP1:
+		c.http2 = nil
+	case c.http2 == nil || config.HTTP2 != before.HTTP2:
+		c.http2 = c.worker.http2Config(&config.HTTP2, c.Stats)
+	}
 }
 
 // Config is the cluster's current configuration.
@@ -67,7 +79,7 @@ func (c *Cluster) refresh() {
 	}
 	for id, p := range c.pools {
 		if p != nil && p.endpoint.Gone() {
-			p.closeIdle()
+			p.retire()
 			c.pools[id] = nil
 		}
 	}
@@ -90,9 +102,9 @@ func (c *Cluster) pool(e *cluster.Endpoint) *pool {
 	p := c.pools[e.ID]
 	if p == nil || p.endpoint != e {
 		if p != nil {
-			p.closeIdle()
+			p.retire()
 		}
-		p = &pool{cluster: c, endpoint: e}
+		p = newPool(c, e)
 		c.pools[e.ID] = p
 	}
 	return p
@@ -102,54 +114,21 @@ func (c *Cluster) close() {
 	c.closed = true
 	for _, p := range c.pools {
 		if p != nil {
-			p.closeIdle()
+			p.retire()
+			p.cancelDials()
 		}
 	}
 	c.worker.loop.Drop(&c.poll)
 	c.wakeWaiting()
 }
 
-// wakeFirst tells who has waited longest that there may be a connection.
-func (c *Cluster) wakeFirst() {
-	if len(c.waiting) > 0 {
-		c.waiting[0].Wake()
+// closeOneIdle closes an idle connection, so that a new one fits into the
+// cluster's limit, and reports whether there was one.
+func (c *Cluster) closeOneIdle() bool {
+	for _, p := range c.pools {
+		if p != nil && (p.closeIdleHTTP1() || p.closeIdleHTTP2()) {
+			return true
+		}
 	}
+	return false
 }
-
-func (c *Cluster) wakeWaiting() {
-	for _, co := range c.waiting {
-		co.Wake()
-	}
-}
-
-// hasRoom reports whether one more idle connection may be kept. Where each is for
-// one server name alone, the one that was not used for longest makes room: the
-// names of now would find no place among those of before.
-func (p *pool) hasRoom() bool {
-	config := p.cluster.config
-	if p.count < config.Pool.Idle {
-		return true
-	}
-	if p.idle == nil || config.TLS == nil || config.TLS.Name != client.NameRequest {
-		return false
-	}
-	last := p.idle
-	for last.next != nil {
-		last = last.next
-	}
-	last.discard()
-	return p.count < config.Pool.Idle
-}
-
-func (p *pool) closeIdle() {
-	for p.idle != nil {
-		p.idle.discard()
-	}
-}
-
-// pollTimer lets streams that wait for a connection look again: one may have
-// been freed by another worker.
-type pollTimer Cluster
-
-// Expire wakes who waits.
-func (t *pollTimer) Expire(*worker.Timer) { (*Cluster)(t).wakeWaiting() }

@@ -11,11 +11,12 @@ import (
 	"longmen/tls/handshake"
 )
 
-// Conn is what one try has of an endpoint: the codec's half of its request, on
-// a connection that is the try's alone (HTTP/1).
+// Conn is what one try has of an endpoint: over HTTP/1 a connection, over HTTP/2 a
+// stream of one that others share.
 type Conn struct {
 	stream.Exchange
-	h1      *http1Conn // what Conn is a part of
+	h1      *http1Conn // what it is a part of; nil over HTTP/2
+	h2      *http2Conn // whose stream it is; nil over HTTP/1
 	pool    *pool
 	timer   worker.Timer
 	agreed  *handshake.Result
@@ -36,8 +37,18 @@ func (c *Conn) Agreed() *handshake.Result { return c.agreed }
 // may have closed it just now.
 func (c *Conn) Pooled() bool { return c.pooled }
 
-// Tunnel makes the connection, over which nothing was sent for the present
-// stream, a tunnel.
+// Shared reports whether the connection carries other streams too, so that the
+// endpoint may tell which of them it did not process.
+func (c *Conn) Shared() bool { return c.h2 != nil }
+
+// Ending reports whether the connection, which is shared, takes no more streams:
+// another try at the same endpoint gets another one.
+func (c *Conn) Ending() bool {
+	return c.h2 != nil && (c.h2.client.Err() != nil || c.h2.client.Draining())
+}
+
+// Tunnel makes the connection, over which nothing was sent, a tunnel. The stream
+// said that it wants one.
 func (c *Conn) Tunnel() stream.Tunnel { return c.h1.client.Tunnel() }
 
 // AwaitHead bounds the wait for the response head from now on. limit is what
@@ -51,7 +62,23 @@ func (c *Conn) AwaitHead(d time.Duration, limit metrics.UpstreamTimeout) {
 func (c *Conn) HeadCame() { c.loop().Disarm(&c.timer) }
 
 // Release gives back what the try had, after its stream.
-func (c *Conn) Release() { c.h1.release() }
+func (c *Conn) Release() {
+	if c.h1 != nil {
+		c.h1.release()
+	} else {
+		c.h2.release(c)
+	}
+}
+
+// detach ends what the try began on the connection, and reports whether another
+// one may use that.
+func (c *Conn) detach() (reusable bool) {
+	c.pool.leave(c.counted)
+	return c.Detach()
+}
+
+// Expire ends a wait for a response head.
+func (c *Conn) Expire(*worker.Timer) { c.headLate() }
 
 // headLate ends a wait for a response head.
 func (c *Conn) headLate() {

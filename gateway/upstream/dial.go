@@ -8,6 +8,7 @@ import (
 
 	"longmen/gateway/cluster"
 	"longmen/gateway/connection"
+	"longmen/gateway/protocol/http2"
 	"longmen/gateway/stream"
 	"longmen/gateway/worker"
 	"longmen/tls/client"
@@ -23,27 +24,31 @@ type dial struct {
 	co     *worker.Coroutine
 	timer  worker.Timer
 	begun  int64
-	failed *stream.Error // out of time
+	failed *stream.Error // out of time, or not wanted any more
 
-	security *client.Config // what it is made with; nil: plain
-	name     string         // the server name of its handshake
-	agreed   *handshake.Result
+	security *client.Config      // what it is made with; nil: plain
+	settings *http2.ClientConfig // likewise; nil: HTTP/2 is not spoken
+	name     string              // the server name of its handshake
+	alpn     []string            // what is offered in it
+	agreed   *handshake.Result   // what it came to
+
+	// Of a connection that streams shall share:
+	waiters  []*waiter
+	only2    bool // it must speak HTTP/2
+	canceled bool // nobody wants it any more
 }
 
 var errConnectTimeout = errors.New("connecting took too long")
 
-// connect makes the connection: the socket, and over TLS the handshake, in
-// which alpn is offered. A unit of the limit of connections is taken already; the
-// connection counts as active from here on, also when this fails.
-func (d *dial) connect(co *worker.Coroutine, alpn []string) *stream.Error {
+// connect makes the connection: the socket, and over TLS the handshake. A unit of
+// the limit of connections is taken already.
+func (d *dial) connect(co *worker.Coroutine) *stream.Error {
 	d.co = co
 	p := d.pool
 	c := p.cluster
 	l, config := c.worker.loop, c.config
 	address := p.endpoint.Address()
-	d.begun = l.Now()
 	c.Stats.Connections.Inc()
-	c.Stats.ConnectionsActive.Inc()
 	fd, err := open(address, &config.TCP)
 	if err == nil {
 		if err = d.Dial(l, fd, d); err != nil {
@@ -53,8 +58,8 @@ func (d *dial) connect(co *worker.Coroutine, alpn []string) *stream.Error {
 	if err == nil {
 		d.CountIn(&c.Stats.Traffic)
 		l.Arm(&d.timer, config.ConnectTimeout)
-		if err = d.connected(); err == nil && config.TLS != nil {
-			err = d.secure(config.TLS, address, alpn)
+		if err = d.connected(); err == nil && d.security != nil {
+			err = d.secure(address)
 		}
 		l.Disarm(&d.timer)
 	}
@@ -66,13 +71,20 @@ func (d *dial) connect(co *worker.Coroutine, alpn []string) *stream.Error {
 	switch {
 	case !ok:
 		c.Stats.ConnectFailures.Inc()
-		e = &stream.Error{Side: stream.Upstream, Phase: stream.PhaseConnect, Flag: stream.UpstreamConnectFailure, Status: 503, Cause: err}
-	case e != d.failed:
-		return e // of the stream: aborted
+		return p.connectFailed(err)
+	case e == d.failed && !d.canceled:
+		e.Cause = fmt.Errorf("%s: %w", address, e.Cause)
+		p.endpoint.ReportConnectFailure(l.Wall())
 	}
-	e.Cause = fmt.Errorf("%s: %w", address, e.Cause)
-	p.endpoint.ReportConnectFailure(l.Wall())
 	return e
+}
+
+// connectFailed makes an error of what went wrong with a connection before there
+// was a request on it.
+func (p *pool) connectFailed(cause error) *stream.Error {
+	p.endpoint.ReportConnectFailure(p.cluster.worker.loop.Wall())
+	return &stream.Error{Side: stream.Upstream, Phase: stream.PhaseConnect, Flag: stream.UpstreamConnectFailure, Status: 503,
+		Cause: fmt.Errorf("%s: %w", p.endpoint.Address(), cause)}
 }
 
 // connected waits for the connect to end.
@@ -121,7 +133,8 @@ func (d *dial) giveUp() {
 	d.pool.cluster.wakeFirst()
 }
 
-// dialing makes a dial for the pool, of which the name is that of the server.
+// dialing makes a dial for the pool, to a server of that name. It counts as an
+// active connection from here on.
 func (w *Worker) dialing(p *pool, name string) *dial {
 	var d *dial
 	if n := len(w.dials); n > 0 {
@@ -131,7 +144,9 @@ func (w *Worker) dialing(p *pool, name string) *dial {
 		d = new(dial)
 		d.timer.Init(d)
 	}
-	d.pool, d.shared, d.name = p, p.cluster.shared, name
+	c := p.cluster
+	d.pool, d.shared, d.name, d.security, d.settings, d.begun = p, c.shared, name, c.config.TLS, c.http2, w.loop.Now()
+	c.Stats.ConnectionsActive.Inc()
 	return d
 }
 
@@ -140,10 +155,11 @@ const keepDials = 64
 
 // dialed gives back a dial whose connection was taken or given up.
 func (w *Worker) dialed(d *dial) {
-	d.pool, d.shared, d.s, d.co, d.failed, d.security, d.name, d.agreed = nil, nil, nil, nil, nil, nil, "", nil
-	if len(w.dials) < keepDials {
-		w.dials = append(w.dials, d)
+	if len(w.dials) >= keepDials {
+		w.loop.Drop(&d.timer)
 		return
 	}
-	w.loop.Drop(&d.timer)
+	d.pool, d.shared, d.s, d.co, d.failed, d.waiters, d.only2, d.canceled = nil, nil, nil, nil, nil, nil, false, false
+	d.security, d.settings, d.name, d.alpn, d.agreed = nil, nil, "", nil, nil
+	w.dials = append(w.dials, d)
 }

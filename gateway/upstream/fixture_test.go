@@ -64,6 +64,9 @@ func newPlace(t testing.TB, shared ...*cluster.Cluster) *place {
 				t.Errorf("after the end: %d connections, %d idle, %d requests, %d pending",
 					s.ConnectionsActive.Load(), s.ConnectionsIdle.Load(), s.RequestsActive.Load(), s.RequestsPending.Load())
 			}
+			if s.HTTP2.ConnectionsActive.Load() != 0 || s.HTTP2.StreamsActive.Load() != 0 {
+				t.Errorf("after the end: %d connections of HTTP/2, %d streams", s.HTTP2.ConnectionsActive.Load(), s.HTTP2.StreamsActive.Load())
+			}
 		}
 		for _, c := range shared {
 			if connections, pending, _, _ := c.InUse(); connections+pending != 0 {
@@ -127,6 +130,7 @@ type use struct {
 	stream.Stream
 	tried []*cluster.Endpoint
 	fresh bool
+	up    bool // it wants an upgrade
 	conn  *Conn
 	err   error
 	then  func(u *use)
@@ -136,7 +140,7 @@ type use struct {
 // Run acquires.
 func (u *use) Run(co *worker.Coroutine) {
 	u.Co = co
-	u.conn, u.err = u.place.up.Cluster(0).Acquire(&u.Stream, co, &u.tried, u.fresh, Choice{})
+	u.conn, u.err = u.place.up.Cluster(0).Acquire(&u.Stream, co, &u.tried, Want{Fresh: u.fresh, Upgrade: u.up})
 	if u.then != nil && u.err == nil {
 		u.then(u)
 	}
@@ -145,13 +149,19 @@ func (u *use) Run(co *worker.Coroutine) {
 
 // begin starts a stream that acquires a connection.
 func (p *place) begin(edit func(*use)) *use {
+	u := p.prepared(edit)
+	p.loop.Do(func() { p.loop.Go(u) })
+	return u
+}
+
+// prepared is a stream that has not begun.
+func (p *place) prepared(edit func(*use)) *use {
 	u := &use{place: p, got: make(chan bool)}
 	u.Loop = p.loop
-	u.Request.Method, u.Request.Minor = []byte("GET"), 1
+	u.Request.Method, u.Request.Scheme, u.Request.Minor = []byte("GET"), "http", 1
 	if edit != nil {
 		edit(u)
 	}
-	p.loop.Do(func() { p.loop.Go(u) })
 	return u
 }
 

@@ -36,15 +36,15 @@ func newHTTP1(d *dial) *http1Conn {
 func (c *Cluster) dialHTTP1(s *stream.Stream, co *worker.Coroutine, p *pool) (*Conn, error) {
 	d := c.worker.dialing(p, serverName(c.config.TLS, p, s))
 	defer c.worker.dialed(d)
-	d.s = s
+	d.s, d.alpn = s, c.http1ALPN(s)
 	counted := p.enter()
-	e := d.connect(co, c.http1ALPN(s))
+	e := d.connect(co)
 	p.leave(counted)
 	if e != nil {
 		d.giveUp()
 		return nil, e
 	}
-	return c.attach(newHTTP1(d), s), nil
+	return newHTTP1(d).attach(s), nil
 }
 
 // ClientIdle is told that the endpoint closed an idle connection, or sent
@@ -67,20 +67,25 @@ func (c *http1Conn) Expire(*worker.Timer) {
 // release keeps the connection for another stream when its state, the cluster's
 // settings and its endpoint allow it.
 func (c *http1Conn) release() {
+	reusable := c.detach()
+	c.pooled = true
+	if !reusable || !c.keep() {
+		c.destroy()
+	}
+}
+
+// keep makes the connection an idle one, if there is a use for it.
+func (c *http1Conn) keep() bool {
 	p := c.pool
 	config := p.cluster.config
-	reusable := p.cluster.detach(&c.Conn)
-	c.pooled = true
 	limits := &config.Pool
 	wait := limits.IdleTimeout
 	if limits.MaxAge > 0 {
 		wait = min(wait, limits.MaxAge-time.Duration(c.loop().Now()-c.born))
 	}
-	keep := reusable && c.security == config.TLS && !p.cluster.closed && !p.endpoint.Gone() && p.hasRoom() && wait > 0 &&
-		(limits.MaxRequests == 0 || c.client.Served() < limits.MaxRequests)
-	if !keep {
-		c.destroy()
-		return
+	if c.security != config.TLS || p.cluster.closed || p.endpoint.Gone() || wait <= 0 ||
+		limits.MaxRequests > 0 && c.client.Served() >= limits.MaxRequests || !p.hasRoom() {
+		return false
 	}
 	c.idling = true
 	c.next = p.idle
@@ -88,10 +93,17 @@ func (c *http1Conn) release() {
 		c.next.prev = c
 	}
 	p.idle = c
-	p.count++
-	p.cluster.Stats.ConnectionsIdle.Inc()
+	p.rest()
 	c.loop().Arm(&c.timer, wait)
 	p.cluster.wakeFirst()
+	return true
+}
+
+// attach gives the connection to the stream.
+func (c *http1Conn) attach(s *stream.Stream) *Conn {
+	c.client.Attach(s)
+	c.counted = c.pool.enter()
+	return &c.Conn
 }
 
 // usable reports whether an idle connection's end was not reported in this very
@@ -113,8 +125,7 @@ func (c *http1Conn) take() {
 		c.next.prev = c.prev
 	}
 	c.next, c.prev, c.idling = nil, nil, false
-	p.count--
-	p.cluster.Stats.ConnectionsIdle.Dec()
+	p.wake()
 	c.loop().Disarm(&c.timer)
 }
 

@@ -14,11 +14,14 @@ import (
 )
 
 // secure runs the TLS handshake on a connection that was made just now.
-func (d *dial) secure(config *client.Config, remote netip.AddrPort, alpn []string) error {
-	result, err := config.Run(&client.Handshake{
+func (d *dial) secure(remote netip.AddrPort) error {
+	result, err := d.security.Run(&client.Handshake{
 		Conn: &connection.Wire{Conn: &d.Conn, Wait: d.wait, Remote: remote},
-		Name: d.name, Now: d.Loop().Wall(), ALPN: alpn, Await: d.co.Await,
+		Name: d.name, Now: d.Loop().Wall(), ALPN: d.alpn, Await: d.co.Await,
 	})
+	if d.failed != nil { // meanwhile
+		err = d.failed
+	}
 	stats := &d.pool.cluster.Stats.TLS
 	if err != nil {
 		d.Flush() // the alert, before the connection is closed
@@ -34,7 +37,10 @@ func (d *dial) secure(config *client.Config, remote netip.AddrPort, alpn []strin
 	}
 	d.Secure(result.Session)
 	result.Session, result.PeerChain, result.OCSPStaple = nil, nil, nil // the connection's; nobody's: Peer has the chain
-	d.security, d.agreed = config, result
+	d.agreed = result
+	if d.only2 && result.Protocol != "h2" {
+		return errNotHTTP2
+	}
 	return nil
 }
 
@@ -71,17 +77,4 @@ func serverName(config *client.Config, p *pool, s *stream.Stream) string {
 	}
 	e := p.endpoint
 	return config.NameFor(e.Hostname(), e.Address().Addr(), s.Request.Host)
-}
-
-// fits reports whether an idle connection may carry the stream: a server that
-// was asked for by another name may not be the one that is meant.
-func (c *http1Conn) fits(s *stream.Stream) bool {
-	config := c.pool.cluster.config.TLS
-	switch {
-	case config == nil || config.Name != client.NameRequest:
-		return true
-	case len(s.Request.Host) > 0:
-		return c.name == string(s.Request.Host) // as NameFor has it, without an allocation
-	}
-	return c.name == serverName(config, c.pool, s)
 }

@@ -4,8 +4,11 @@
 package upstream
 
 import (
+	"cmp"
+
 	"longmen/gateway/cluster"
 	"longmen/gateway/protocol/http1"
+	"longmen/gateway/protocol/http2"
 	"longmen/gateway/telemetry/metrics"
 	"longmen/gateway/worker"
 )
@@ -17,7 +20,9 @@ type Worker struct {
 	metrics  *metrics.Worker
 	limits   *http1.Limits
 	seed     uint64
+	http2    *http2.Worker
 	dials    []*dial    // to be used again
+	conns    []*Conn    // likewise, of streams of HTTP/2
 	clusters []*Cluster // by router.ClusterRef.Slot; nil where there is none
 
 	// Starved, if not nil, is called while a stream waits because the cluster's
@@ -28,7 +33,7 @@ type Worker struct {
 // NewWorker makes the worker's side of no cluster at all. limits bound
 // response heads; seed must differ between workers.
 func NewWorker(l *worker.Loop, m *metrics.Worker, limits *http1.Limits, seed uint64) *Worker {
-	return &Worker{loop: l, metrics: m, limits: limits, seed: seed}
+	return &Worker{loop: l, metrics: m, limits: limits, seed: seed, http2: new(http2.Worker)}
 }
 
 // Adopt takes the clusters of a new snapshot. What is the same goes on as it
@@ -97,4 +102,44 @@ func (w *Worker) Close() {
 		}
 	}
 	w.clusters = nil
+}
+
+// keepConns is how many Conns are kept to be used again.
+const keepConns = 1024
+
+// conn makes a Conn for a stream of HTTP/2.
+func (w *Worker) conn() *Conn {
+	if n := len(w.conns); n > 0 {
+		c := w.conns[n-1]
+		w.conns = w.conns[:n-1]
+		return c
+	}
+	c := new(Conn)
+	c.timer.Init(c)
+	return c
+}
+
+// released gives back what conn made.
+func (w *Worker) released(c *Conn) {
+	if len(w.conns) >= keepConns {
+		w.loop.Drop(&c.timer)
+		return
+	}
+	w.loop.Disarm(&c.timer)
+	c.Exchange, c.h2, c.pool, c.agreed = nil, nil, nil, nil
+	w.conns = append(w.conns, c)
+}
+
+// http2Config is how connections of HTTP/2 are used with a cluster's settings.
+func (w *Worker) http2Config(h *cluster.HTTP2, stats *metrics.ClusterStats) *http2.ClientConfig {
+	each, all := cmp.Or(h.StreamWindow, 64<<10), cmp.Or(h.ConnWindow, 1<<20)
+	most := max(cmp.Or(h.MaxWindow, 4<<20), each)
+	return &http2.ClientConfig{
+		Shared:     w.http2,
+		MaxStreams: h.MaxStreams, StreamWindow: each, ConnWindow: all,
+		MaxStreamWindow: most, MaxConnWindow: max(4*most, all),
+		HeaderTable: h.HeaderTable, MaxHead: w.limits.Head, MaxFields: w.limits.Fields,
+		PingInterval: h.PingInterval, PingTimeout: h.PingTimeout,
+		Stats: &stats.HTTP2,
+	}
 }
