@@ -59,6 +59,7 @@ func (f *filtered) serve(s *stream.Stream) (*stream.Response, error) {
 		forward = f.route.Forward
 	}
 	e := f.edge
+	call := s.Request.GRPC() // filters may make one of it, and answer otherwise
 	err := e.boundBody(s, forward)
 	var resp *stream.Response
 	if err == nil {
@@ -68,8 +69,13 @@ func (f *filtered) serve(s *stream.Stream) (*stream.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.End == nil && !resp.Header.HasKnown(stream.Server) {
-		e.ours(resp)
+	if s.End == nil {
+		if call {
+			speakGRPC(s, resp)
+		}
+		if !resp.Header.HasKnown(stream.Server) {
+			e.ours(resp)
+		}
 	}
 	e.finish(s, resp)
 	return resp, nil

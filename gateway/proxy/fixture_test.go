@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"longmen/gateway/cluster"
+	"longmen/gateway/filter"
 	"longmen/gateway/listener"
 	"longmen/gateway/protocol/http1"
 	"longmen/gateway/router"
@@ -58,6 +59,7 @@ type settings struct {
 	routes   []*router.Route
 	clusters []*cluster.Config
 	config   func(*http1.Config)
+	chain    filter.Chain // of every route
 }
 
 // wide are limits that are never reached, so that what is used of them is counted.
@@ -84,6 +86,19 @@ func to(prefix string, edit func(*router.Forward)) *router.Route {
 	return &router.Route{Name: "to " + prefix, Match: router.Match{RawPrefix: prefix}, Forward: f}
 }
 
+// chains are the filters of the routes, by their index.
+func (set settings) chains() []filter.Chain {
+	if set.chain == nil {
+		return nil
+	}
+	var all []filter.Chain
+	for i, route := range set.routes {
+		route.Index = i
+		all = append(all, set.chain)
+	}
+	return all
+}
+
 func newStage(t testing.TB, set settings) *stage {
 	t.Helper()
 	l, err := worker.New(worker.Options{Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
@@ -104,7 +119,7 @@ func newStage(t testing.TB, set settings) *stage {
 		t.Fatal(problems)
 	}
 	edge := NewEdge(s.proxy, &snapshot.Snapshot{Clusters: s.shared, ClusterSlots: slots},
-		&snapshot.Listener{Name: "test", HTTP: set.http, Routes: table})
+		&snapshot.Listener{Name: "test", HTTP: set.http, Routes: table, Chains: set.chains(), Unrouted: set.chain})
 	config := &http1.Config{
 		Limits:        http1.Limits{Line: 8 << 10, Head: 60 << 10, Fields: 100},
 		HeaderTimeout: patience, BodyTimeout: patience, WriteTimeout: patience, IdleTimeout: time.Minute,

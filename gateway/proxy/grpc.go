@@ -112,6 +112,25 @@ func respond(s *stream.Stream, status int, contentType string, body []byte) *str
 	return replyGRPC(s, grpc.FromLocal(status), message)
 }
 
+// speakGRPC makes a status of what a filter refused a gRPC call with.
+func speakGRPC(s *stream.Stream, resp *stream.Response) {
+	h := &resp.Header
+	if resp.Status < 300 || h.HasKnown(stream.GrpcStatus) {
+		return
+	}
+	message := stream.StatusText(resp.Status)
+	if resp.Body != nil {
+		if p, _ := resp.Body.Buffered(); len(p) > 0 {
+			message = string(p[:min(len(p), maxMessage)])
+		}
+	}
+	h.Remove("content-encoding")
+	h.Set("content-type", []byte(grpc.ContentType))
+	h.Set("grpc-status", grpc.FromLocal(resp.Status).Append(s.Room(10)))
+	h.Set("grpc-message", grpc.AppendMessage(s.Room(3*len(message)), message))
+	resp.Status, resp.Reason, resp.Body, resp.Length = 200, nil, nil, 0
+}
+
 // messageOf tells a gRPC client what went wrong, without what is none of its
 // business.
 func messageOf(e *stream.Error) string {

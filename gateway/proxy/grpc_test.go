@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"longmen/gateway/cluster"
+	"longmen/gateway/filter"
 	"longmen/gateway/protocol/grpc"
 	"longmen/gateway/protocol/http1"
 	"longmen/gateway/router"
@@ -331,5 +332,36 @@ func TestGRPCRetries(t *testing.T) {
 				t.Errorf("status %s", status)
 			}
 		})
+	}
+}
+
+// refusing is a filter that answers by itself.
+type refusing struct{ status int }
+
+func (f refusing) Serve(s *stream.Stream, _ stream.Handler) (*stream.Response, error) {
+	resp := s.Respond(f.status, "text/html", []byte("<not> you"))
+	resp.Header.AddString("content-encoding", "identity")
+	resp.Header.AddString("www-authenticate", "Basic")
+	return resp, nil
+}
+
+// What a filter refuses a call with is a status, too.
+func TestGRPCFilters(t *testing.T) {
+	for status, want := range map[int]string{401: "200 application/grpc 16 <not> you ", 503: "200 application/grpc 14 <not> you ", 200: "200 text/html   <not> you"} {
+		c := newCalls(t, settings{routes: []*router.Route{to("/", nil)}, clusters: []*cluster.Config{clusterOf("c")}, chain: filter.Chain{{Name: "refusing", Filter: refusing{status}}}})
+		resp, body := c.call("/", "hello")
+		if got := fmt.Sprintf("%d %s %s %s %s", resp.StatusCode, resp.Header.Get("Content-Type"), resp.Header.Get("Grpc-Status"), resp.Header.Get("Grpc-Message"), body); got != want {
+			t.Errorf("%d: got %q, want %q", status, got, want)
+		}
+		if resp.Header.Get("Www-Authenticate") != "Basic" || (resp.Header.Get("Content-Encoding") != "") != (status == 200) {
+			t.Errorf("%d: %v", status, resp.Header)
+		}
+		<-c.status
+		c.record()
+		if resp, body := c.get("/"); resp.StatusCode != status || body != "<not> you" {
+			t.Errorf("another client got %d %q", resp.StatusCode, body)
+		}
+		<-c.status
+		c.record()
 	}
 }
