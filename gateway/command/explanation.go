@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"longmen/gateway/cluster"
+	"longmen/gateway/filter"
 	"longmen/gateway/router"
 	"longmen/gateway/snapshot"
+	"longmen/plugins"
 )
 
 // maxNots is how many of the rules that do not match are shown: the last ones.
@@ -135,10 +137,31 @@ func (e *explanation) explain() bool {
 		if last.Host != nil {
 			e.line("answer", "404: no rule of this host matches")
 		}
+		e.filters(listener.Unrouted)
 		return false
+	}
+	if listener.Chains != nil {
+		e.filters(listener.Chains[last.Route.Index])
 	}
 	e.action(last.Route)
 	return true
+}
+
+// filters lists filters in the order in which the request passes them.
+func (e *explanation) filters(chain filter.Chain) {
+	var names []string
+	for _, step := range chain {
+		name := step.Name
+		for _, kind := range plugins.All() {
+			if kind.XDS == name {
+				name = kind.Name
+			}
+		}
+		names = append(names, name)
+	}
+	if names != nil {
+		e.line("filters", strings.Join(names, ", "))
+	}
 }
 
 // action says what a rule does.

@@ -42,7 +42,7 @@ type loaded struct {
 // load reads text, the content of file, and compiles it on top of previous.
 func load(file string, text []byte, from sources, previous *snapshot.Snapshot) *loaded {
 	result, problems := decode(file, text, previous == nil)
-	l := &loaded{file: file, text: text, set: result.Set, process: result.Process, files: stampFiles(result.Set.Files())}
+	l := &loaded{file: file, text: text, set: result.Set, process: result.Process, files: stampFiles(snapshot.Files(result.Set))}
 	from.process, from.origins = result.Process, result.Set.Origins
 	settings, wrong := from.settings()
 	l.problems = append(problems, unrelated(wrong, result.Refused)...)

@@ -5,8 +5,9 @@ import "google.golang.org/protobuf/proto"
 // Kind is one kind of filter: what it is called, how it is written, and how its
 // settings become a Filter. plugins.go lists them all.
 type Kind struct {
-	// Name is what gateway.yaml calls it; Meaning says in a line what it does.
-	Name, Meaning string
+	// Name is what gateway.yaml calls it; Meaning says in a line what it does, and
+	// Example is a value of its settings.
+	Name, Meaning, Example string
 	// XDS is its name in http_filters and typed_per_filter_config.
 	XDS string
 	// Messages are the types of settings that it understands, on a listener and on

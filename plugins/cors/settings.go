@@ -22,6 +22,7 @@ func Kind() *filter.Kind {
 	return &filter.Kind{
 		Name: "cors", XDS: "envoy.filters.http.cors",
 		Meaning:  "Cross-origin resource sharing: answers preflights, and says which pages may read answers.",
+		Example:  `{allow_origins: "*"}`,
 		Messages: []proto.Message{(*cors.CorsPolicy)(nil), (*cors.Cors)(nil)},
 		Keys:     keys(),
 		Message:  message, Values: values, Compile: compile,

@@ -20,6 +20,7 @@ func Kind() *filter.Kind {
 	return &filter.Kind{
 		Name: "grpc_web", XDS: "envoy.filters.http.grpc_web",
 		Meaning:  "gRPC-Web, binary and text, to gRPC.",
+		Example:  "{}",
 		Messages: []proto.Message{(*grpcweb.GrpcWeb)(nil)},
 		Message:  func(filter.Values) proto.Message { return &grpcweb.GrpcWeb{} },
 		Values:   func(proto.Message) filter.Values { return filter.Values{} },

@@ -21,6 +21,7 @@ func Kind() *filter.Kind {
 	return &filter.Kind{
 		Name: "transcode", XDS: "envoy.filters.http.grpc_json_transcoder",
 		Meaning:  "HTTP and JSON to gRPC, as the `google.api.http` options of a descriptor set say.",
+		Example:  "{descriptors: api.pb, services: [bookstore.Bookstore]}",
 		Messages: []proto.Message{(*transcoderpb.GrpcJsonTranscoder)(nil)},
 		Keys:     keys(),
 		Message:  message, Values: values, Compile: compile,

@@ -147,7 +147,18 @@ func (d *decoder) filterValue(v value, t filter.Type) (any, bool) {
 			return d.filterValue(v, one)
 		}
 	}
-	d.fail(v, "must be %s, not %s", filterKind(t).text, shape(v.node))
+	var shapes []string
+	for _, one := range t.Of {
+		switch one.Form {
+		case filter.Object:
+			shapes = append(shapes, "a map")
+		case filter.List:
+			shapes = append(shapes, "a list")
+		default:
+			shapes = append(shapes, "a "+filterKind(one).text)
+		}
+	}
+	d.fail(v, "must be %s, not %s", alternatives(shapes), shape(v.node))
 	return nil, false
 }
 
@@ -180,7 +191,7 @@ func filterNames() object {
 		"level has; on a listener until a host or rule has settings for it. The most specific settings count, as a whole: those of a rule, its host, its table, the listener. Requests pass the\n" +
 		"listener's filters in their order, then those that only hosts and rules have, in the order of this table; responses the other way round."}
 	for _, k := range plugins.All() {
-		out.keys = append(out.keys, key{name: k.Name, kind: either(ref(k.Name), one("off")), meaning: k.Meaning, twin: "`" + k.XDS + "`", example: "{}"})
+		out.keys = append(out.keys, key{name: k.Name, kind: either(ref(k.Name), one("off")), meaning: k.Meaning, twin: "`" + k.XDS + "`", example: k.Example})
 	}
 	return out
 }
