@@ -53,10 +53,14 @@ type TCP struct {
 	Receive []byte
 }
 
-// alpn is what a check over TLS must agree on; nil: nothing particular.
+// alpn is what a check over TLS must agree on, whatever is spoken to the cluster
+// otherwise; nil: nothing particular.
 func (c *Config) alpn() []string {
-	if c.GRPC != nil {
+	switch {
+	case c.GRPC != nil:
 		return []string{"h2"}
+	case c.HTTP != nil:
+		return []string{"http/1.1"}
 	}
 	return nil
 }
