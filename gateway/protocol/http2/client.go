@@ -242,10 +242,14 @@ func (c *Client) end(err error) {
 	if c.failed == nil {
 		c.failed = broke(CodeNo, "the connection is over")
 	}
+	flag := stream.UpstreamConnectionEnd
+	if e, ok := err.(*ConnError); ok && !e.Remote {
+		flag = stream.UpstreamProtocolError
+	}
 	c.flows.each(func(f *flow) {
 		cs := f.user.(*ClientStream)
 		if !f.gotEnd {
-			cs.fail(cs.failure(stream.UpstreamConnectionEnd, true, c.over))
+			cs.fail(cs.failure(flag, true, c.over))
 		}
 		cs.mayWrite()
 	})

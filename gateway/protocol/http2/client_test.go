@@ -100,18 +100,18 @@ var responses = []struct {
 	// What follows ends the connection.
 	{"push", "GET", func(rc *rawClient) {
 		rc.WritePushPromise(xhttp2.PushPromiseParam{StreamID: 1, PromiseID: 2, EndHeaders: true})
-	}, "error UC response-head 502"},
-	{"pushed stream", "GET", func(rc *rawClient) { rc.respond(2, true, ":status", "200") }, "error UC response-head 502"},
-	{"idle stream", "GET", func(rc *rawClient) { rc.respond(3, true, ":status", "200") }, "error UC response-head 502"},
-	{"window of 0", "GET", func(rc *rawClient) { rc.WriteWindowUpdate(0, 0) }, "error UC response-head 502"},
-	{"window too large", "GET", func(rc *rawClient) { rc.WriteWindowUpdate(0, 1<<31-1) }, "error UC response-head 502"},
+	}, "error UPE response-head 502"},
+	{"pushed stream", "GET", func(rc *rawClient) { rc.respond(2, true, ":status", "200") }, "error UPE response-head 502"},
+	{"idle stream", "GET", func(rc *rawClient) { rc.respond(3, true, ":status", "200") }, "error UPE response-head 502"},
+	{"window of 0", "GET", func(rc *rawClient) { rc.WriteWindowUpdate(0, 0) }, "error UPE response-head 502"},
+	{"window too large", "GET", func(rc *rawClient) { rc.WriteWindowUpdate(0, 1<<31-1) }, "error UPE response-head 502"},
 	{"compression", "GET", func(rc *rawClient) {
 		rc.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0xff, 0xff, 0xff}, EndHeaders: true})
-	}, "error UC response-head 502"},
+	}, "error UPE response-head 502"},
 	{"interrupted block", "GET", func(rc *rawClient) {
 		rc.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0x88}})
 		rc.WritePing(false, [8]byte{})
-	}, "error UC response-head 502"},
+	}, "error UPE response-head 502"},
 	{"end of the connection", "GET", func(rc *rawClient) {
 		rc.WriteGoAway(1, xhttp2.ErrCodeInternal, []byte("why"))
 		rc.WriteWindowUpdate(0, 0)
@@ -296,7 +296,7 @@ func TestHostileEndpoints(t *testing.T) {
 			go io.Copy(io.Discard, o.peer)
 			said := script(t, func(rc *rawClient) { rc.WriteSettings(); say(rc) })
 			rc.Conn.Write(said)
-			if got := x.wait(); !strings.Contains(got, "error UC") {
+			if got := x.wait(); !strings.Contains(got, "error UPE") {
 				t.Error(got)
 			}
 			e.until("the connection ended", func() bool { return o.over != nil && strings.Contains(fmt.Sprint(o.over), "ENHANCE_YOUR_CALM") })

@@ -2,7 +2,6 @@ package http2
 
 import (
 	"errors"
-	"io"
 
 	"longmen/gateway/stream"
 	"longmen/gateway/worker"
@@ -154,12 +153,12 @@ func (cs *ClientStream) failure(flag stream.Flag, sent bool, cause error) *strea
 
 func (cs *ClientStream) phase() stream.Phase {
 	switch {
+	case !cs.headTaken:
+		return stream.PhaseResponseHead
 	case cs.tunnel:
 		return stream.PhaseTunnel
-	case cs.headTaken:
-		return stream.PhaseResponseBody
 	}
-	return stream.PhaseResponseHead
+	return stream.PhaseResponseBody
 }
 
 // peerReset is told of the endpoint's RST_STREAM.
@@ -281,13 +280,7 @@ func (b *clientBody) Trailer() *stream.Header {
 type clientTunnel ClientStream
 
 // Read waits for bytes.
-func (t *clientTunnel) Read(co *worker.Coroutine) ([]byte, error) {
-	p, err := t.flow.pull(co)
-	if err != nil && err != io.EOF && err != stream.ErrStopped {
-		return nil, err
-	}
-	return p, err
-}
+func (t *clientTunnel) Read(co *worker.Coroutine) ([]byte, error) { return t.flow.pull(co) }
 
 // Write takes all of p, waiting while the endpoint takes no more.
 func (t *clientTunnel) Write(co *worker.Coroutine, p []byte) error {
