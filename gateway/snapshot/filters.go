@@ -75,6 +75,9 @@ func (c *compiler) listenerFilters(at resource.Path, filters []*hcm.HttpFilter, 
 			if i != len(filters)-1 {
 				c.fail(where, "the router filter must be the last one")
 			}
+			if f.GetDisabled() {
+				c.fail(where, "the router filter cannot be disabled")
+			}
 			continue
 		}
 		if i == len(filters)-1 {

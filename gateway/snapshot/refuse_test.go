@@ -11,7 +11,6 @@ import (
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpoint "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
-	cors "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	tls "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -62,15 +61,6 @@ func TestRefusedResources(t *testing.T) {
 		}},
 		{"HttpConnectionManager.strip_matching_host_port is not supported by this version yet", func(set *resource.Set) {
 			manage(t, set, func(m *hcm.HttpConnectionManager) { m.StripMatchingHostPort = true })
-		}},
-		{`listeners.http.filters[0]: filter "cors" (envoy.extensions.filters.http.cors.v3.Cors) is not supported by this version yet`, func(set *resource.Set) {
-			manage(t, set, func(m *hcm.HttpConnectionManager) {
-				packed, err := anypb.New(&cors.Cors{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				m.HttpFilters = append([]*hcm.HttpFilter{{Name: "cors", ConfigType: &hcm.HttpFilter_TypedConfig{TypedConfig: packed}}}, m.HttpFilters...)
-			})
 		}},
 		{"the router filter is missing", func(set *resource.Set) {
 			manage(t, set, func(m *hcm.HttpConnectionManager) { m.HttpFilters = nil })

@@ -35,7 +35,8 @@ listeners:
     upgrades: [websocket]
     access_log: [{path: a.log, format: "%RESPONSE_CODE%"}, {path: b.log, format: json, fields: {a: "%DURATION%"}}, {path: c.log}]
     http2: {max_streams: 10, ping: {interval: 1s}, control: {burst: 10}, max_stream_window: 2MiB}
-  two: {bind: "127.0.0.1:8082", routes: public, protocols: h2, upgrades: []}
+    filters: [{cors: {allow_origins: [https://a, {suffix: b}]}}]
+  two: {bind: "127.0.0.1:8082", routes: public, protocols: h2, upgrades: [], filters: [{grpc_web: {}}]}
 routes:
   public:
     headers: {request: {set: {x-table: "1"}}, response: {remove: [server]}}
@@ -60,7 +61,7 @@ routes:
           - {match: {regex: "/c.*"}, redirect: {scheme: http, host: example.com, port: 8443, regex: {match: a, to: b}, status: 308, strip_query: true}}
           - {match: {path: /d}, redirect: {path: /e}}
           - {match: {path: /f}, redirect: {prefix: /g}}
-          - {connect: true, to: web}
+          - {connect: true, to: web, filters: [{grpc_web: off}, {cors: {allow_origins: "*", allow_methods: GET, max_age: 1s, credentials: true}}]}
           - {respond: {status: 503, body: text, type: text/html}}
 clusters:
   web:
@@ -149,7 +150,10 @@ var meaningless = []string{
 	"UpstreamTlsContext.auto_host_sni", "UpstreamTlsContext.auto_sni_san_validation", "UpstreamHttpProtocolOptions.auto_san_validation", // always so
 	"Secret.name", // the path is the name
 	"TlsParameters.tls_minimum_protocol_version=3", "TlsParameters.tls_maximum_protocol_version=4", // the defaults
-	"Cluster.lb_policy=7", // LOAD_BALANCING_POLICY_CONFIG says what load_balancing_policy says
+	"Cluster.lb_policy=7",                                // LOAD_BALANCING_POLICY_CONFIG says what load_balancing_policy says
+	"HttpFilter.is_optional", "FilterConfig.is_optional", // for those that do not know the filter
+	"FilterConfig.config",                                      // of a filter that is disabled
+	"RuntimeFractionalPercent.runtime_key",                     // there is no runtime: the default counts
 	"HttpConnectionManager.path_with_escaped_slashes_action=2", // REJECT_REQUEST is the default
 }
 
@@ -189,13 +193,16 @@ func (p *prober) probeAll(text string) {
 			c := fresh(result.Set.Secrets...)
 			out := c.listener(m.(*listener.Listener))
 			out.Hash, out.TLSHash = 0, 0
-			return out, good(c)
+			return []any{out, made(c.ownFilters[out.Name])}, good(c)
 		})
 	}
-	for _, table := range result.Set.Routes {
-		p.probe(table, func(m proto.Message) (any, bool) {
+	for _, routes := range result.Set.Routes {
+		p.probe(routes, func(m proto.Message) (any, bool) {
 			c := fresh()
-			return c.hosts("routes.public", m.(*route.RouteConfiguration)), good(c)
+			t := m.(*route.RouteConfiguration)
+			out := &table{hosts: c.hosts("routes.public", t)}
+			c.tableFilters("routes.public", t, out)
+			return []any{out.hosts, made(out.filters...)}, good(c)
 		})
 	}
 	for _, cl := range result.Set.Clusters {
@@ -219,6 +226,16 @@ func (p *prober) probeAll(text string) {
 			return made, good(c)
 		})
 	}
+}
+
+// made is what settings of filters have become.
+func made(settings ...[]filterSetting) (out []any) {
+	for _, list := range settings {
+		for _, s := range list {
+			out = append(out, s.name, s.filter, s.off)
+		}
+	}
+	return out
 }
 
 // prober changes a message in every way and looks whether that is noticed.
