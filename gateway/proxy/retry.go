@@ -85,7 +85,7 @@ func (x *exchange) wanted(r *router.Retry, resp *stream.Response, e *stream.Erro
 		case e.Phase == stream.PhaseConnect:
 			return on&(router.OnConnectFailure|router.On5xx|router.OnGatewayError|router.OnReset|router.OnResetBeforeRequest) != 0
 		case !e.Sent:
-			return on&(router.OnResetBeforeRequest|router.OnReset|router.On5xx) != 0
+			return on&(router.OnRefusedStream|router.OnResetBeforeRequest|router.OnReset|router.On5xx) != 0
 		case e.Flag == stream.UpstreamTimeout:
 			return on&(router.On5xx|router.OnGatewayError|router.OnReset) != 0
 		}

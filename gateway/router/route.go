@@ -114,14 +114,14 @@ type RetryOn uint16
 
 // The conditions.
 const (
-	On5xx            RetryOn = 1 << iota // any 5xx, or no response at all
-	OnGatewayError                       // 502, 503, 504
-	OnConnectFailure                     // the connection could not be made
-	OnRefusedStream
-	OnReset                // no response: reset, closed, timed out
-	OnResetBeforeRequest   // reset before the request was sent
-	OnRetriable4xx         // 409
-	OnRetriableStatusCodes // those of Codes
+	On5xx                  RetryOn = 1 << iota // any 5xx, or no response at all
+	OnGatewayError                             // 502, 503, 504
+	OnConnectFailure                           // the connection could not be made
+	OnRefusedStream                            // the endpoint surely did not process the request
+	OnReset                                    // no response: reset, closed, timed out
+	OnResetBeforeRequest                       // reset before the request was sent
+	OnRetriable4xx                             // 409
+	OnRetriableStatusCodes                     // those of Codes
 
 	// Of a gRPC call, the status of an answer that has no messages and no trailers
 	// behind its head (Trailers-Only). They permit to repeat what they hold for.
