@@ -38,7 +38,7 @@ var leastRequestTable = object{"least_request", "Settings of `least_request`.", 
 }}
 
 var healthTable = object{"health", "An active health check: exactly one of `http`, `grpc` and `tcp`.", append([]key{
-	{"http", aString, "", "Path that is asked for.", "`http_health_check.path`", "/healthz", false},
+	{"http", aString, "", "Path that is asked for, over HTTP/1.1 whatever `protocol` says.", "`http_health_check.path`", "/healthz", false},
 	{"grpc", kind{"string \\| true", `{"$ref":"#/$defs/text"}`}, "", "Service that grpc.health.v1.Health is asked for, over HTTP/2; `true` is the server as a whole. It must be SERVING.", "`grpc_health_check.service_name`", "pkg.Svc", false},
 	{"tcp", either(onlyTrue, ref("tcp check")), "", "Connect; or send and expect bytes.", "`tcp_health_check`", "true", false},
 	{"every", aDuration, "5s", "Time between checks; at least 10ms.", "`interval`", "2s", false},

@@ -35,7 +35,7 @@ var clusterHTTP2Table = object{"cluster http2", "HTTP/2 to a cluster's endpoints
 	{"max_streams", aWhole, "100", "Streams at once on one connection (1 to 2147483647), if the endpoint allows as many.", "`http2_protocol_options.max_concurrent_streams`", "1000", false},
 	{"max_connections", aWhole, "0", "Connections of each worker to an endpoint (at most 1000000); requests beyond wait for a stream. 0 is as many as `limits.connections` allows.", "extension `http2_max_connections`", "2", false},
 	{"stream_window", aSize, "64KiB", "Bytes of a response body that an endpoint may send before they are read, in the beginning (65535 to 2147483647).", "`http2_protocol_options.initial_stream_window_size`", "256KiB", false},
-	{"max_stream_window", aSize, "4MiB", "Bytes that a stream's window may grow to while bandwidth and delay ask for more; at least `stream_window`.", "extension `http2_max_stream_window`", "16MiB", false},
+	{"max_stream_window", aSize, "4MiB", "Bytes that a stream's window may grow to while bandwidth and delay ask for more; at least `stream_window`. A connection's window grows to four times that.", "extension `http2_max_stream_window`", "16MiB", false},
 	{"connection_window", aSize, "1MiB", "The same for all streams of a connection together, in the beginning (65535 to 2147483647).", "`http2_protocol_options.initial_connection_window_size`", "4MiB", false},
 	{"header_table", aSize, "4KiB", "The HPACK table that an endpoint may fill (RFC 7541 section 4.2; at most 1MiB); 0 leaves it the static table alone.", "`http2_protocol_options.hpack_table_size`", "0", false},
 	{"ping", ref("ping"), "", "Asks silent endpoints for a sign of life.", "`http2_protocol_options.connection_keepalive`", "{interval: 10s, timeout: 5s}", false},
