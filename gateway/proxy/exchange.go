@@ -31,6 +31,7 @@ type exchange struct {
 
 	tried    []*cluster.Endpoint
 	retries  int    // tries after the first that count against the route's attempts
+	resends  int    // and those that do not, of what was not processed
 	fresh    bool   // the next try shall use a new connection
 	copied   []byte // the request body, when it may be sent again
 	hasCopy  bool
@@ -85,7 +86,7 @@ func (x *exchange) reset() {
 	if cap(x.copied) > keepCopy {
 		x.copied = nil
 	}
-	x.retries = 0
+	x.retries, x.resends = 0, 0
 	x.fresh, x.hasCopy, x.spent, x.retrying, x.answered, x.paused, x.goOn = false, false, false, false, false, false, false
 }
 
@@ -201,6 +202,7 @@ func (x *exchange) finish(co *worker.Coroutine) (*stream.Response, error) {
 func (x *exchange) run(co *worker.Coroutine) (*stream.Response, error) {
 	for {
 		resp, err := x.try(co)
+		err = x.overdue(err)
 		again := x.s.Aborted() == nil && x.again(co, resp, err)
 		if e := x.s.Aborted(); e != nil {
 			return nil, e
@@ -312,7 +314,10 @@ func atHand(body stream.Body) (piece []byte, whole bool) {
 // once.
 func (x *exchange) mayReplay() bool {
 	retry := x.forward.Retry
-	if retry == nil {
+	switch {
+	case x.conn.Shared():
+		return true // the endpoint may say that it did not process it
+	case retry == nil:
 		return x.idempotent() && x.conn.Pooled()
 	}
 	return x.idempotent() || retry.Unsafe || retry.On&router.OnGRPC != 0 && x.s.Request.GRPC()

@@ -7,6 +7,7 @@ import (
 	"longmen/gateway/protocol/grpc"
 	"longmen/gateway/router"
 	"longmen/gateway/stream"
+	"longmen/gateway/telemetry/metrics"
 )
 
 // What a proxy does for gRPC beside forwarding: it knows the client's deadline,
@@ -70,6 +71,24 @@ func (x *exchange) tellTime() {
 		return
 	}
 	s.Request.Header.Set("grpc-timeout", grpc.AppendTimeout(s.Room(16), left))
+}
+
+// earlyClock is how much before the deadline an endpoint may take it for passed.
+const earlyClock = 5 * time.Millisecond
+
+// overdue gives the error of a try. An endpoint that was told the deadline resets
+// the call when it passes, often before our own timer has fired: that is the
+// deadline, and no failure of the endpoint.
+func (x *exchange) overdue(err error) error {
+	if err == nil || !x.call.over(x.s.Loop.Now()+int64(earlyClock)) {
+		return err
+	}
+	e := stream.AsError(err)
+	if e.Side != stream.Upstream || e.Flag != stream.UpstreamRemoteReset || !e.Sent {
+		return err
+	}
+	x.cluster.Stats.Timeouts[metrics.UpstreamTimeoutCall].Inc()
+	return &stream.Error{Side: stream.Upstream, Phase: e.Phase, Flag: stream.UpstreamTimeout, Status: 504, Sent: true, Cause: errCallTimeout}
 }
 
 // refused reports whether an endpoint answered a gRPC call with nothing but a
