@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -99,6 +101,51 @@ func (s *testService) FullDuplexCall(both grpc.BidiStreamingServer[testing_grpc.
 	}
 }
 
+// grpcServer runs a server with the service until the test's end.
+func grpcServer(t *testing.T, service testing_grpc.TestServiceServer, healthy bool, options ...grpc.ServerOption) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer(options...)
+	testing_grpc.RegisterTestServiceServer(server, service)
+	state := health.NewServer()
+	if !healthy {
+		state.SetServingStatus("", grpc_health_v1.HealthCheckResponse_NOT_SERVING)
+	}
+	grpc_health_v1.RegisterHealthServer(server, state)
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		server.Stop()
+		<-done
+	})
+	return listener.Addr().String()
+}
+
+// serveGRPC lets the house serve a gateway.yaml with one listener, at a port of the
+// kernel's choice, and connects a client to it.
+func (h *house) serveGRPC(t *testing.T, text string) testing_grpc.TestServiceClient {
+	t.Helper()
+	decoded, problems := yaml.Decode("gateway.yaml", []byte(text))
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	s, problems := snapshot.Compile(decoded.Set, nil)
+	if err := problems.Err(); err != nil {
+		t.Fatal(err)
+	}
+	s.Listeners[0].Binds = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")} // which the file cannot say
+	h.applied(s)
+	client, err := grpc.NewClient(h.address("grpc"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	return testing_grpc.NewTestServiceClient(client)
+}
+
 // grpcHouse is a gateway before two servers of grpc-go.
 type grpcHouse struct {
 	*house
@@ -109,25 +156,9 @@ type grpcHouse struct {
 func newGRPCHouse(t *testing.T) *grpcHouse {
 	t.Helper()
 	h := &grpcHouse{house: newHouse(t, Options{Workers: 1}), service: &testService{left: make(chan time.Duration, 1), ended: make(chan error)}}
-	var servers []string
-	for range 2 {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		server := grpc.NewServer()
-		testing_grpc.RegisterTestServiceServer(server, h.service)
-		grpc_health_v1.RegisterHealthServer(server, health.NewServer())
-		done := make(chan error, 1)
-		go func() { done <- server.Serve(listener) }()
-		t.Cleanup(func() {
-			server.Stop()
-			<-done
-		})
-		servers = append(servers, listener.Addr().String())
-	}
+	one, two := grpcServer(t, h.service, true), grpcServer(t, h.service, true)
 	const method = "grpc.testing.TestService/"
-	decoded, problems := yaml.Decode("gateway.yaml", fmt.Appendf(nil, `
+	h.client = h.serveGRPC(t, fmt.Sprintf(`
 listeners: {grpc: {bind: "127.0.0.1:1", routes: all}}
 routes:
   all:
@@ -144,22 +175,7 @@ routes:
 clusters:
   servers: {endpoints: [%[2]q, %[3]q], protocol: h2, health: {grpc: true}}
   nobody:  {endpoints: [%[4]q], protocol: h2}
-`, method, servers[0], servers[1], freePort(t)))
-	if err := problems.Err(); err != nil {
-		t.Fatal(err)
-	}
-	s, problems := snapshot.Compile(decoded.Set, nil)
-	if err := problems.Err(); err != nil {
-		t.Fatal(err)
-	}
-	s.Listeners[0].Binds = []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")} // which the file cannot say
-	h.applied(s)
-	client, err := grpc.NewClient(h.address("grpc"), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { client.Close() })
-	h.client = testing_grpc.NewTestServiceClient(client)
+`, method, one, two, freePort(t)))
 	return h
 }
 
@@ -341,5 +357,33 @@ func TestGRPC(t *testing.T) {
 		if time.Now().After(end) {
 			t.Fatalf("counted %v\nwant    %v", counted(), want)
 		}
+	}
+}
+
+// Over TLS, calls and health checks agree on HTTP/2 by ALPN; an endpoint that says
+// that it is not serving gets no calls.
+func TestGRPCOverTLS(t *testing.T) {
+	h := newHouse(t, Options{Workers: 1})
+	web := httptest.NewUnstartedServer(nil)
+	web.StartTLS() // for its certificate
+	web.Close()
+	secured := grpc.Creds(credentials.NewServerTLSFromCert(&web.TLS.Certificates[0]))
+	good, bad := &testService{}, &testService{}
+	client := h.serveGRPC(t, fmt.Sprintf(`
+listeners: {grpc: {bind: "127.0.0.1:1", routes: all}}
+routes: {all: [{hosts: ["*"], rules: [{match: {grpc: true}, to: servers}]}]}
+clusters:
+  servers: {endpoints: [%q, %q], protocol: h2, tls: {insecure: true}, health: {grpc: true}}
+`, grpcServer(t, good, true, secured), grpcServer(t, bad, false, secured)))
+	for range 10 {
+		if _, err := client.UnaryCall(t.Context(), &testing_grpc.SimpleRequest{Payload: payload(100)}); err != nil {
+			t.Error(err)
+		}
+	}
+	if good.calls.Load() != 10 || bad.calls.Load() != 0 {
+		t.Errorf("%d calls at the healthy endpoint, %d at the other one", good.calls.Load(), bad.calls.Load())
+	}
+	if why := h.log.find("health check cluster=servers endpoint="); !strings.Contains(why, "reason=NOT_SERVING") && !strings.Contains(why, "reason=1 check passed") {
+		t.Errorf("health: %q", why)
 	}
 }
