@@ -73,9 +73,12 @@ func (p *parked) do(n int) {
 
 // answerAll answers each request that ends with its DATA, without allocating.
 func answerAll(peer io.ReadWriter, said []byte, ids []int) {
-	in := bufio.NewReader(peer)
+	in, out := bufio.NewReaderSize(peer, 64<<10), bufio.NewWriterSize(peer, 64<<10)
 	var p [16 << 10]byte
 	for {
+		if in.Buffered() == 0 {
+			out.Flush()
+		}
 		if _, err := io.ReadFull(in, p[:headerLen]); err != nil {
 			return
 		}
@@ -89,13 +92,12 @@ func answerAll(peer io.ReadWriter, said []byte, ids []int) {
 		for _, at := range ids {
 			said[at], said[at+1], said[at+2], said[at+3] = byte(h.id>>24), byte(h.id>>16), byte(h.id>>8), byte(h.id)
 		}
-		if _, err := peer.Write(said); err != nil {
-			return
-		}
+		out.Write(said)
 	}
 }
 
-func TestRequestsWithoutACoroutineOrAllocation(t *testing.T) {
+// parkedOn readies requests over a connection whose endpoint answers at once.
+func parkedOn(t testing.TB) *parked {
 	e := listen(t, nil)
 	o, rc := e.greeted(xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 1 << 30})
 	rc.WriteWindowUpdate(0, 1<<30)
@@ -116,6 +118,37 @@ func TestRequestsWithoutACoroutineOrAllocation(t *testing.T) {
 	r.Header.AddString("content-type", "application/grpc")
 	p.out = stream.Outgoing{Path: []byte("/a"), Authority: []byte("h")}
 	p.do(300)
+	return p
+}
+
+// What 50 streams at once on a connection cost both sides, system calls included.
+func BenchmarkRequests(b *testing.B) {
+	p := parkedOn(b)
+	const many = 50
+	p.done = make(chan struct{}, many)
+	all := []*parked{p}
+	for len(all) < many {
+		o := &parked{TB: b, o: p.o, out: p.out, done: p.done}
+		o.s.Loop = p.s.Loop
+		o.s.Request.Method, o.s.Request.Length = p.s.Request.Method, 5
+		o.s.Request.Header.CopyFrom(&p.s.Request.Header)
+		all = append(all, o)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	p.o.e.l.Do(func() {
+		for _, o := range all {
+			o.left = b.N/many + 1
+			o.next()
+		}
+	})
+	for range all {
+		<-p.done
+	}
+}
+
+func TestRequestsWithoutACoroutineOrAllocation(t *testing.T) {
+	p := parkedOn(t)
 	var before, after runtime.MemStats
 	const requests = 1000
 	for try := range 5 {

@@ -256,7 +256,7 @@ func TestCloseFailsStreams(t *testing.T) {
 }
 
 func TestKeepAlive(t *testing.T) {
-	e := listen(t, func(cfg *ClientConfig) { cfg.PingInterval, cfg.PingTimeout = 20*time.Millisecond, 40*time.Millisecond })
+	e := listen(t, func(cfg *ClientConfig) { cfg.PingInterval, cfg.PingTimeout = 20*time.Millisecond, time.Second })
 	o, rc := e.greeted()
 	x := o.begin("GET", nil)
 	for range 3 { // it is asked again and again, and answers
