@@ -1,6 +1,7 @@
 package http2
 
 import (
+	"bytes"
 	"errors"
 	"time"
 
@@ -101,6 +102,9 @@ var (
 	errEndpointClosed = errors.New("the endpoint closed the connection")
 	errConnectionGone = errors.New("the connection takes no new streams")
 	errIDsUsedUp      = errors.New("the connection's stream ids are used up")
+	errSpeaksHTTP1    = &ConnError{Code: CodeProtocol, Text: "the endpoint answered in HTTP/1"}
+
+	httpOne = []byte("HTTP/1.")
 )
 
 // Take starts HTTP/2 on a connection that was made, over TLS with its handshake
@@ -226,8 +230,11 @@ func (c *Client) ended(err error) {
 	if err == errPeerClosed {
 		err = errEndpointClosed
 	}
-	if c.said != nil {
+	switch {
+	case c.said != nil:
 		err = c.said
+	case !c.peer.seen && bytes.HasPrefix(c.Bytes(), httpOne):
+		err = errSpeaksHTTP1
 	}
 	c.end(err)
 	c.changed = true

@@ -355,3 +355,57 @@ func TestUpgradeOfAnEndpointWithoutIt(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestEndpointThatSpeaksHTTP1(t *testing.T) {
+	e := listen(t, nil)
+	o := e.dial()
+	x := o.begin("GET", nil)
+	o.frames()
+	io.WriteString(o.peer, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+	if got := x.wait(); got != "error UPE response-head 502" || stream.AsError(x.err).Cause != errSpeaksHTTP1 {
+		t.Errorf("%s: %v", got, x.err)
+	}
+}
+
+// A try that is dropped, by its client or by a time limit, is reset.
+func TestDroppedTriesAreReset(t *testing.T) {
+	why := &stream.Error{Side: stream.Local, Phase: stream.PhaseResponseHead, Flag: stream.UpstreamTimeout, Status: 504, Sent: true, Cause: io.ErrNoProgress}
+	for name, drop := range map[string]func(x *call){
+		"aborted": func(x *call) { x.s.Abort(why) },
+		"failed":  func(x *call) { x.cs.Fail(why) },
+	} {
+		for _, phase := range []string{"before the head", "within the body", "within the upload"} {
+			t.Run(name+" "+phase, func(t *testing.T) {
+				e := listen(t, nil)
+				o, rc := e.greeted()
+				prepare := func(x *call) {}
+				if phase == "within the upload" {
+					prepare = withBody("/x", text(1<<20), -1)
+				}
+				x := o.begin("GET", prepare)
+				rc.heads(1)
+				switch phase {
+				case "within the body":
+					rc.respond(1, false, ":status", "200")
+					rc.WriteData(1, false, []byte("hello"))
+					e.until("the body is pulled", func() bool { return x.cs.headTaken })
+				case "within the upload":
+					rc.data(1, defaultWindow)
+				}
+				e.l.Do(func() { drop(x) })
+				if got := x.wait(); !strings.HasSuffix(got, "error UT response-head 504") {
+					t.Error(got)
+				}
+				if code := rc.reset(1); code != xhttp2.ErrCodeCancel {
+					t.Error(code)
+				}
+				y := o.begin("GET", nil)
+				rc.heads(3)
+				rc.respond(3, true, ":status", "200")
+				if got := y.wait(); got != "200 length 0" {
+					t.Error(got)
+				}
+			})
+		}
+	}
+}

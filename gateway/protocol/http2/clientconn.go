@@ -51,13 +51,13 @@ func (c *Client) wentAway(last uint32, code ErrCode, debug []byte) {
 		if f.id <= last || f.isReset || f.gotEnd {
 			return
 		}
-		f.isReset, f.gaveUp = true, true
+		f.isReset = true
 		c.leave(f)
 		if stats != nil {
 			stats.Refused.Inc()
 		}
 		cs := f.user.(*ClientStream)
-		cs.fail(cs.failure(stream.UpstreamRemoteReset, false, why))
+		cs.fail(cs.failure(stream.UpstreamRemoteReset, cs.answered, why))
 	})
 	c.finish()
 }

@@ -176,7 +176,7 @@ func (cs *ClientStream) peerReset(code ErrCode) {
 		cs.stir()
 		return
 	}
-	cs.fail(cs.failure(stream.UpstreamRemoteReset, code != CodeRefusedStream, &StreamError{code, true}))
+	cs.fail(cs.failure(stream.UpstreamRemoteReset, cs.answered || code != CodeRefusedStream, &StreamError{code, true}))
 }
 
 // cutShort is the error of a stream whose content does not come to its end.
