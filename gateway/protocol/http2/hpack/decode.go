@@ -83,7 +83,7 @@ func (d *Decoder) decode(s *decoding, p []byte) error {
 		var err error
 		switch {
 		case b > 0x80 && b < 0x80+1+staticCount:
-			f := &staticTable[b&0x7f]
+			f := staticTable[b&0x7f]
 			p = p[1:]
 			err = s.indexed([]byte(f.line), f.nameLen, f.id, sound)
 		case b >= 0x80:
@@ -184,7 +184,7 @@ func (d *Decoder) literal(s *decoding, p []byte, prefix uint8, index bool) ([]by
 		}
 		arena = append(arena, ": "...)
 	case n <= staticCount:
-		e := &staticTable[n]
+		e := staticTable[n]
 		nameLen, id = e.nameLen, e.id
 		arena = append(arena, e.line[:nameLen+2]...)
 	case n-staticCount > d.table.count():

@@ -71,8 +71,8 @@ func appendHuffman(dst, src []byte) (_ []byte, ok bool) {
 // longCode decodes a code of more than eight bits at the top of window. n is its
 // length, 0 for EOS.
 func longCode(window uint32) (symbol byte, n uint) {
-	for i := range longCodes {
-		if c := &longCodes[i]; window < c.end {
+	for _, c := range longCodes {
+		if window < c.end {
 			return longSymbols[uint32(c.base)+window>>(32-c.len)-c.first], uint(c.len)
 		}
 	}
