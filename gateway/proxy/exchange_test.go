@@ -68,7 +68,7 @@ func TestClientGone(t *testing.T) {
 				io.Copy(p.TCPConn, io.LimitReader(zeros{}, 90000000))
 			},
 			ready: func(_ *stage, c *peer) { <-asked; c.head() }},
-		{name: "within a tunnel", request: "GET / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", phase: stream.PhaseTunnel,
+		{name: "within a tunnel", request: "GET / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", phase: stream.PhaseTunnel,
 			setting: func(_ *testing.T, set *settings) { set.http.Upgrades = []string{"websocket"} },
 			serve: func(p *peer, _ int) {
 				p.head()
@@ -371,7 +371,7 @@ func TestTunnels(t *testing.T) {
 	}
 
 	c = s.dial()
-	c.send("GET /ws HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: WebSocket\r\n\r\nearly")
+	c.send("GET /ws HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\nearly")
 	if head := c.head(); !strings.HasPrefix(head, "HTTP/1.1 101") || !strings.Contains(head, "upgrade: WebSocket") {
 		t.Fatalf("%q", head)
 	}

@@ -32,6 +32,10 @@ func (x *exchange) again(co *worker.Coroutine, resp *stream.Response, err error)
 		x.tried = x.tried[:0]
 		return true
 	}
+	if x.unprocessed(e) {
+		x.resend(co)
+		return true
+	}
 	retry := x.forward.Retry
 	limit := unsentRetries
 	if retry != nil {

@@ -29,7 +29,7 @@ func TestEndpointResetsATunnel(t *testing.T) {
 		p.reset()
 	})))
 	c := s.dial()
-	c.send("GET / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+	c.send("GET / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 	c.head()
 	c.r.Peek(5)
 	c.send("x")

@@ -16,15 +16,15 @@ const nameOfRequest = client.NameRequest
 func TestSharedConnectionsEnd(t *testing.T) {
 	for name, c := range map[string]struct {
 		edit func(*cluster.Pool)
-		use  func(p *place, o *origin2)
+		use  func(p *place, o *origintest.HTTP2)
 	}{
-		"idle": {func(c *cluster.Pool) { c.IdleTimeout = 20 * time.Millisecond }, func(p *place, o *origin2) {
+		"idle": {func(c *cluster.Pool) { c.IdleTimeout = 20 * time.Millisecond }, func(p *place, o *origintest.HTTP2) {
 			p.acquire().served()
 		}},
-		"none are kept": {func(c *cluster.Pool) { c.Idle = 0 }, func(p *place, o *origin2) {
+		"none are kept": {func(c *cluster.Pool) { c.Idle = 0 }, func(p *place, o *origintest.HTTP2) {
 			p.acquire().served()
 		}},
-		"requests": {func(c *cluster.Pool) { c.MaxRequests = 3 }, func(p *place, o *origin2) {
+		"requests": {func(c *cluster.Pool) { c.MaxRequests = 3 }, func(p *place, o *origintest.HTTP2) {
 			uses := p.many(3)
 			for _, u := range uses {
 				u.wait()
@@ -34,11 +34,11 @@ func TestSharedConnectionsEnd(t *testing.T) {
 				p.Error("a fourth request")
 			}
 			served(uses...)
-			arrived(p, "the connection does not end", o.ended)
+			arrived(p, "the connection does not end", o.Ended)
 			other.served()
 			o.CloseConnections()
 		}},
-		"requests, taken over": {func(c *cluster.Pool) { c.MaxRequests = 10 }, func(p *place, o *origin2) {
+		"requests, taken over": {func(c *cluster.Pool) { c.MaxRequests = 10 }, func(p *place, o *origintest.HTTP2) {
 			for range 9 {
 				p.acquire().served()
 			}
@@ -53,7 +53,7 @@ func TestSharedConnectionsEnd(t *testing.T) {
 			})
 			last.served()
 		}},
-		"age": {func(c *cluster.Pool) { c.MaxAge = 50 * time.Millisecond }, func(p *place, o *origin2) {
+		"age": {func(c *cluster.Pool) { c.MaxAge = 50 * time.Millisecond }, func(p *place, o *origintest.HTTP2) {
 			long := p.acquire()
 			p.passes(60 * time.Millisecond)
 			meanwhile := p.acquire() // does not wait for the one that takes over
@@ -68,12 +68,12 @@ func TestSharedConnectionsEnd(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := newOrigin2(t, nil)
+			o := origintest.NewHTTP2(t, nil)
 			config := clusterOf2(o.At)
 			c.edit(&config.Pool)
 			p := newPlace(t, cluster.New(config))
 			c.use(p, o)
-			arrived(t, "the connection does not end", o.ended)
+			arrived(t, "the connection does not end", o.Ended)
 		})
 	}
 }
@@ -86,7 +86,7 @@ func TestSharedAndSettingsChange(t *testing.T) {
 		"protocol": func(c *cluster.Config) { c.Protocol, c.TLS = cluster.AutoProtocol, trusting("http/1.1", "h2") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := newOrigin2(t, func(o *origin2) { o.tls = selfSigned(t, "h2") })
+			o := origintest.NewHTTP2(t, func(o *origintest.HTTP2) { o.TLS = origintest.SelfSigned(t, "h2") })
 			config := overTLS(o, "h2")
 			p := newPlace(t, cluster.New(config))
 			busy := p.acquire()
@@ -103,8 +103,8 @@ func TestSharedAndSettingsChange(t *testing.T) {
 				t.Error("a stream began with settings of before")
 			}
 			busy.served()
-			arrived(t, "no GOAWAY", o.goodbyes)
-			arrived(t, "the connection does not end", o.ended)
+			arrived(t, "no GOAWAY", o.Goodbyes)
+			arrived(t, "the connection does not end", o.Ended)
 			next.served()
 		})
 	}
@@ -113,7 +113,7 @@ func TestSharedAndSettingsChange(t *testing.T) {
 // Settings that change while a connection is dialed: streams get one with those
 // of now.
 func TestSettingsChangeWhileDialing(t *testing.T) {
-	o := newOrigin2(t, nil)
+	o := origintest.NewHTTP2(t, nil)
 	p := newPlace(t, cluster.New(clusterOf2(o.At)))
 	uses := []*use{p.prepared(nil), p.prepared(nil)}
 	next := clusterOf2(o.At)
@@ -141,7 +141,7 @@ func TestSettingsChangeWhileDialing(t *testing.T) {
 
 // The cluster, or the endpoint, is gone.
 func TestSharedAndRemoved(t *testing.T) {
-	a, b := newOrigin2(t, nil), newOrigin2(t, nil)
+	a, b := origintest.NewHTTP2(t, nil), origintest.NewHTTP2(t, nil)
 	p := newPlace(t, cluster.New(clusterOf2(a.At, b.At)))
 	idle, busy := p.acquire(), p.acquire() // round robin
 	ofIdle, ofBusy := a, b
@@ -150,10 +150,10 @@ func TestSharedAndRemoved(t *testing.T) {
 	}
 	idle.served()
 	p.next(clusterOf2(origintest.ClosedPort(t)))
-	arrived(t, "the idle connection does not end", ofIdle.ended)
+	arrived(t, "the idle connection does not end", ofIdle.Ended)
 	busy.served()
-	arrived(t, "no GOAWAY", ofBusy.goodbyes)
-	arrived(t, "the connection does not end", ofBusy.ended)
+	arrived(t, "no GOAWAY", ofBusy.Goodbyes)
+	arrived(t, "the connection does not end", ofBusy.Ended)
 }
 
 func TestRemovedWhileManyWait(t *testing.T) {
@@ -170,7 +170,7 @@ func TestRemovedWhileManyWait(t *testing.T) {
 
 // An idle connection makes room for one to another endpoint.
 func TestIdleSharedMakesRoom(t *testing.T) {
-	a, b := newOrigin2(t, nil), newOrigin2(t, nil)
+	a, b := origintest.NewHTTP2(t, nil), origintest.NewHTTP2(t, nil)
 	config := clusterOf2(a.At, b.At)
 	config.Limits.Connections = 1
 	p := newPlace(t, cluster.New(config))

@@ -13,7 +13,7 @@ import (
 
 // Streams that come at once wait for one connection, and share it.
 func TestOneDialForMany(t *testing.T) {
-	o := newOrigin2(t, nil)
+	o := origintest.NewHTTP2(t, nil)
 	p := newPlace(t, cluster.New(clusterOf2(o.At)))
 	uses := p.many(100)
 	seen := map[*Conn]bool{}
@@ -46,7 +46,7 @@ func TestOneDialForMany(t *testing.T) {
 
 // What is not expected to fit on one connection gets another.
 func TestConnectionsByExpectedRoom(t *testing.T) {
-	o := newOrigin2(t, nil)
+	o := origintest.NewHTTP2(t, nil)
 	config := clusterOf2(o.At)
 	config.HTTP2.MaxStreams = 10
 	p := newPlace(t, cluster.New(config))
@@ -71,7 +71,9 @@ func TestConnectionsByExpectedRoom(t *testing.T) {
 
 // The endpoint's own limit counts, and is remembered.
 func TestEndpointsLimitOfStreams(t *testing.T) {
-	o := newOrigin2(t, func(o *origin2) { o.settings = []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 2}} })
+	o := origintest.NewHTTP2(t, func(o *origintest.HTTP2) {
+		o.Settings = []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 2}}
+	})
 	p := newPlace(t, cluster.New(clusterOf2(o.At)))
 	p.acquire().served() // now it is known
 	uses := p.many(7)
@@ -87,7 +89,7 @@ func TestEndpointsLimitOfStreams(t *testing.T) {
 // Streams wait where an endpoint has as many connections as it may have, and go
 // elsewhere when there is room.
 func TestMostConnections(t *testing.T) {
-	a, b := newOrigin2(t, nil), newOrigin2(t, nil)
+	a, b := origintest.NewHTTP2(t, nil), origintest.NewHTTP2(t, nil)
 	config := clusterOf2(a.At)
 	config.HTTP2.MaxStreams, config.HTTP2.MaxConnections = 2, 1
 	p := newPlace(t, cluster.New(config))
@@ -118,8 +120,8 @@ func TestMostConnections(t *testing.T) {
 func TestDialFailsForMany(t *testing.T) {
 	for name, config := range map[string]*cluster.Config{
 		"refused":   clusterOf2(origintest.ClosedPort(t)),
-		"HTTP/1.1":  overTLS(newOrigin2(t, func(o *origin2) { o.tls = selfSigned(t, "http/1.1") }), "h2"),
-		"no choice": overTLS(newOrigin2(t, func(o *origin2) { o.tls = selfSigned(t) }), "h2"),
+		"HTTP/1.1":  overTLS(origintest.NewHTTP2(t, func(o *origintest.HTTP2) { o.TLS = origintest.SelfSigned(t, "http/1.1") }), "h2"),
+		"no choice": overTLS(origintest.NewHTTP2(t, func(o *origintest.HTTP2) { o.TLS = origintest.SelfSigned(t) }), "h2"),
 		"too slow":  hasty(clusterOf2(origintest.DeafPort(t))),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -147,7 +149,7 @@ func TestDialFailsForMany(t *testing.T) {
 
 // A dial goes on without the stream that began it.
 func TestDialOutlivesItsStream(t *testing.T) {
-	o := newOrigin2(t, nil)
+	o := origintest.NewHTTP2(t, nil)
 	p := newPlace(t, cluster.New(clusterOf2(o.At)))
 	u, other := p.prepared(nil), p.prepared(nil)
 	p.loop.Do(func() {
@@ -170,14 +172,14 @@ func TestDialOutlivesItsStream(t *testing.T) {
 // After GOAWAY no stream begins on the connection; the next request gets another
 // one, and what is open ends in peace.
 func TestGoAway(t *testing.T) {
-	o := newOrigin2(t, func(o *origin2) { o.hold = true })
+	o := origintest.NewHTTP2(t, func(o *origintest.HTTP2) { o.Hold = true })
 	p := newPlace(t, cluster.New(clusterOf2(o.At)))
 	first, late := p.acquire(), p.acquire()
 	asked := first.asks()
-	call := o.next(t)
+	call := o.Next(t)
 	refused := late.asks()
-	o.next(t)
-	call.goAway(call.id)
+	o.Next(t)
+	call.GoAway(call.ID)
 	var e *stream.Error
 	if err := refused.end(); !errors.As(err, &e) || e.Sent || !late.conn.Ending() {
 		t.Errorf("above the last stream: %v", err)
@@ -190,14 +192,14 @@ func TestGoAway(t *testing.T) {
 	if second.conn.h2 == first.conn.h2 {
 		t.Error("a stream began on a connection that drains")
 	}
-	call.answer()
+	call.Answer()
 	if err := asked.end(); err != nil {
 		t.Error(err)
 	}
 	first.release()
-	arrived(t, "the connection does not end", o.ended)
+	arrived(t, "the connection does not end", o.Ended)
 	again := second.asks()
-	o.next(t).answer()
+	o.Next(t).Answer()
 	if err := again.end(); err != nil {
 		t.Error(err)
 	}
@@ -208,7 +210,7 @@ func TestGoAway(t *testing.T) {
 }
 
 func TestResetStreams(t *testing.T) {
-	o := newOrigin2(t, func(o *origin2) { o.hold = true })
+	o := origintest.NewHTTP2(t, func(o *origintest.HTTP2) { o.Hold = true })
 	p := newPlace(t, cluster.New(clusterOf2(o.At)))
 	for _, c := range []struct {
 		code http2.ErrCode
@@ -216,7 +218,7 @@ func TestResetStreams(t *testing.T) {
 	}{{http2.ErrCodeRefusedStream, false}, {http2.ErrCodeInternal, true}, {http2.ErrCodeCancel, true}} {
 		u := p.acquire()
 		asked := u.asks()
-		o.next(t).reset(c.code)
+		o.Next(t).Reset(c.code)
 		var e *stream.Error
 		if err := asked.end(); !errors.As(err, &e) || e.Sent != c.sent || u.conn.Ending() {
 			t.Errorf("%v: %v", c.code, err)
@@ -235,7 +237,7 @@ func TestResetStreams(t *testing.T) {
 // Connections that the endpoint ends at once, or in mid-use, give every stream an
 // outcome.
 func TestConnectionsThatEnd(t *testing.T) {
-	o := newOrigin2(t, nil)
+	o := origintest.NewHTTP2(t, nil)
 	p := newPlace(t, cluster.New(clusterOf2(o.At)))
 	for range 30 {
 		uses := p.many(3)
@@ -251,7 +253,7 @@ func TestConnectionsThatEnd(t *testing.T) {
 
 // Nothing is shared where each connection is for one server name alone.
 func TestSharedByName(t *testing.T) {
-	o := newOrigin2(t, func(o *origin2) { o.tls = selfSigned(t, "h2") })
+	o := origintest.NewHTTP2(t, func(o *origintest.HTTP2) { o.TLS = origintest.SelfSigned(t, "h2") })
 	config := overTLS(o, "h2")
 	config.TLS.Name = nameOfRequest
 	p := newPlace(t, cluster.New(config))
@@ -272,7 +274,7 @@ func TestSharedByName(t *testing.T) {
 
 // What begins without waiting begins on an open connection.
 func TestAcquireIdleShares(t *testing.T) {
-	o := newOrigin2(t, nil)
+	o := origintest.NewHTTP2(t, nil)
 	p := newPlace(t, cluster.New(clusterOf2(o.At)))
 	var tried []*cluster.Endpoint
 	s := new(stream.Stream)

@@ -8,6 +8,7 @@ import (
 
 	"longmen/gateway/cluster"
 	"longmen/gateway/stream"
+	"longmen/gateway/upstream/origintest"
 )
 
 func wantsUpgrade(u *use) { u.up, u.Request.Upgrade = true, []byte("websocket") }
@@ -17,10 +18,10 @@ func wantsUpgrade(u *use) { u.up, u.Request.Upgrade = true, []byte("websocket") 
 func TestUpgradeWaitsForSettings(t *testing.T) {
 	for name, allowed := range map[string]bool{"allowed": true, "not allowed": false} {
 		t.Run(name, func(t *testing.T) {
-			o := newOrigin2(t, func(o *origin2) {
-				o.mute = make(chan struct{})
+			o := origintest.NewHTTP2(t, func(o *origintest.HTTP2) {
+				o.Mute = make(chan struct{})
 				if allowed {
-					o.settings = []http2.Setting{{ID: http2.SettingEnableConnectProtocol, Val: 1}}
+					o.Settings = []http2.Setting{{ID: http2.SettingEnableConnectProtocol, Val: 1}}
 				}
 			})
 			p := newPlace(t, cluster.New(clusterOf2(o.At)))
@@ -30,7 +31,7 @@ func TestUpgradeWaitsForSettings(t *testing.T) {
 				return len(open) == 1 && len(open[0].curious) == 2
 			})
 			plain := p.acquire() // others do not wait
-			close(o.mute)
+			close(o.Mute)
 			for _, u := range uses {
 				if !allowed {
 					if e := u.refused(stream.UpstreamProtocolError); e.Status != 502 || !errors.Is(e, errNoUpgrade) {
@@ -53,18 +54,18 @@ func TestUpgradeWaitsForSettings(t *testing.T) {
 
 // A server that never says its settings is none.
 func TestNoSettings(t *testing.T) {
-	o := newOrigin2(t, func(o *origin2) { o.mute = make(chan struct{}) })
-	t.Cleanup(func() { close(o.mute) })
+	o := origintest.NewHTTP2(t, func(o *origintest.HTTP2) { o.Mute = make(chan struct{}) })
+	t.Cleanup(func() { close(o.Mute) })
 	p := newPlace(t, cluster.New(hasty(clusterOf2(o.At))))
 	if e := p.begin(wantsUpgrade).refused(stream.UpstreamConnectFailure); !errors.Is(e, errNoSettings) {
 		t.Error(e)
 	}
-	arrived(t, "the connection does not end", o.ended)
+	arrived(t, "the connection does not end", o.Ended)
 }
 
 // With protocol auto an upgrade that HTTP/2 does not do goes over HTTP/1.
 func TestUpgradeFallsBack(t *testing.T) {
-	o := newOrigin2(t, func(o *origin2) { o.tls = selfSigned(t, "h2", "http/1.1") })
+	o := origintest.NewHTTP2(t, func(o *origintest.HTTP2) { o.TLS = origintest.SelfSigned(t, "h2", "http/1.1") })
 	p := newPlace(t, cluster.New(auto(o)))
 	u := p.begin(wantsUpgrade).wait()
 	if u.err != nil || u.conn.h1 == nil || u.conn.Agreed().Protocol != "http/1.1" {
@@ -80,7 +81,7 @@ func TestUpgradeFallsBack(t *testing.T) {
 
 // With protocol auto each connection is what its server chose.
 func TestAuto(t *testing.T) {
-	o := newOrigin2(t, func(o *origin2) { o.tls = selfSigned(t, "http/1.1") })
+	o := origintest.NewHTTP2(t, func(o *origintest.HTTP2) { o.TLS = origintest.SelfSigned(t, "http/1.1") })
 	p := newPlace(t, cluster.New(auto(o)))
 	uses := p.many(5)
 	seen := map[*Conn]bool{}
@@ -100,7 +101,7 @@ func TestAuto(t *testing.T) {
 
 // A tunnel has a connection of its own.
 func TestTunnelIsNotShared(t *testing.T) {
-	o := newOrigin2(t, func(o *origin2) { o.tls = selfSigned(t, "h2") })
+	o := origintest.NewHTTP2(t, func(o *origintest.HTTP2) { o.TLS = origintest.SelfSigned(t, "h2") })
 	p := newPlace(t, cluster.New(overTLS(o, "h2")))
 	p.acquire().served()
 	u := p.begin(func(u *use) { u.Request.Spliced = true }).wait()
