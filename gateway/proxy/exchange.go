@@ -82,10 +82,8 @@ func (x *exchange) reset() {
 	x.progress, x.choice = notBegun, upstream.Choice{}
 	x.out = stream.Outgoing{}
 	clear(x.tried)
-	x.tried, x.copied = x.tried[:0], x.copied[:0]
-	if cap(x.copied) > keepCopy {
-		x.copied = nil
-	}
+	x.tried = x.tried[:0]
+	x.forget()
 	x.retries, x.resends = 0, 0
 	x.fresh, x.hasCopy, x.spent, x.retrying, x.answered, x.paused, x.goOn = false, false, false, false, false, false, false
 }
@@ -175,8 +173,12 @@ func (x *exchange) poll() (*stream.Response, error) {
 	return resp, nil
 }
 
-// answer notes that the response's head is given to the downstream.
-func (x *exchange) answer(resp *stream.Response) { x.answered, x.body = true, resp.Body }
+// answer notes that the response's head is given to the downstream: there is no
+// other try.
+func (x *exchange) answer(resp *stream.Response) {
+	x.answered, x.body = true, resp.Body
+	x.record.give()
+}
 
 // finish waits for the answer, on a coroutine.
 func (x *exchange) finish(co *worker.Coroutine) (*stream.Response, error) {
@@ -368,6 +370,9 @@ func (x *exchange) EndStream(s *stream.Stream) {
 	}
 	x.count(s.Record.Err)
 	x.drop(s.Co, status)
+	if x.record.Body != nil {
+		s.Request.Body = x.record.Body
+	}
 	if x.retrying {
 		x.shared.ReleaseRetry()
 	}
