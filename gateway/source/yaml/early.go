@@ -6,9 +6,9 @@ import "longmen/gateway/resource"
 
 // Defaults of early data.
 const (
-	defaultEarlyData     = 16 << 10
-	maxEarlyData         = 1 << 20
-	maxEarlyRemember     = 10_000_000
+	defaultEarlyData = 16 << 10
+	maxEarlyData     = 1 << 20
+	maxEarlyRemember = 10_000_000
 )
 
 var earlyDataTable = object{"early data", "What a client that comes back may send before the handshake is complete (0-RTT, RFC 8446 section 2.3), see [TLS](tls.md#early-data). It can be sent once more by somebody else, to another gateway\nat least, so requests in it wait for the handshake but on rules with `early_data: true`. Not together with `client_ca`, `spiffe` or `ech`.", []key{
