@@ -47,7 +47,7 @@ resource:
 source/yaml:         resource protocol/grpc filter plugins
 snapshot:            stream protocol/grpc filter plugins router cluster resource telemetry/accesslog tls/server tls/client tls/certificate tls/ticket tls/verify tls/sign tls/openssl tls/ocsp tls/ech tls/acme
 admin:               worker cluster telemetry telemetry/* resource snapshot
-supervisor:          tls/acme worker connection stream protocol/* filter router cluster upstream proxy listener telemetry telemetry/* resource snapshot admin tls/server tls/client tls/sign tls/std tls/tlcp tls/tls13 tls/replay tls/ocsp tls/openssl tls/certificate
+supervisor:          tls/acme worker connection stream protocol/* filter router cluster upstream proxy listener telemetry telemetry/* resource snapshot admin tls/server tls/client tls/sign tls/std tls/tlcp tls/tls13 tls/replay tls/ocsp tls/openssl tls/certificate tls/handshake
 command:             *
 main:                command
 tls/record:

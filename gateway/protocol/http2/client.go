@@ -353,7 +353,12 @@ func (c *Client) deliver() {
 		c.woken[done] = nil
 		done++
 		cs.woken = false
-		if cs.client == c && cs.reader != nil {
+		if cs.client != c || cs.reader == nil {
+			continue
+		}
+		if co, ok := cs.reader.(*worker.Coroutine); ok && c.reading {
+			co.Resume()
+		} else {
 			cs.reader.Wake()
 		}
 	}

@@ -111,7 +111,9 @@ type Worker struct {
 }
 
 const (
-	readSize = 64 << 10
+	// readSize is as much as the kernel takes in one write at a good price, too: what
+	// is read is often written on as it is.
+	readSize = 56 << 10
 	// What the output of a connection may hold before streams wait with their
 	// content, and down to what it shrinks before they go on.
 	highWater = 64 << 10
@@ -356,6 +358,9 @@ func (c *conn) onReset(h frameHeader, p []byte) *ConnError {
 	}
 	f := c.flows.find(h.id)
 	if f == nil {
+		if c.ignored.forgive(h.id) {
+			return nil
+		}
 		return c.glitch()
 	}
 	code := ErrCode(binary.BigEndian.Uint32(p))

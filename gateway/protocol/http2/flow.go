@@ -26,7 +26,8 @@ type flow struct {
 	// Receiving.
 	inbox
 	recv     recvWindow
-	given    int // octets of the piece that was given out last
+	updated  int64 // loop time of the last WINDOW_UPDATE
+	given    int   // octets of the piece that was given out last
 	total    int64
 	gotEnd   bool // END_STREAM came
 	isReset  bool // RST_STREAM came or was sent
@@ -70,7 +71,7 @@ func (f *flow) open(c *conn, u flowUser, id uint32) {
 	f.window = int64(c.peer.initialWindow)
 	f.urgency, f.incremental = defaultUrgency, true // see prioritize
 	f.sentEnd, f.gotEnd, f.isReset, f.gaveUp, f.stopped, f.hasTrail = false, false, false, false, false, false
-	f.given, f.total = 0, 0
+	f.given, f.total, f.updated = 0, 0, 0
 	// A peer that has not heard of our settings goes by the defaults.
 	f.recv.open(c.rules.StreamWindow)
 	if !c.settled && c.rules.StreamWindow < defaultWindow {
@@ -132,7 +133,6 @@ func (c *conn) beginData(h frameHeader, buf []byte) (int, *ConnError) {
 		return 0, broke(CodeFlowControl, "DATA beyond the connection's window")
 	}
 	c.recv.left -= h.length
-	c.grow.came += int64(h.length)
 	if f != nil && h.length > f.recv.left {
 		f.user.fault(CodeFlowControl)
 		if e := c.brokeOff(); e != nil {
@@ -234,14 +234,14 @@ func (b *inbox) put(l *worker.Loop, p []byte) {
 	b.held += len(p)
 	if n := len(b.pieces); n > b.first {
 		last := b.pieces[n-1]
-		fit := min(len(p), cap(last)-len(last))
+		fit := max(0, min(len(p), min(cap(last), readSize)-len(last)))
 		b.pieces[n-1] = append(last, p[:fit]...)
 		p = p[fit:]
 	}
 	if len(p) > 0 {
 		size := len(p)
 		if len(b.pieces) > b.first {
-			size = 64 << 10 // a longer body: fewer, larger pieces
+			size = readSize // a longer body: fewer, larger pieces
 		}
 		b.pieces = append(b.pieces, append(l.Buffers.Get(size), p...))
 	}

@@ -92,6 +92,8 @@ type Server struct {
 	connections *serverConn // list of all
 	count       int
 	ids         uint64
+	loggedAt    int64 // loop time when the end of a connection was logged
+	unlogged    int   // ends since then that were not
 }
 
 // Bounds of what pools keep.
@@ -158,6 +160,21 @@ func (srv *Server) gone(c *serverConn) {
 		c.reset()
 		w.conns = append(w.conns, c)
 	}
+}
+
+// logEvery is how often connections that clients broke are logged, at most.
+const logEvery = int64(time.Second)
+
+// logEnd tells of a connection that its client broke: of one a second, in a
+// flood of them.
+func (srv *Server) logEnd(c *serverConn, e *ConnError) {
+	now := srv.loop.Now()
+	if srv.loggedAt != 0 && now-srv.loggedAt < logEvery {
+		srv.unlogged++
+		return
+	}
+	srv.loop.Log.Info("HTTP/2 connection ended", "client", c.remote, "listener", c.local, "code", e.Code.String(), "error", e.Text, "unlogged_before", srv.unlogged)
+	srv.loggedAt, srv.unlogged = now, 0
 }
 
 // Drain ends the connections: clients are told to go, and each connection ends

@@ -24,14 +24,17 @@ type serverConn struct {
 	local      netip.AddrPort
 	timer      worker.Timer
 	begun      []*serverStream // that are to be started
-	live       int             // streams whose handler is not done
-	served     uint32
-	fills      int   // of one look
-	lingered   int   // bytes that were dropped
-	since      int64 // loop time when what the phase waits for began
-	blockSince int64 // when the header block under way began
-	phase      connPhase
-	rested     bool
+	fed        []*serverStream // that got content
+
+	unconfirmed []*worker.Coroutine // streams that wait for the handshake, see earlyStream
+	live        int                 // streams whose handler is not done
+	served      uint32
+	fills       int   // of one look
+	lingered    int   // bytes that were dropped
+	since       int64 // loop time when what the phase waits for began
+	blockSince  int64 // when the header block under way began
+	phase       connPhase
+	rested      bool
 }
 
 type connPhase uint8
@@ -149,6 +152,7 @@ func (c *serverConn) ConnReady(ev worker.Events) {
 			return
 		}
 		c.ready(ev)
+		c.confirmed()
 		if ev&worker.Writable != 0 && c.Pending() > 0 {
 			c.since = c.Loop().Now()
 		}
@@ -188,6 +192,7 @@ func (c *serverConn) started() (pause bool) {
 		st.start()
 	}
 	c.begun = c.begun[:0]
+	c.feed()
 	if c.fills++; c.fills < fillsAtOnce {
 		return false
 	}
@@ -197,11 +202,27 @@ func (c *serverConn) started() (pause bool) {
 	return true
 }
 
+// feed lets the streams that got content pass it on, before there is more.
+func (c *serverConn) feed() {
+	for i := 0; i < len(c.fed); i++ {
+		st := c.fed[i]
+		c.fed[i] = nil
+		if st.conn == c && st.fed {
+			st.fed = false
+			if st.bodyWaiter != nil {
+				st.bodyWaiter.Resume()
+			}
+		}
+	}
+	c.fed = c.fed[:0]
+}
+
 // goOn takes what was left.
 func (c *serverConn) goOn() {
 	if c.IsOpen() && c.phase < phaseOut {
 		defer c.guard()
 		c.ready(0)
+		c.confirmed()
 	}
 }
 
@@ -411,7 +432,7 @@ func (c *serverConn) ended(err error) {
 		if stats := c.srv.config.Stats; stats != nil {
 			stats.HTTP2.Ended(uint32(e.Code))
 		}
-		c.Loop().Log.Info("HTTP/2 connection ended", "client", c.remote, "listener", c.local, "code", e.Code.String(), "error", e.Text)
+		c.srv.logEnd(c, e)
 	}
 	c.abortStreams(&stream.Error{Side: stream.Downstream, Phase: stream.PhaseRequestBody, Flag: flag, Cause: cause})
 	switch {

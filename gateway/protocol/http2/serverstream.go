@@ -36,6 +36,7 @@ type serverStream struct {
 	inlined     bool // a part of Inline runs
 	handedOver  bool // a coroutine will go on
 	logged      bool // Config.Finish was called
+	fed         bool // its reader will be told of content
 }
 
 // outcome is what a handler returned.
@@ -64,7 +65,7 @@ func (w *Worker) put(st *serverStream) {
 	st.bodySince, st.writeSince, st.bodyBegan, st.sendBegan = 0, 0, 0, 0
 	st.early = outcome{}
 	st.headSent, st.continued, st.connect, st.extended, st.tunneling = false, false, false, false, false
-	st.begun, st.handled, st.inlined, st.handedOver, st.logged = false, false, false, false, false
+	st.begun, st.handled, st.inlined, st.handedOver, st.logged, st.fed = false, false, false, false, false, false
 	if len(w.streams) < keepStreams {
 		w.streams = append(w.streams, st)
 		st.Loop.Disarm(&st.timer)
@@ -90,6 +91,9 @@ func (st *serverStream) begin(c *serverConn, id uint32) {
 	st.TLS, st.Request.Scheme = c.tls, "http"
 	if c.tls != nil {
 		st.Request.Scheme = "https"
+	}
+	if c.Early() {
+		st.Early = (*earlyStream)(st)
 	}
 	st.flow.open(&c.conn, st, id)
 }
@@ -146,7 +150,12 @@ func (st *serverStream) arrived() {
 		st.fault(CodeProtocol)
 		return
 	}
-	if st.bodyWaiter != nil {
+	switch c := st.conn; {
+	case st.bodyWaiter == nil || st.fed:
+	case c.reading:
+		st.fed = true
+		c.fed = append(c.fed, st)
+	default:
 		st.bodyWaiter.Wake()
 	}
 }

@@ -107,6 +107,17 @@ func (g *ignoredIDs) add(id uint32) {
 	g.bits[word] |= 1 << bit
 }
 
+// forgive reports whether the peer's RST_STREAM of a closed stream crossed ours,
+// which it may do once.
+func (g *ignoredIDs) forgive(id uint32) bool {
+	if id > g.top || g.top-id >= 2*ignoredSpan || !g.has(id) {
+		return false
+	}
+	word, bit := g.place(id)
+	g.bits[word] &^= 1 << bit
+	return true
+}
+
 // has reports whether frames on a closed stream are to be ignored: we reset it,
 // or it is so old that nobody knows.
 func (g *ignoredIDs) has(id uint32) bool {

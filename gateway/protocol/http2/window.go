@@ -47,19 +47,18 @@ func (f *flow) credit(n int) {
 	}
 	if n = f.recv.update(n, c.grow.stream); n > 0 {
 		c.Commit(appendWindowUpdate(c.Reserve(headerLen+4), f.id, n))
-		c.measure()
+		c.widen(&f.updated)
 	}
 }
 
 // growth finds out how large windows must be for the bandwidth and the delay of
-// the way to the peer: it counts what comes during one round trip. When that is
-// near to what a window lets through, windows are doubled, up to the rules'
-// bounds.
+// the way to the peer: a stream that uses up half of its window, and is read as
+// fast, within two round trips might go faster if it were larger. Windows are
+// doubled then, up to the rules' bounds.
 type growth struct {
 	stream, conn int   // windows to give
-	sample       int64 // octets that had come when the PING went out
-	came         int64 // octets of DATA that came on the connection
-	sent         int64 // loop time of the PING; 0: none is out
+	trip         int64 // ns of the shortest round trip; 0: not known yet
+	sent         int64 // loop time of the PING that measures one; 0: none is out
 	done         int64 // loop time of the last answer
 }
 
@@ -71,33 +70,39 @@ const (
 )
 
 // measureEvery bounds how often round trips are measured.
-const measureEvery = int64(10 * time.Millisecond)
+const measureEvery = int64(100 * time.Millisecond)
 
 func (g *growth) open(stream, conn int) { g.stream, g.conn = stream, max(conn, defaultWindow) }
 
-// measure begins a round trip: a stream has used up half of its window.
-func (c *conn) measure() {
-	g := &c.grow
-	if g.sent != 0 || g.stream >= c.rules.MaxStream || c.Loop().Now()-g.done < measureEvery {
+// widen is called when half of a stream's window was used up; last is the loop
+// time when it was before.
+func (c *conn) widen(last *int64) {
+	g, now := &c.grow, c.Loop().Now()
+	since := now - *last
+	first := *last == 0
+	*last = now
+	if g.stream >= c.rules.MaxStream {
 		return
 	}
-	g.sent = c.Loop().Now()
-	g.sample = g.came
-	c.Commit(appendPing(c.Reserve(headerLen+8), false, pingMeasure))
+	if g.sent == 0 && (g.trip == 0 || now-g.done >= measureEvery) {
+		g.sent = now
+		c.Commit(appendPing(c.Reserve(headerLen+8), false, pingMeasure))
+	}
+	if first || g.trip == 0 || since > 2*g.trip {
+		return
+	}
+	g.stream = min(2*g.stream, c.rules.MaxStream)
+	g.conn = max(g.conn, min(2*g.stream, c.rules.MaxConn))
 }
 
 // measured ends a round trip.
 func (c *conn) measured() {
 	g := &c.grow
-	if g.sent == 0 {
-		return
+	now := c.Loop().Now()
+	if trip := max(now-g.sent, 1); g.trip == 0 || trip < g.trip {
+		g.trip = trip
 	}
-	g.sent, g.done = 0, c.Loop().Now()
-	if g.came-g.sample < int64(g.stream)*2/3 {
-		return
-	}
-	g.stream = min(2*g.stream, max(c.rules.MaxStream, g.stream))
-	g.conn = min(max(g.conn, 2*g.stream), max(c.rules.MaxConn, g.conn))
+	g.sent, g.done = 0, now
 }
 
 // pong takes the answer to a PING of ours.
