@@ -122,11 +122,11 @@ func TestCompileProblems(t *testing.T) {
 func splitAll(text string, n, limit int) ([]string, error) {
 	s := splitter{limit: limit}
 	var out []string
-	for len(text) > 0 {
-		piece := text[:min(n, len(text))]
-		text = text[len(piece):]
+	for rest := []byte(text); len(rest) > 0; {
+		piece := rest[:min(n, len(rest))]
+		rest = rest[len(piece):]
 		for len(piece) > 0 {
-			used, value, err := s.next([]byte(piece))
+			used, value, err := s.next(piece)
 			if err != nil {
 				return out, err
 			}
