@@ -62,7 +62,7 @@ func start(t *testing.T, change ...func(*Server)) *gateway {
 		ConfigDump: func(format DumpFormat) ([]byte, error) { return []byte("dump as " + string(format)), nil },
 		Clusters: func() []Cluster {
 			return []Cluster{{
-				Name: "web", Origin: "gateway.yaml:30:3", Discovery: "static", Balance: "round_robin",
+				Name: "web", Origin: "gateway.yaml:30:3", Discovery: "static", Balance: "round_robin", Protocol: "h2",
 				Endpoints: []Endpoint{
 					{Address: "10.0.0.1:80", Health: "healthy", Weight: 2, Active: 1},
 					{Address: "10.0.0.2:80", Health: "unhealthy", Weight: 1, Reason: "connection refused"},
@@ -289,7 +289,7 @@ func TestNumbers(t *testing.T) {
 	g.contains(t, "/metrics", "longmen_downstream_connections_total{listener=\"http\"} 3\n", "# TYPE go_goroutines gauge")
 	g.contains(t, "/stats?filter=connections_total", "longmen_downstream_connections_total{listener=\"http\"} 3\n")
 	var stats struct{ Stats []exposition.Stat }
-	g.decode(t, "/stats?filter=connections_total{listener", &stats, "Accept: application/json")
+	g.decode(t, "/stats?filter=downstream_connections_total{listener", &stats, "Accept: application/json")
 	if len(stats.Stats) != 1 || *stats.Stats[0].Value != 3 {
 		t.Errorf("%+v", stats)
 	}
@@ -310,7 +310,7 @@ func TestConfigDump(t *testing.T) {
 
 func TestInventory(t *testing.T) {
 	g := start(t)
-	g.contains(t, "/clusters", "web  static  round_robin  gateway.yaml:30:3", "requests 2 (5xx 1, unanswered 1, retries 0)",
+	g.contains(t, "/clusters", "web  static  round_robin  h2  gateway.yaml:30:3", "requests 2 (5xx 1, unanswered 1, retries 0)",
 		"10.0.0.1:80", "unhealthy", "connection refused", "no endpoints")
 	g.contains(t, "/listeners", "0.0.0.0:80,[::]:80", "public", "7f3a")
 	var clusters []struct {

@@ -26,6 +26,7 @@ type Cluster struct {
 	Origin    string     `json:"origin"`    // where it is written
 	Discovery string     `json:"discovery"` // "static", "strict_dns", "logical_dns"
 	Balance   string     `json:"balance"`   // "round_robin", "random", "least_request"
+	Protocol  string     `json:"protocol"`  // "http1", "h2", "auto"
 	Endpoints []Endpoint `json:"endpoints"`
 }
 
@@ -54,6 +55,8 @@ type clusterNumbers struct {
 	Connections     uint64 `json:"connections"`
 	Active          int64  `json:"active_connections"`
 	Idle            int64  `json:"idle_connections"`
+	HTTP2           int64  `json:"http2_connections"` // of the active ones, those that speak HTTP/2
+	Streams         int64  `json:"http2_streams"`     // open on them
 	ConnectFailures uint64 `json:"connect_failures"`
 	Requests        uint64 `json:"requests"`
 	ServerErrors    uint64 `json:"server_errors"` // 5xx answers
@@ -115,10 +118,11 @@ func (s *Server) clusters(ctx *fasthttp.RequestCtx) {
 				fmt.Fprintln(w)
 			}
 			n := c.Numbers
-			fmt.Fprintf(w, "%s  %s  %s  %s\n", c.Name, c.Discovery, c.Balance, c.Origin)
+			fmt.Fprintf(w, "%s  %s  %s  %s  %s\n", c.Name, c.Discovery, c.Balance, c.Protocol, c.Origin)
 			fmt.Fprintf(w, "  requests %d (5xx %d, unanswered %d, retries %d), active %d, pending %d\n",
 				n.Requests, n.ServerErrors, n.Unanswered, n.Retries, n.ActiveRequests, n.Pending)
-			fmt.Fprintf(w, "  connections %d (failed %d), open %d, idle %d\n", n.Connections, n.ConnectFailures, n.Active, n.Idle)
+			fmt.Fprintf(w, "  connections %d (failed %d), open %d, idle %d; HTTP/2: %d open, %d streams\n",
+				n.Connections, n.ConnectFailures, n.Active, n.Idle, n.HTTP2, n.Streams)
 			if len(c.Endpoints) == 0 {
 				fmt.Fprintln(w, "  no endpoints")
 			}
@@ -149,6 +153,8 @@ func sumCluster(workers []*metrics.ClusterStats) (n clusterNumbers) {
 		n.Connections += c.Connections.Load()
 		n.Active += c.ConnectionsActive.Load()
 		n.Idle += c.ConnectionsIdle.Load()
+		n.HTTP2 += c.HTTP2.ConnectionsActive.Load()
+		n.Streams += c.HTTP2.StreamsActive.Load()
 		n.ConnectFailures += c.ConnectFailures.Load() + c.ConnectTimeouts.Load()
 		for i := range c.Requests {
 			n.Requests += c.Requests[i].Load()

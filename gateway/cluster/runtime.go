@@ -102,6 +102,7 @@ func (c *Cluster) addChecks() {
 				Hostname: checkHost(e),
 				Initial:  e.states[i],
 				Secure:   secure,
+				HTTP2:    c.config.Protocol == HTTP2Only,
 				Report:   func(event health.Event) { c.checked(e, i, event) },
 			}))
 		}

@@ -99,6 +99,7 @@ func (s *Supervisor) describeClusters() []admin.Cluster {
 			Name: config.Name, Origin: config.Origin,
 			Discovery: [...]string{"static", "strict_dns", "logical_dns"}[config.Discovery],
 			Balance:   [...]string{"round_robin", "random", "least_request"}[config.Balance],
+			Protocol:  config.Protocol.String(),
 		}
 		for _, e := range c.Hosts().Endpoints {
 			one.Endpoints = append(one.Endpoints, describeEndpoint(e, len(config.Health) > 0))

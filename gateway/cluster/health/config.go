@@ -55,11 +55,11 @@ type TCP struct {
 
 // alpn is what a check over TLS must agree on, whatever is spoken to the cluster
 // otherwise; nil: nothing particular.
-func (c *Config) alpn() []string {
+func (t *Target) alpn() []string {
 	switch {
-	case c.GRPC != nil:
+	case t.Config.GRPC != nil, t.Config.HTTP != nil && t.HTTP2:
 		return []string{"h2"}
-	case c.HTTP != nil:
+	case t.Config.HTTP != nil:
 		return []string{"http/1.1"}
 	}
 	return nil

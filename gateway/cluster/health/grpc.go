@@ -1,30 +1,19 @@
 package health
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 
 	"golang.org/x/net/http2"
-	"golang.org/x/net/http2/hpack"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"longmen/gateway/protocol/grpc"
 )
 
-// A gRPC check is one call on a fresh connection, so it needs no client that keeps
-// connections, multiplexes and has goroutines: it writes all it has to say at once
-// and reads frames until its stream has ended. Everything received is bounded by
-// maxHead.
-
 const (
 	healthMethod = "/grpc.health.v1.Health/Check"
-	healthStream = 1        // the first stream of a client (RFC 9113 section 5.1.1)
-	maxFrame     = 16 << 10 // what a server may send unasked (RFC 9113 section 4.2)
-	maxMessage   = 4 << 10  // bytes of the answer's messages
+	maxMessage   = 4 << 10 // bytes of the answer's messages
 )
 
 // servingNames are the values of grpc.health.v1.HealthCheckResponse.ServingStatus.
@@ -33,59 +22,22 @@ var servingNames = [...]string{"UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNK
 const serving = 1
 
 func probeGRPC(conn net.Conn, c *GRPC, scheme, authority string) error {
-	if _, err := conn.Write(grpcRequest(c, scheme, authority)); err != nil {
-		return &networkError{fmt.Errorf("send: %w", cause(err))}
-	}
-	limited := &io.LimitedReader{R: conn, N: maxHead}
-	framer := http2.NewFramer(conn, bufio.NewReaderSize(limited, 4096))
-	framer.SetMaxReadFrameSize(maxFrame)
-	framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-	framer.MaxHeaderListSize = maxFrame
 	var answer grpcAnswer
-	for !answer.ended {
-		frame, err := framer.ReadFrame()
-		if err != nil {
-			return grpcReadError(err, limited.N <= 0)
-		}
-		if err := answer.take(framer, frame); err != nil {
-			return err
-		}
+	if err := exchange2(conn, grpcRequest(c, scheme, authority), maxHead, &answer); err != nil {
+		return err
 	}
 	return answer.judge()
 }
 
-// grpcRequest is everything that the client says: preface, settings and the call.
 func grpcRequest(c *GRPC, scheme, authority string) []byte {
-	var out, head bytes.Buffer
-	out.WriteString(http2.ClientPreface)
-	framer := http2.NewFramer(&out, nil)
-	framer.WriteSettings(http2.Setting{ID: http2.SettingEnablePush, Val: 0})
-	encoder := hpack.NewEncoder(&head)
-	for _, field := range [...][2]string{
-		{":method", "POST"}, {":scheme", scheme}, {":authority", clean.Replace(authority)}, {":path", healthMethod},
-		{"content-type", grpc.ContentType}, {"te", "trailers"}, {"user-agent", "longmen-health-check"},
-	} {
-		encoder.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]})
-	}
-	framer.WriteHeaders(http2.HeadersFrameParam{StreamID: healthStream, BlockFragment: head.Bytes(), EndHeaders: true})
 	var message []byte
 	if c.Service != "" {
 		message = protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), c.Service)
 	}
-	framer.WriteData(healthStream, true, grpc.AppendFrame(nil, message))
-	return out.Bytes() // writing to a Buffer does not fail
-}
-
-func grpcReadError(err error, tooMuch bool) error {
-	switch {
-	case tooMuch:
-		return fmt.Errorf("the response is larger than %d bytes", maxHead)
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		return &networkError{errors.New("response: closed before it was complete")}
-	case errors.As(err, new(*net.OpError)):
-		return &networkError{fmt.Errorf("response: %w", cause(err))}
-	}
-	return &networkError{errors.New("response: not HTTP/2")} // x/net cites what came
+	return request2([][2]string{
+		{":method", "POST"}, {":scheme", scheme}, {":authority", authority}, {":path", healthMethod},
+		{"content-type", grpc.ContentType}, {"te", "trailers"}, {"user-agent", "longmen-health-check"},
+	}, grpc.AppendFrame(nil, message))
 }
 
 // grpcAnswer is what came of the answer.
@@ -96,48 +48,15 @@ type grpcAnswer struct {
 	messages []byte
 }
 
-// take takes one frame of the connection, and answers those that want it.
-func (a *grpcAnswer) take(framer *http2.Framer, frame http2.Frame) error {
-	switch f := frame.(type) {
-	case *http2.SettingsFrame:
-		if !f.IsAck() {
-			framer.WriteSettingsAck() // a failure shows in what is read
-		}
-	case *http2.PingFrame:
-		if !f.IsAck() {
-			framer.WritePing(true, f.Data)
-		}
-	case *http2.GoAwayFrame:
-		if f.ErrCode != http2.ErrCodeNo || f.LastStreamID < healthStream {
-			return &networkError{fmt.Errorf("the server closes the connection (%v)", f.ErrCode)}
-		}
-	case *http2.RSTStreamFrame:
-		if f.StreamID == healthStream {
-			return &networkError{fmt.Errorf("the call was reset (%v)", f.ErrCode)}
-		}
-	case *http2.MetaHeadersFrame:
-		if f.StreamID == healthStream {
-			return a.fields(f)
-		}
-	case *http2.DataFrame:
-		if f.StreamID == healthStream {
-			return a.data(f)
-		}
-	}
-	return nil
-}
+func (a *grpcAnswer) done() bool { return a.ended }
 
 // fields takes the response's head or its trailers, or both in one.
 func (a *grpcAnswer) fields(f *http2.MetaHeadersFrame) error {
-	if f.Truncated {
-		return fmt.Errorf("the response head is larger than %d bytes", maxFrame)
-	}
 	if !a.headed {
-		status := f.PseudoValue("status")
 		switch {
-		case len(status) == 3 && status[0] == '1' && !f.StreamEnded():
-			return nil // interim
-		case status != "200":
+		case interim(f):
+			return nil
+		case f.PseudoValue("status") != "200":
 			return errors.New("the HTTP status is not 200")
 		}
 		a.headed = true

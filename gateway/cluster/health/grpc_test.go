@@ -138,7 +138,7 @@ func TestGRPCAnswers(t *testing.T) {
 		{name: "503", answer: newFrames().fields(true, ":status", "503"), problem: "the HTTP status is not 200"},
 		{name: "another program", answer: newFrames().fields(false, ":status", "200", "content-type", "text/html"), problem: "the answer is not one of gRPC"},
 		{name: "gRPC-Web", answer: newFrames().fields(false, ":status", "200", "content-type", "application/grpc-web"), problem: "the answer is not one of gRPC"},
-		{name: "reset", answer: with(func(f *frames) { f.WriteRSTStream(1, http2.ErrCodeRefusedStream) }), problem: "the call was reset (REFUSED_STREAM)", network: true},
+		{name: "reset", answer: with(func(f *frames) { f.WriteRSTStream(1, http2.ErrCodeRefusedStream) }), problem: "the request was reset (REFUSED_STREAM)", network: true},
 		{name: "gone away", answer: with(func(f *frames) { f.WriteGoAway(0, http2.ErrCodeNo, []byte("SECRET")) }), problem: "the server closes the connection (NO_ERROR)", network: true},
 		{name: "data first", answer: newFrames().data(false, message(8, 1)), problem: "response: data before the head", network: true},
 		{name: "large message", answer: newFrames().head().data(false, make([]byte, maxMessage+1)), problem: "the answer is larger than 4096 bytes"},

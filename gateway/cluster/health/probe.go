@@ -44,19 +44,21 @@ func probe(ctx context.Context, dial Dialer, t *Target) error {
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	if t.Secure != nil {
-		if conn, err = t.Secure(conn, t.Hostname, t.Config.alpn()); err != nil {
+		if conn, err = t.Secure(conn, t.Hostname, t.alpn()); err != nil {
 			return &networkError{fmt.Errorf("TLS: %w", err)}
 		}
 		defer conn.Close()
 	}
+	scheme := "http"
+	if t.Secure != nil {
+		scheme = "https"
+	}
 	switch {
+	case t.Config.HTTP != nil && t.HTTP2:
+		return probeHTTP2(conn, t.Config.HTTP, scheme, cmp.Or(t.Config.HTTP.Host, t.Hostname, address))
 	case t.Config.HTTP != nil:
 		return probeHTTP(conn, t.Config.HTTP, cmp.Or(t.Config.HTTP.Host, t.Hostname, address))
 	case t.Config.GRPC != nil:
-		scheme := "http"
-		if t.Secure != nil {
-			scheme = "https"
-		}
 		return probeGRPC(conn, t.Config.GRPC, scheme, cmp.Or(t.Config.GRPC.Authority, t.Hostname, address))
 	case t.Config.TCP != nil:
 		return probeTCP(conn, t.Config.TCP)
@@ -111,12 +113,8 @@ func probeHTTP(conn net.Conn, c *HTTP, host string) error {
 		}
 		return &networkError{fmt.Errorf("response: %w", err)}
 	}
-	low, high := positive(c.Low, 200), positive(c.High, 300)
-	if status := response.StatusCode; status < low || status >= high {
-		if high == low+1 {
-			return fmt.Errorf("status %d is not %d", status, low)
-		}
-		return fmt.Errorf("status %d is not in %d..%d", status, low, high-1)
+	if err := c.judge(response.StatusCode); err != nil {
+		return err
 	}
 	if len(c.Expect) == 0 {
 		return nil
@@ -130,6 +128,18 @@ func probeHTTP(conn net.Conn, c *HTTP, host string) error {
 		return errors.New("the body lacks the expected text")
 	}
 	return nil
+}
+
+// judge says what is wrong with a status.
+func (c *HTTP) judge(status int) error {
+	low, high := positive(c.Low, 200), positive(c.High, 300)
+	switch {
+	case status >= low && status < high:
+		return nil
+	case high == low+1:
+		return fmt.Errorf("status %d is not %d", status, low)
+	}
+	return fmt.Errorf("status %d is not in %d..%d", status, low, high-1)
 }
 
 // request is the whole request. Fields of the configuration replace ours.

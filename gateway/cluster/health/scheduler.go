@@ -110,6 +110,7 @@ type Target struct {
 	Address  func() string // host:port, asked for before each check
 	Hostname string        // Host header unless Config says otherwise; "": the address
 	Initial  State         // what is known from before
+	HTTP2    bool          // checks of HTTP speak HTTP/2, without TLS by prior knowledge
 	// Secure, if not nil, makes a connection one that speaks TLS, for a host; alpn
 	// is offered (RFC 7301), or what requests offer when it is nil.
 	Secure func(conn net.Conn, hostname string, alpn []string) (net.Conn, error)
