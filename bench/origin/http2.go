@@ -289,6 +289,9 @@ func (w *worker) pump(c *conn) {
 		switch {
 		case s.size > 0:
 			h.sending = append(h.sending, s)
+			if part > 0 {
+				n++ // this one too
+			}
 			continue
 		case s.trailer:
 			c.out = append(frame(c.out, len(w.grpcTail), http2.FrameHeaders, 5, s.id), w.grpcTail...)
