@@ -147,6 +147,8 @@ func (v *victim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	case "/attack/hold":
 		<-r.Context().Done()
+	case "/attack/unread":
+		time.Sleep(300 * time.Millisecond) // net/http does not see the end of a connection behind content
 	case "/attack/large":
 		io.Copy(w, io.LimitReader(zeros{}, 16<<20))
 		return
@@ -190,6 +192,8 @@ func (b *abuse) run(a attack) (fault string) {
 	for _, g := range good {
 		all.Go(func() { g.run(b.p.Addr, &g.attacked, over) })
 	}
+	left := make(chan int64, 1)
+	time.AfterFunc(a.lasts-a.lasts/8, func() { left <- b.o.now.Load() })
 	rss := make(chan int64, 1)
 	go func() { rss <- b.greatest(over) }()
 	r, err := assault(order{Name: a.name, Addr: b.p.Addr, Conns: attackers, Duration: a.lasting()})
@@ -206,7 +210,9 @@ func (b *abuse) run(a attack) (fault string) {
 	b.t.Logf("%s: %s: %s; origin's peak %d; %+d KiB", b.kind, a.name, strings.Join(said, "; "), b.o.peak.Load(), (peak-before)>>10)
 	var faults []string
 	for end, n := range r.Ends {
-		if !slices.Contains(a.ends, end) && !(end == alive && n <= attackers && r.Ends[a.ends[0]] > 0) {
+		// The last ones may have had no time to be ended.
+		last := end == alive && n <= attackers && slices.ContainsFunc(a.ends, func(end string) bool { return r.Ends[end] > 0 })
+		if !slices.Contains(a.ends, end) && !last {
 			faults = append(faults, fmt.Sprintf("%d connections ended with %s, not %s", n, end, strings.Join(a.ends, " or ")))
 		}
 	}
@@ -217,6 +223,9 @@ func (b *abuse) run(a attack) (fault string) {
 	}
 	if n := b.o.peak.Load(); n > inFlight {
 		faults = append(faults, fmt.Sprintf("%d requests were at the origin at once", n))
+	}
+	if n := <-left; a.freed && n > 0 {
+		faults = append(faults, fmt.Sprintf("%d requests were still at the origin", n))
 	}
 	if n := b.o.refused.Load(); n > 0 {
 		faults = append(faults, fmt.Sprintf("%d bad requests came to the origin", n))

@@ -18,6 +18,8 @@ type attack struct {
 	ends []string
 	// lasts is the least time an attack takes to show its end.
 	lasts time.Duration
+	// freed says that nothing of it may be left at the origin shortly before.
+	freed bool
 }
 
 const (
@@ -36,7 +38,8 @@ const (
 const atOnce = 50
 
 // attacks are all there are. Paths: /attack/slow is answered after a while,
-// /attack/hold never, /attack/large with much; others at once.
+// /attack/hold never, /attack/large with much,
+// /attack/unread without a look at what was sent; others at once.
 func attacks() []attack {
 	times := func(n int, build func()) func() {
 		return func() {
@@ -141,7 +144,7 @@ func attacks() []attack {
 		{name: "padding-alone", ends: []string{calm, flow}, run: flood(true, open, func(a *attacker) {
 			a.frame(http2.FrameData, http2.FlagDataPadded, 1, append([]byte{255}, make([]byte, 255)...))
 		})},
-		{name: "data-beyond-the-window", ends: []string{flow, calm}, run: flood(true, func(a *attacker) { a.post("/attack/hold") }, func(a *attacker) {
+		{name: "data-beyond-the-window", ends: []string{flow, calm}, run: flood(true, func(a *attacker) { a.post("/attack/unread") }, func(a *attacker) {
 			a.frame(http2.FrameData, 0, 1, make([]byte, 16<<10))
 		})},
 		{name: "priority-flood", ends: []string{calm}, run: requests(func(a *attacker) {
@@ -309,7 +312,7 @@ func slowAttacks() []attack {
 	}
 	const long = 4 * time.Second // beyond the gateway's timeouts
 	return []attack{
-		{name: "windows-never-open", ends: []string{alive, calm, noError, closed, "reset"}, lasts: long, run: func(a *attacker) {
+		{name: "windows-never-open", freed: true, ends: []string{alive, calm, noError, closed, "reset"}, lasts: long, run: func(a *attacker) {
 			a.listen()
 			a.begin(window(1))
 			for range 90 {
@@ -318,7 +321,7 @@ func slowAttacks() []attack {
 			a.flush()
 			a.pause(time.Hour)
 		}},
-		{name: "windows-open-by-bytes", ends: []string{alive, calm, noError, closed, "reset"}, lasts: long, run: func(a *attacker) {
+		{name: "windows-open-by-bytes", freed: true, ends: []string{alive, calm, noError, closed, "reset"}, lasts: long, run: func(a *attacker) {
 			a.listen()
 			a.begin(window(1))
 			for range 50 {
@@ -332,7 +335,7 @@ func slowAttacks() []attack {
 				a.pause(100 * time.Millisecond)
 			})
 		}},
-		{name: "reads-nothing", ends: []string{noError, calm, closed, "reset", "INTERNAL_ERROR", "CANCEL"}, lasts: long, run: func(a *attacker) {
+		{name: "reads-nothing", freed: true, ends: []string{alive, noError, calm, closed, "reset", "INTERNAL_ERROR", "CANCEL"}, lasts: long, run: func(a *attacker) {
 			a.tcp.SetReadBuffer(4096)
 			a.begin(window(1<<31 - 1))
 			a.number(http2.FrameWindowUpdate, 0, 1<<30)
