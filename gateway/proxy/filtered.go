@@ -96,6 +96,11 @@ func (f *filtered) Last(s *stream.Stream) (*stream.Response, error) {
 		s.End = nil
 		before.EndStream(s)
 	}
+	if s.Early != nil && (f.route == nil || !f.route.EarlyData) { // it is another route's now
+		if err := s.Early.Confirm(s.Co); err != nil {
+			return nil, err
+		}
+	}
 	resp, err := f.edge.act(s, f.route, f.rnd)
 	if err != stream.ErrParked && err != stream.ErrCoroutine {
 		return resp, err

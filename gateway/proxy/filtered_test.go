@@ -10,6 +10,7 @@ import (
 	"longmen/gateway/router"
 	"longmen/gateway/snapshot"
 	"longmen/gateway/stream"
+	"longmen/gateway/worker"
 )
 
 // filterFunc is a filter of a function.
@@ -162,5 +163,27 @@ func TestFilterOfBodies(t *testing.T) {
 		if resp, _ := p.answer("POST"); resp.StatusCode != 413 {
 			t.Errorf("%d", resp.StatusCode)
 		}
+	}
+}
+
+// handshake is one that is not complete until somebody waits for it.
+type handshake struct{ waited int }
+
+func (h *handshake) Confirmed() bool { return h.waited > 0 }
+func (h *handshake) Confirm(*worker.Coroutine) error {
+	h.waited++
+	return nil
+}
+
+// A request that may be served early by its route waits when a filter sends it another way.
+func TestEarlyDataIsNotRerouted(t *testing.T) {
+	hand := &handshake{}
+	s := filteredStage(t, func(s *stream.Stream, next stream.Handler) (*stream.Response, error) {
+		s.Early = hand
+		s.Request.Path, s.Reroute = []byte("/b"), true
+		return next(s)
+	})
+	if resp, _ := s.get("/a"); resp.StatusCode != 200 || hand.waited != 1 {
+		t.Errorf("%d, waited %d times", resp.StatusCode, hand.waited)
 	}
 }
