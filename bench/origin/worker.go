@@ -214,6 +214,9 @@ func (w *worker) turn(c *conn, end bool) (alive bool) {
 			if !w.flush(c) {
 				return false
 			}
+			if w.pump(c); c.blocked() {
+				continue // there is more than one write gathers
+			}
 		}
 		if n < len(w.buf) && !end && !c.blocked() && !c.closing {
 			return true // drained: more input makes a new edge
