@@ -166,18 +166,18 @@ func TestFilterOfBodies(t *testing.T) {
 	}
 }
 
-// handshake is one that is not complete until somebody waits for it.
-type handshake struct{ waited int }
+// slowHandshake is one that is not complete until somebody waits for it.
+type slowHandshake struct{ waited int }
 
-func (h *handshake) Confirmed() bool { return h.waited > 0 }
-func (h *handshake) Confirm(*worker.Coroutine) error {
+func (h *slowHandshake) Confirmed() bool { return h.waited > 0 }
+func (h *slowHandshake) Confirm(*worker.Coroutine) error {
 	h.waited++
 	return nil
 }
 
 // A request that may be served early by its route waits when a filter sends it another way.
 func TestEarlyDataIsNotRerouted(t *testing.T) {
-	hand := &handshake{}
+	hand := &slowHandshake{}
 	s := filteredStage(t, func(s *stream.Stream, next stream.Handler) (*stream.Response, error) {
 		s.Early = hand
 		s.Request.Path, s.Reroute = []byte("/b"), true
