@@ -84,7 +84,7 @@ func (r *reader) take(p []byte) []byte {
 // seen when its data is consumed, so it is never reported as last.
 func (r *reader) buffered() ([]byte, bool) {
 	if r.given > 0 || r.done {
-		return nil, r.done
+		return nil, r.done || r.kind == fixedBody && r.left == int64(r.given)
 	}
 	if r.kind == chunkedBody {
 		return nil, false

@@ -144,8 +144,7 @@ func (cs *ClientStream) SendBody(co *worker.Coroutine) error {
 		if err != nil {
 			return err
 		}
-		_, last := body.Buffered()
-		if err := f.write(co, p, last && body.Trailer() == nil); err != nil {
+		if err := f.write(co, p, lastPiece(body)); err != nil {
 			return err
 		}
 	}

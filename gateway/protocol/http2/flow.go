@@ -324,13 +324,17 @@ func (f *flow) pull(co *worker.Coroutine) ([]byte, error) {
 	}
 }
 
-// atHand is stream.Body's Buffered, but for trailers: the piece is the last even
-// if they follow.
+// atHand is stream.Body's Buffered. When the piece is the last, the trailers are
+// known, too.
 func (f *flow) atHand() (piece []byte, last bool) {
-	if f.given > 0 { // it is still there, and nothing behind it can be seen yet
-		return nil, f.gotEnd && f.held == f.given
+	k, off := f.first, f.off
+	if f.given > 0 { // the whole of the first
+		k, off = k+1, 0
 	}
-	return f.peek(), f.gotEnd && len(f.pieces)-f.first <= 1
+	if k < len(f.pieces) {
+		piece = f.pieces[k][off:]
+	}
+	return piece, f.gotEnd && k+1 >= len(f.pieces)
 }
 
 // stop ends the pulling: what is there and what comes is dropped.

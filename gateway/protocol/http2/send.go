@@ -104,7 +104,8 @@ func (f *flow) free(n int) bool {
 }
 
 // write sends p as content, as fast as the peer and the other streams let it;
-// end is whether it is the last.
+// end is whether it is the last. p may be a piece of a Body, which is good until the
+// coroutine waits: what must wait is copied.
 func (f *flow) write(co *worker.Coroutine, p []byte, end bool) error {
 	if len(p) == 0 {
 		if end {
@@ -113,6 +114,7 @@ func (f *flow) write(co *worker.Coroutine, p []byte, end bool) error {
 		return nil
 	}
 	c := f.conn
+	kept := false
 	for len(p) > 0 {
 		if f.isReset || c.failed != nil || c.Err() != nil {
 			return f.user.cutShort()
@@ -149,6 +151,12 @@ func (f *flow) write(co *worker.Coroutine, p []byte, end bool) error {
 		}
 		if q.turn == f {
 			continue
+		}
+		if !kept {
+			kept = true
+			l := c.Loop()
+			p = append(l.Buffers.Get(len(p)), p...)
+			defer l.Buffers.Put(p[:0])
 		}
 		if err := f.user.waitWrite(co); err != nil {
 			if f.conn != nil {

@@ -122,9 +122,7 @@ func (st *serverStream) send(co *worker.Coroutine, resp *stream.Response) (err e
 		}
 		st.active = st.Loop.Now()
 		st.Record.ResponseBytes += int64(len(p))
-		// The last piece says that it is, where that is known.
-		_, last := resp.Body.Buffered()
-		if err := f.write(co, p, (last || length >= 0 && left == 0) && resp.Body.Trailer() == nil); err != nil {
+		if err := f.write(co, p, lastPiece(resp.Body)); err != nil {
 			return err
 		}
 		st.writeSince = 0
@@ -140,6 +138,13 @@ func (st *serverStream) send(co *worker.Coroutine, resp *stream.Response) (err e
 		f.sendEnd()
 	}
 	return nil
+}
+
+// lastPiece reports whether the piece that b gave just now is known to be the last,
+// and no trailers follow.
+func lastPiece(b stream.Body) bool {
+	more, last := b.Buffered()
+	return last && len(more) == 0 && b.Trailer() == nil
 }
 
 // sendTrailer ends a stream's content with a trailer section.
