@@ -3,6 +3,7 @@ package proxy
 import (
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"longmen/gateway/cluster"
@@ -167,11 +168,11 @@ func TestFilterOfBodies(t *testing.T) {
 }
 
 // slowHandshake is one that is not complete until somebody waits for it.
-type slowHandshake struct{ waited int }
+type slowHandshake struct{ waited atomic.Int32 }
 
-func (h *slowHandshake) Confirmed() bool { return h.waited > 0 }
+func (h *slowHandshake) Confirmed() bool { return h.waited.Load() > 0 }
 func (h *slowHandshake) Confirm(*worker.Coroutine) error {
-	h.waited++
+	h.waited.Add(1)
 	return nil
 }
 
@@ -183,7 +184,7 @@ func TestEarlyDataIsNotRerouted(t *testing.T) {
 		s.Request.Path, s.Reroute = []byte("/b"), true
 		return next(s)
 	})
-	if resp, _ := s.get("/a"); resp.StatusCode != 200 || hand.waited != 1 {
-		t.Errorf("%d, waited %d times", resp.StatusCode, hand.waited)
+	if resp, _ := s.get("/a"); resp.StatusCode != 200 || hand.waited.Load() != 1 {
+		t.Errorf("%d, waited %d times", resp.StatusCode, hand.waited.Load())
 	}
 }
