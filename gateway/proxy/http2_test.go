@@ -4,10 +4,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	xhttp2 "golang.org/x/net/http2"
 
 	"longmen/gateway/cluster"
+	"longmen/gateway/protocol/http1"
 	"longmen/gateway/router"
 	"longmen/gateway/stream"
 	"longmen/gateway/upstream/origintest"
@@ -25,7 +27,10 @@ func overHTTP2(t testing.TB, edit func(*router.Forward), origins ...*origintest.
 	for _, o := range origins {
 		config.Endpoints = append(config.Endpoints, clusterOf("", o.At).Endpoints...)
 	}
-	return newStage(t, settings{routes: []*router.Route{to("/", edit)}, clusters: []*cluster.Config{config}})
+	return newStage(t, settings{
+		routes: []*router.Route{to("/", edit)}, clusters: []*cluster.Config{config},
+		config: func(c *http1.Config) { c.BodyTimeout = 100 * time.Millisecond },
+	})
 }
 
 // What the endpoint did not process is sent again, whatever the method: on the

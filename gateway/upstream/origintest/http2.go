@@ -23,7 +23,8 @@ type HTTP2 struct {
 	*Origin
 	Settings []http2.Setting
 	Mute     chan struct{} // if not nil: settings are said when it is closed
-	Hold     bool          // requests are answered by the test
+	Hold     bool          // requests are answered by the test, which takes them by Next
+	Do       func(k *Call) // if not nil: called for each request, by its connection's goroutine
 	TLS      *tls.Config
 	calls    chan *Call // when Hold
 	Ended    chan bool  // one for each connection that has ended
@@ -105,6 +106,14 @@ func (o *HTTP2) serve(c net.Conn, _ int) {
 				coming[k.ID] = k
 			}
 		case *http2.DataFrame:
+			if n := uint32(f.Length); n > 0 {
+				p.say(func() {
+					p.framer.WriteWindowUpdate(0, n)
+					if !f.StreamEnded() {
+						p.framer.WriteWindowUpdate(f.StreamID, n)
+					}
+				})
+			}
 			k := coming[f.StreamID]
 			if k == nil {
 				continue
@@ -118,9 +127,12 @@ func (o *HTTP2) serve(c net.Conn, _ int) {
 }
 
 func (o *HTTP2) came(k *Call) {
-	if o.Hold {
+	switch {
+	case o.Hold:
 		o.calls <- k
-	} else {
+	case o.Do != nil:
+		o.Do(k)
+	default:
 		k.Answer()
 	}
 }
@@ -134,11 +146,26 @@ func (p *peer) say(f func()) {
 // Answer answers the request.
 func (k *Call) Answer() {
 	k.say(func() {
-		k.block.Reset()
-		k.hpack.WriteField(hpack.HeaderField{Name: ":status", Value: "200"})
-		k.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: k.ID, BlockFragment: k.block.Bytes(), EndHeaders: true})
+		k.head("200")
 		k.framer.WriteData(k.ID, true, []byte("hello"))
 	})
+}
+
+// Begin sends the head and n bytes of a response, which is not complete. The
+// client's windows must have room for them.
+func (k *Call) Begin(n int) {
+	k.say(func() {
+		k.head("200")
+		for piece := make([]byte, 16<<10); n > 0; n -= len(piece) {
+			k.framer.WriteData(k.ID, false, piece[:min(n, len(piece))])
+		}
+	})
+}
+
+func (k *Call) head(status string) {
+	k.block.Reset()
+	k.hpack.WriteField(hpack.HeaderField{Name: ":status", Value: status})
+	k.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: k.ID, BlockFragment: k.block.Bytes(), EndHeaders: true})
 }
 
 // Reset resets the stream.
