@@ -36,10 +36,10 @@ func TestBodyAtHand(t *testing.T) {
 	})
 	const head = "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
 	for _, c := range []struct{ send, later, want string }{
-		{head + "Content-Length: 5\r\n\r\nhello", "", `"hello" true next "hello" <nil> then "" false end "" EOF after "" true`},
-		{head + "Content-Length: 5\r\n\r\nhelloGET /", "", `"hello" true next "hello" <nil> then "" false end "" EOF after "" true`},
-		{head + "Content-Length: 5\r\n\r\nhel", "lo", `"hel" false next "hel" <nil> then "" false end "lo" <nil> after "" false`},
-		{head + "Content-Length: 5\r\n\r\n", "hello", `"" false next "hello" <nil> then "" false end "" EOF after "" true`},
+		{head + "Content-Length: 5\r\n\r\nhello", "", `"hello" true next "hello" <nil> then "" true end "" EOF after "" true`},
+		{head + "Content-Length: 5\r\n\r\nhelloGET /", "", `"hello" true next "hello" <nil> then "" true end "" EOF after "" true`},
+		{head + "Content-Length: 5\r\n\r\nhel", "lo", `"hel" false next "hel" <nil> then "" false end "lo" <nil> after "" true`},
+		{head + "Content-Length: 5\r\n\r\n", "hello", `"" false next "hello" <nil> then "" true end "" EOF after "" true`},
 		{head + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "", `"" false next "hello" <nil> then "" false end "" EOF after "" true`},
 	} {
 		k := ts.dial()
