@@ -10,6 +10,8 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck
 STATICCHECK_VERSION := v0.8.2
 H2SPEC := github.com/summerwind/h2spec/cmd/h2spec
 H2SPEC_VERSION := v2.2.1+incompatible
+CONNECT := connectrpc.com/conformance
+CONNECT_VERSION := v1.0.7
 
 export FUZZTIME ?= 10m
 
@@ -54,6 +56,8 @@ test: lint build ## everything that must pass before a commit: lint, unit tests 
 
 conformance: setup build ## the black-box suites in full
 	@scripts/debian-packages pebble:pebble testssl:testssl.sh
+	@scripts/go-tool .tools/bin $(CONNECT)/cmd/connectconformance $(CONNECT_VERSION)
+	@scripts/go-tool .tools/bin $(CONNECT)/cmd/referenceserver $(CONNECT_VERSION)
 	LONGMEN_CONFORMANCE=full go test -count=1 -timeout 60m -v ./conformance/...
 
 fuzz: setup ## every fuzz target, FUZZTIME each (10m); ARGS="FuzzName*" for some

@@ -6,7 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
+
 	"runtime"
 	"sync"
 	"testing"
@@ -72,8 +72,6 @@ func (f *fatal) run(ctx context.Context, name string, body func(context.Context)
 
 // patience bounds a case: most take milliseconds, the one with many calls seconds.
 const patience = time.Minute
-
-func TestMain(m *testing.M) { os.Exit(harness.Main(m)) }
 
 // interopCases are all that grpc-go's client has, but for those that want
 // credentials of a cloud, and for reports out of band, which its server makes
