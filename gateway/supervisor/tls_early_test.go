@@ -18,6 +18,9 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
 	"longmen/gateway/cluster"
 	"longmen/gateway/router"
 	"longmen/gateway/snapshot"
@@ -35,6 +38,8 @@ type halfway struct {
 	more     chan struct{} // closed: it goes on
 	released atomic.Bool
 	first    chan []byte // what it passed on before
+
+	client, gateway net.Conn // once first was passed on
 }
 
 func newHalfway(t testing.TB, at string) *halfway {
@@ -75,6 +80,7 @@ func (w *halfway) serve() {
 		client.(*net.TCPConn).CloseWrite()
 		close(back)
 	}()
+	w.client, w.gateway = client, gateway
 	w.first <- w.upTo(client, gateway)
 	<-w.more
 	io.Copy(gateway, client)
@@ -113,11 +119,12 @@ type earlyHouse struct {
 
 	listener *snapshot.Listener
 	cluster  *cluster.Cluster
-	mayFail  bool // s_client may
+	protocol string // that s_client asks for
+	mayFail  bool   // s_client may
 }
 
 func newEarlyHouse(t *testing.T, change ...func(*snapshot.Listener)) *earlyHouse {
-	e := &earlyHouse{house: newHouse(t, Options{Workers: 2}), dir: t.TempDir(), seen: make(chan string, 100)}
+	e := &earlyHouse{house: newHouse(t, Options{Workers: 2}), dir: t.TempDir(), seen: make(chan string, 100), protocol: "http/1.1"}
 	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		when := "after"
 		if half := e.last.Load(); half != nil && !half.released.Load() {
@@ -167,7 +174,7 @@ func (e *earlyHouse) client(at, requests string, early bool) <-chan string {
 		e.Fatal("openssl is needed: make setup installs it")
 	}
 	args := []string{"s_client", "-connect", at, "-servername", "a.test", "-verify_return_error", "-CAfile", filepath.Join(e.dir, "root.pem"),
-		"-tls1_3", "-alpn", "http/1.1", "-ign_eof", "-sess_out", filepath.Join(e.dir, "session")}
+		"-tls1_3", "-alpn", e.protocol, "-ign_eof", "-sess_out", filepath.Join(e.dir, "session")}
 	cmd := exec.Command(tool, args...)
 	if early {
 		file := filepath.Join(e.dir, "requests")
@@ -175,7 +182,7 @@ func (e *earlyHouse) client(at, requests string, early bool) <-chan string {
 			e.Fatal(err)
 		}
 		cmd = exec.Command(tool, append(args, "-sess_in", filepath.Join(e.dir, "session"), "-early_data", file)...)
-		if e.mayFail {
+		if e.mayFail && e.protocol == "http/1.1" {
 			cmd.Stdin = strings.NewReader("no request\r\n\r\n") // has the gateway close
 		}
 	} else {
@@ -378,5 +385,53 @@ func TestEarlyDataChanges(t *testing.T) {
 	e.accepted(0)
 	if len(e.seen) > 0 {
 		t.Fatalf("the origin was asked %q", <-e.seen)
+	}
+}
+
+// Over HTTP/2 requests wait for themselves.
+func TestEarlyDataHTTP2(t *testing.T) {
+	e := newEarlyHouse(t, func(l *snapshot.Listener) {
+		l.TLS.Default.ALPN = []string{"h2", "http/1.1"}
+		l.HTTP.Protocols = snapshot.Protocols{HTTP1: true, HTTP2: true}
+		l.HTTP.HTTP2 = snapshot.HTTP2{
+			MaxStreams: 100, StreamWindow: 65535, ConnWindow: 1 << 20, MaxStreamWindow: 1 << 20, MaxConnWindow: 4 << 20, HeaderTable: 4096,
+			Resets: snapshot.Allowance{Burst: 10, PerSecond: 10}, Control: snapshot.Allowance{Burst: 100, PerSecond: 100}, Continuations: 8,
+		}
+	})
+	at := e.address("https")
+	e.protocol, e.mayFail = "h2", true
+	<-e.client(at, http2.ClientPreface+"\x00\x00\x01\x00\x00\x00\x00\x00\x01x", false) // DATA without a stream has the gateway close
+	half := newHalfway(t, at)
+	e.last.Store(half)
+	var early bytes.Buffer
+	early.WriteString(http2.ClientPreface)
+	framer := http2.NewFramer(&early, nil)
+	framer.WriteSettings()
+	var block bytes.Buffer
+	encoder := hpack.NewEncoder(&block)
+	for i, path := range []string{"/late/b", "/early/a"} {
+		block.Reset()
+		for _, field := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "a.test"}, {":path", path}} {
+			encoder.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]})
+		}
+		framer.WriteHeaders(http2.HeadersFrameParam{StreamID: uint32(2*i + 1), BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true})
+	}
+	printed := e.client(half.ln.Addr().String(), early.String(), true)
+	e.accepted(1)
+	e.saw("GET /early/a 1 before")
+	if len(e.seen) > 0 {
+		t.Fatalf("the origin was asked %q before the handshake was complete", <-e.seen)
+	}
+	<-half.first
+	half.release()
+	e.saw("GET /late/b  after")
+	half.client.Close()
+	half.gateway.Close()
+	if out := <-printed; !strings.Contains(out, "Early data was accepted") {
+		t.Fatal(out)
+	}
+	e.stopped()
+	if log := e.log(); !strings.Contains(log, "GET /early/a 1 200\n") || !strings.Contains(log, "GET /late/b 1 ") {
+		t.Fatal(log)
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 // earlyProtocols are the application protocols with which early data is accepted: those whose
 // codec tells requests that came in it (RFC 8470), and clients that name none, who speak HTTP/1.1.
-var earlyProtocols = []string{"http/1.1", ""}
+var earlyProtocols = []string{"h2", "http/1.1", ""}
 
 // early reports whether clients may send early data. crypto/tls knows that in QUIC alone: it runs
 // the handshakes of those who come for the first time, and those who come back with early data, or
