@@ -35,6 +35,7 @@ import (
 type parrot struct {
 	testgrpc.UnimplementedTestServiceServer
 	next chan struct{} // lets a streaming call go on
+	left chan error    // a client has left one
 }
 
 func (p *parrot) UnaryCall(ctx context.Context, in *testgrpc.SimpleRequest) (*testgrpc.SimpleResponse, error) {
@@ -51,7 +52,12 @@ func (p *parrot) StreamingOutputCall(in *testgrpc.StreamingOutputCallRequest, to
 		if err := to.Send(&testgrpc.StreamingOutputCallResponse{Payload: &testgrpc.Payload{Body: bytes.Repeat([]byte{'x'}, int(r.GetSize()))}}); err != nil {
 			return err
 		}
-		<-p.next // the client has the message before there is another one
+		select {
+		case <-p.next: // the client has the message before there is another one
+		case <-to.Context().Done():
+			p.left <- to.Context().Err()
+			return to.Context().Err()
+		}
 	}
 	return nil
 }
@@ -144,6 +150,7 @@ const filteredText = `
 listeners:
   http:
     bind: "127.0.0.1:1"
+    half_close: abort
     filters: [{cors: {allow_origins: [https://page.example], expose_headers: [grpc-status]}}, {grpc_web: {}}]
     routes:
       - hosts: ["*"]
@@ -243,7 +250,7 @@ func (d *text64) Read(p []byte) (int, error) {
 }
 
 func TestFiltersToAgRPCServer(t *testing.T) {
-	p := &parrot{next: make(chan struct{})}
+	p := &parrot{next: make(chan struct{}), left: make(chan error)}
 	at := servesGRPC(t, p)
 	h := filteredHouse(t, fmt.Sprintf(filteredText, descriptors(t), at, freePort(t)))
 	base := "http://" + h.address("http")
@@ -342,6 +349,22 @@ func TestFiltersToAgRPCServer(t *testing.T) {
 					}
 					if want != "]" {
 						p.next <- struct{}{}
+					}
+				}
+			})
+			t.Run("client leaves", func(t *testing.T) {
+				call := framed(t, &testgrpc.StreamingOutputCallRequest{ResponseParameters: []*testgrpc.ResponseParameters{{Size: 1}, {Size: 1}}})
+				for _, ask := range [][]string{
+					{service + "StreamingOutputCall", string(call), "application/grpc-web"},
+					{"/v1/stream", `{"responseParameters":[{"size":1},{"size":2}]}`, "application/json"},
+				} {
+					resp := send(t, c, "POST", base+ask[0], ask[1], "content-type", ask[2])
+					if _, err := io.ReadFull(resp.Body, make([]byte, 5)); err != nil {
+						t.Fatal(err)
+					}
+					resp.Body.Close()
+					if err := <-p.left; err != context.Canceled {
+						t.Error(err)
 					}
 				}
 			})
