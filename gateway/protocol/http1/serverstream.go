@@ -277,10 +277,10 @@ func (st *serverStream) frame(resp *stream.Response) (f responseFraming, body bo
 		f.length = resp.Length
 	case resp.Body == nil:
 		f.length = 0
+	case st.Request.Minor >= 1 && (resp.Length < 0 || resp.Header.HasKnown(stream.Trailer)):
+		f.chunked, body = true, true // trailers need it
 	case resp.Length >= 0:
 		f.length, body = resp.Length, true
-	case st.Request.Minor >= 1:
-		f.chunked, body = true, true
 	default:
 		body = true // until the connection closes
 		st.f.close = true
