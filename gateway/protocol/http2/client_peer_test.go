@@ -185,3 +185,47 @@ func TestCancelledDownloadsGiveTheWindowBack(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// Clients that do not take their responses hold up nobody who shares the
+// connection, and no more is kept for each than its window.
+func TestSlowReadersHoldUpNobody(t *testing.T) {
+	e := listen(t, func(cfg *ClientConfig) { cfg.MaxStreamWindow, cfg.MaxConnWindow = 1<<20, 4<<20 })
+	o := e.dial()
+	o.serveX(xHandler)
+	if got := o.begin("GET", path("/large")).wait(); !strings.Contains(got, fmt.Sprintf("body of %d", 3<<20)) {
+		t.Fatal(got) // windows have grown now
+	}
+	var idle []*call
+	for range 40 {
+		idle = append(idle, o.begin("GET", func(x *call) { x.s.Request.Path, x.idle = []byte("/large"), true }))
+	}
+	for range 3 {
+		if got := o.begin("GET", path("/large")).wait(); !strings.Contains(got, fmt.Sprintf("body of %d", 3<<20)) {
+			t.Fatal(got)
+		}
+	}
+	e.until("the windows are full", func() bool {
+		held := 0
+		for _, x := range idle {
+			held += x.cs.flow.held
+		}
+		if held > 40*defaultWindow {
+			t.Errorf("%d octets are kept", held)
+		}
+		return held == 40*defaultWindow
+	})
+	why := &stream.Error{Side: stream.Downstream, Flag: stream.DownstreamConnectionEnd}
+	e.l.Do(func() {
+		for _, x := range idle {
+			x.s.Abort(why)
+		}
+	})
+	for _, x := range idle {
+		x.wait()
+	}
+	e.l.Do(func() {
+		if o.promised != 0 {
+			t.Errorf("%d octets are promised to no stream", o.promised)
+		}
+	})
+}

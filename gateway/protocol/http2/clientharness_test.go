@@ -162,7 +162,8 @@ type call struct {
 	send     []byte // a body to Send; else Request.Body is sent by SendBody
 	out      stream.Outgoing
 	tunnel   func(co *worker.Coroutine, t stream.Tunnel) string
-	limit    int // of the body that is read before the call is given up; 0: all
+	limit    int  // of the body that is read before the call is given up; 0: all
+	idle     bool // nothing of the body is read until the call is aborted
 	informed []string
 	result   chan string
 	err      error
@@ -269,6 +270,11 @@ func (x *call) run(co *worker.Coroutine) (string, error) {
 	}
 	if resp.Body == nil {
 		return what, nil
+	}
+	for x.idle {
+		if err := x.s.Wait(co); err != nil {
+			return what + " ", err
+		}
 	}
 	var body []byte
 	for x.limit == 0 || len(body) < x.limit {

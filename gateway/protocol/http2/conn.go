@@ -31,6 +31,7 @@ type conn struct {
 	queue    queue      // flows that have something to send, and wait for their turn
 	updates  int32      // WINDOW_UPDATE frames that the peer may send for what it got
 	recv     recvWindow // of the connection
+	promised int        // octets that the windows of all streams come to
 	grow     growth     // of the windows that we give
 	control  bucket     // of frames that carry nothing
 	resets   bucket     // of streams that the peer broke off

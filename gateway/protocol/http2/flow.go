@@ -77,6 +77,7 @@ func (f *flow) open(c *conn, u flowUser, id uint32) {
 	if !c.settled && c.rules.StreamWindow < defaultWindow {
 		f.recv.left = defaultWindow
 	}
+	c.promise(f.recv.size)
 	c.flows.add(f)
 }
 
@@ -94,6 +95,7 @@ func (f *flow) close() {
 		}
 	}
 	f.drop()
+	c.promise(-f.recv.size)
 	c.flows.remove(f)
 	f.trailer.Reset()
 	f.conn, f.user = nil, nil

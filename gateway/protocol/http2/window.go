@@ -45,9 +45,31 @@ func (f *flow) credit(n int) {
 	if f.gotEnd || f.isReset || c.failed != nil {
 		return
 	}
-	if n = f.recv.update(n, c.grow.stream); n > 0 {
+	size := f.recv.size
+	if grown := c.grow.stream; grown > size && c.mayGrow(f, grown-size) {
+		size = grown
+		c.promise(grown - f.recv.size)
+	}
+	if n = f.recv.update(n, size); n > 0 {
 		c.Commit(appendWindowUpdate(c.Reserve(headerLen+4), f.id, n))
 		c.widen(&f.updated)
+	}
+}
+
+// mayGrow reports whether a stream's window may become larger by n. An endpoint's
+// content waits in it for a client, who may be slow: those windows grow for clients
+// that keep pace, and not beyond what the connection may hold.
+func (c *conn) mayGrow(f *flow, n int) bool {
+	return !c.client || f.held == 0 && c.promised+n <= c.rules.MaxConn
+}
+
+// promise notes that streams may have n octets more, or less, unpulled. The
+// connection's window to an endpoint is larger than all of them together, also while a
+// half of it is not announced: so clients that do not pull hold up nobody else.
+func (c *conn) promise(n int) {
+	if c.promised += n; c.client && 2*c.promised > c.recv.size {
+		c.grow.conn = max(c.grow.conn, 2*c.promised)
+		c.credit(0)
 	}
 }
 
