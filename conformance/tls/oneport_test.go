@@ -20,8 +20,8 @@ import (
 
 	"longmen/conformance/harness"
 	"longmen/tls/handshake"
-	"longmen/tls/tls13"
 	"longmen/tls/tlcp"
+	"longmen/tls/tls13"
 )
 
 // One port serves plain HTTP, TLS 1.2 and 1.3 with RSA and ECDSA, TLCP with its
@@ -106,7 +106,7 @@ func isKind[K any](s tls.ConnectionState) error {
 	return nil
 }
 
-func namedTLCP(c *tlcp.ClientConfig)    { c.ServerName = "mutual.test" }
+func namedTLCP(c *tlcp.ClientConfig)  { c.ServerName = "mutual.test" }
 func named8998(c *tls13.ClientConfig) { c.ServerName = "mutual.test" }
 
 // wantsAlert wants a connection to have ended with an alert of the gateway's.

@@ -15,8 +15,8 @@ import (
 
 	"longmen/tls/handshake"
 	"longmen/tls/record"
-	"longmen/tls/tls13"
 	"longmen/tls/tlcp"
+	"longmen/tls/tls13"
 )
 
 // smClients are the clients of TLCP and of RFC 8998, and the certificates that
