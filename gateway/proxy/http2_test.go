@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -31,6 +33,64 @@ func overHTTP2(t testing.TB, edit func(*router.Forward), origins ...*origintest.
 		routes: []*router.Route{to("/", edit)}, clusters: []*cluster.Config{config},
 		config: func(c *http1.Config) { c.BodyTimeout = 100 * time.Millisecond },
 	})
+}
+
+// A WebSocket of a client that speaks HTTP/1.1 is an extended CONNECT to an
+// endpoint that speaks HTTP/2 (RFC 8441), and its tunnel ends in both directions.
+func TestWebSocketOverHTTP2(t *testing.T) {
+	o := origintest.NewHTTP2(t, func(o *origintest.HTTP2) {
+		o.Hold = true
+		o.Settings = []xhttp2.Setting{{ID: xhttp2.SettingEnableConnectProtocol, Val: 1}}
+	})
+	s := overHTTP2(t, func(f *router.Forward) { f.Upgrades = []string{"websocket"} }, o)
+	p := s.dial()
+	p.send("GET /chat?a=1 HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\nearly")
+	k := o.Next(t)
+	if k.Head.PseudoValue("protocol") != "websocket" || k.Head.PseudoValue("path") != "/chat?a=1" {
+		t.Errorf("%v", k.Head.Fields)
+	}
+	for _, f := range k.Head.RegularFields() {
+		if f.Name == "sec-websocket-key" || f.Name == "upgrade" || f.Name == "connection" {
+			t.Errorf("%v goes to the endpoint", f)
+		}
+	}
+	k.Accept()
+	head := p.head()
+	if !strings.HasPrefix(head, "HTTP/1.1 101 ") || !strings.Contains(head, "sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") {
+		t.Fatalf("%q", head)
+	}
+	if got := string(<-k.Data); got != "early" {
+		t.Errorf("the endpoint got %q", got)
+	}
+	k.Send("from the endpoint", true)
+	if got, err := io.ReadAll(p.r); err != nil || string(got) != "from the endpoint" {
+		t.Errorf("%q, %v", got, err)
+	}
+	p.send("last")
+	p.CloseWrite()
+	if got := string(<-k.Data); got != "last" {
+		t.Errorf("the endpoint got %q", got)
+	}
+	if _, more := <-k.Data; more {
+		t.Error("the tunnel has no end")
+	}
+	if r := s.record(); r.Err != nil || r.RequestBytes != 9 || r.ResponseBytes != 17 {
+		t.Errorf("%+v", r)
+	}
+	s.quiet()
+}
+
+// Without extended CONNECT an upgrade is refused, and says why.
+func TestNoWebSocketOverHTTP2(t *testing.T) {
+	o := held(t)
+	s := overHTTP2(t, func(f *router.Forward) { f.Upgrades = []string{"websocket"} }, o)
+	if resp, _ := s.get("/", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="); resp.StatusCode != 502 {
+		t.Error(resp.StatusCode)
+	}
+	if r := s.record(); r.Flag() != stream.UpstreamProtocolError || !strings.Contains(r.Err.Error(), "RFC 8441") {
+		t.Errorf("%v", r.Err)
+	}
+	s.quiet()
 }
 
 // What the endpoint did not process is sent again, whatever the method: on the

@@ -57,6 +57,7 @@ type Call struct {
 	Head *http2.MetaHeadersFrame
 	ID   uint32
 	Body []byte
+	Data chan []byte // of a tunnel: what comes; closed at its end
 }
 
 func (o *HTTP2) serve(c net.Conn, _ int) {
@@ -100,9 +101,14 @@ func (o *HTTP2) serve(c net.Conn, _ int) {
 			o.Goodbyes <- true
 		case *http2.MetaHeadersFrame:
 			k := &Call{peer: p, Head: f, ID: f.StreamID}
-			if f.StreamEnded() || f.PseudoValue("method") == "CONNECT" {
+			switch {
+			case f.PseudoValue("method") == "CONNECT":
+				k.Data = make(chan []byte, 1000)
+				coming[k.ID] = k
 				o.came(k)
-			} else {
+			case f.StreamEnded():
+				o.came(k)
+			default:
 				coming[k.ID] = k
 			}
 		case *http2.DataFrame:
@@ -114,16 +120,28 @@ func (o *HTTP2) serve(c net.Conn, _ int) {
 					}
 				})
 			}
-			k := coming[f.StreamID]
-			if k == nil {
-				continue
-			}
-			if k.Body = append(k.Body, f.Data()...); f.StreamEnded() {
+			if k := coming[f.StreamID]; k != nil && k.take(f) {
 				delete(coming, k.ID)
-				o.came(k)
+				if k.Data == nil {
+					o.came(k)
+				}
 			}
 		}
 	}
+}
+
+// take adds content, and reports whether it was the last.
+func (k *Call) take(f *http2.DataFrame) (last bool) {
+	switch {
+	case k.Data == nil:
+		k.Body = append(k.Body, f.Data()...)
+	case len(f.Data()) > 0:
+		k.Data <- bytes.Clone(f.Data())
+	}
+	if k.Data != nil && f.StreamEnded() {
+		close(k.Data)
+	}
+	return f.StreamEnded()
 }
 
 func (o *HTTP2) came(k *Call) {
@@ -149,6 +167,14 @@ func (k *Call) Answer() {
 		k.head("200")
 		k.framer.WriteData(k.ID, true, []byte("hello"))
 	})
+}
+
+// Accept makes the request a tunnel.
+func (k *Call) Accept() { k.say(func() { k.head("200") }) }
+
+// Send sends content, and the end of the stream.
+func (k *Call) Send(p string, end bool) {
+	k.say(func() { k.framer.WriteData(k.ID, end, []byte(p)) })
 }
 
 // Begin sends the head and n bytes of a response, which is not complete. The
