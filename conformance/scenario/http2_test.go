@@ -70,6 +70,9 @@ func (p *pressure) ask(request func() (*http.Response, error), want []byte) {
 		switch {
 		case err != nil && p.refused.Load() && errors.Is(err, syscall.ECONNREFUSED):
 			return
+		case err != nil && strings.Contains(err.Error(), "force closed via ClientConn.Close"):
+			// net/http has closed a connection of its own accord: of two that it
+			// had opened it keeps one.
 		case err != nil:
 			p.fault(err.Error())
 			return
