@@ -2,8 +2,11 @@ package upstream
 
 import (
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http2"
 
 	"longmen/gateway/cluster"
 	"longmen/gateway/upstream/origintest"
@@ -181,4 +184,60 @@ func TestIdleSharedMakesRoom(t *testing.T) {
 		t.Error("the same endpoint")
 	}
 	second.served()
+}
+
+// Many streams over small limits of every kind, while endpoints refuse and leave
+// and settings change: all of them end, and nothing stays in use.
+func TestManyStreamsOverHTTP2(t *testing.T) {
+	var calls atomic.Int64
+	serve := func(o *origintest.HTTP2) {
+		o.Settings = []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: 4}}
+		o.Do = func(k *origintest.Call) {
+			switch n := calls.Add(1); {
+			case n%41 == 0:
+				k.GoAway(k.ID)
+				k.Answer()
+			case n%67 == 0:
+				k.Conn.Close()
+			case n%11 == 0:
+				k.Reset(http2.ErrCodeRefusedStream)
+			default:
+				k.Answer()
+			}
+		}
+	}
+	a, b := origintest.NewHTTP2(t, serve), origintest.NewHTTP2(t, serve)
+	config := clusterOf2(a.At, b.At, origintest.ClosedPort(t))
+	config.HTTP2.MaxStreams, config.HTTP2.MaxConnections = 3, 2
+	config.Limits.Connections, config.Pool.MaxRequests = 3, 20
+	config.ConnectTimeout = time.Second // of connections whose settings do not come
+	p := newPlace(t, cluster.New(config))
+	done := make(chan error, 600)
+	for i := range 600 {
+		p.begin(func(u *use) {
+			u.fresh = i%7 == 0
+			u.then = func(u *use) {
+				done <- u.ask(u.Co)
+				u.conn.Release()
+			}
+		})
+		if i%150 == 149 {
+			next := *config
+			next.HTTP2.MaxStreams = 2 + i%3
+			p.next(&next)
+		}
+	}
+	p.until("all are done", func() bool {
+		s := p.up.Cluster(0).Stats
+		return s.RequestsActive.Load() == 0 && s.RequestsPending.Load() == 0
+	})
+	well := 0
+	for len(done) > 0 {
+		if <-done == nil {
+			well++
+		}
+	}
+	if well < 250 {
+		t.Errorf("%d requests went well", well)
+	}
 }
