@@ -89,8 +89,17 @@ func setNice(nice int) error {
 	if err := unix.Setpriority(unix.PRIO_PROCESS, self, nice); err != nil {
 		return fmt.Errorf("sign: niceness %d: %w", nice, err)
 	}
+	// A thread that runs is left to run for a slice of some milliseconds (EEVDF),
+	// however nice it is, while a loop that has woken up waits. Linux 6.12 and
+	// later take a shorter one; others know nothing of it.
+	unix.SchedSetAttr(self, &unix.SchedAttr{
+		Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Nice: int32(nice), Runtime: uint64(slice),
+	}, 0)
 	return nil
 }
+
+// slice is the shortest that the kernel takes.
+const slice = 100 * time.Microsecond
 
 // next waits for a task; nil when the pool is closed and empty. Those that ended are told of
 // before it waits.

@@ -172,16 +172,26 @@ func (c *conn) strayData(f *flow, id uint32) *ConnError {
 	case f != nil && f.gaveUp:
 		return broke(CodeStreamClosed, "DATA on a stream that the peer reset")
 	case f != nil && f.isReset:
-		return c.glitch()
+		return c.onItsWay()
 	case f != nil: // half-closed (remote)
 		f.user.fault(CodeStreamClosed)
 		return c.brokeOff()
 	case c.idle(id):
 		return broke(CodeProtocol, "DATA on an idle stream")
 	case c.client || c.ignored.has(id):
-		return c.glitch() // it may be on its way still, but not for ever
+		return c.onItsWay()
 	}
 	return broke(CodeStreamClosed, "DATA on a closed stream")
+}
+
+// onItsWay is DATA of a stream that we reset: it may have been sent before the
+// peer knew, but does not come for ever. What an endpoint sends is bounded by what
+// it was asked for.
+func (c *conn) onItsWay() *ConnError {
+	if c.client {
+		return nil
+	}
+	return c.glitch()
 }
 
 // content takes what came of a DATA frame.
