@@ -81,7 +81,7 @@ func (r *result) one(addr string, run func(*attacker)) {
 		return
 	}
 	defer tcp.Close()
-	a := &attacker{tcp: tcp.(*net.TCPConn), deadline: r.deadline, next: 1, resets: map[string]int{}, over: make(chan struct{}), reads: make(chan struct{})}
+	a := &attacker{tcp: tcp.(*net.TCPConn), deadline: r.deadline, next: 1, resets: map[string]int{}, over: make(chan struct{}), reads: make(chan struct{}), answer: make(chan struct{}, 2*atOnce)}
 	a.encoder = hpack.NewEncoder(&a.block)
 	go a.read()
 	began := time.Now()
@@ -128,6 +128,7 @@ type attacker struct {
 	reads   chan struct{} // closed when what comes is read
 	reading sync.Once
 	over    chan struct{} // closed at the end of what comes
+	answer  chan struct{} // one for each HEADERS, as long as somebody takes them
 	answers int           // these are valid once over is closed
 	resets  map[string]int
 	goaway  string
@@ -162,6 +163,10 @@ func (a *attacker) read() {
 		switch http2.FrameType(head[3]) {
 		case http2.FrameHeaders:
 			a.answers++
+			select {
+			case a.answer <- struct{}{}:
+			default:
+			}
 		case http2.FrameRSTStream:
 			a.resets[http2.ErrCode(binary.BigEndian.Uint32(kept[:])).String()]++
 		case http2.FrameGoAway:

@@ -64,6 +64,23 @@ func attacks() []attack {
 	requests := func(build func(a *attacker)) func(*attacker) { return flood(true, nil, build) }
 	open := func(a *attacker) { a.post("/attack/body") }
 	return append([]attack{
+		// No attack, to compare the others with: clients that are as busy as the
+		// answers come.
+		{name: "busy-clients", ends: []string{alive}, run: func(a *attacker) {
+			a.listen()
+			a.begin()
+			a.forever(func() {
+				times(atOnce, func() { a.get("/attack") })()
+				a.flush()
+				for range atOnce {
+					select {
+					case <-a.answer:
+					case <-a.over:
+						return
+					}
+				}
+			})
+		}},
 		{name: "rapid-reset", ends: []string{calm}, run: requests(func(a *attacker) { a.reset(a.get("/attack")) })},
 		{name: "rapid-reset-slow-origin", ends: []string{calm}, run: requests(func(a *attacker) { a.reset(a.get("/attack/slow")) })},
 		{name: "rapid-reset-delayed", ends: []string{calm}, lasts: 2 * time.Second, run: func(a *attacker) {
