@@ -43,8 +43,12 @@ func (p *pool) multiplexes() bool {
 func (p *pool) withRoom(s *stream.Stream, since int64) *http2Conn {
 	for i := 0; i < len(p.open); {
 		m := p.open[i]
-		if m.spent() || !m.current() {
-			m.retire() // it is off the list
+		switch { // what is off the list makes place for the next
+		case m.client.Err() != nil: // in this very turn
+			m.end()
+			continue
+		case m.spent() || m.client.Draining() || !m.current():
+			m.retire()
 			continue
 		}
 		i++
