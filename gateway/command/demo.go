@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os/signal"
 	"strconv"
 	"strings"
@@ -30,6 +31,9 @@ const (
 // A demoAddress is where one demo origin listens and who it says it is.
 type demoAddress struct{ name, address string }
 
+// demoGRPC is the name of the one origin that speaks gRPC.
+const demoGRPC = "greeter"
+
 // demoAddresses are the origins that the repository's gateway.yaml names.
 var demoAddresses = []demoAddress{
 	{"web", "127.0.0.1:9001"},
@@ -37,6 +41,7 @@ var demoAddresses = []demoAddress{
 	{"cart-1", "127.0.0.1:9003"},
 	{"cart-canary", "127.0.0.1:9004"},
 	{"cart-2", "127.0.0.1:9005"},
+	{demoGRPC, "127.0.0.1:9006"},
 }
 
 // demoCommand is "longmen demo": small origins on loopback to try a gateway with.
@@ -45,9 +50,10 @@ func demoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "Serve small origins on loopback ports to try gateway.yaml with",
 		Long: `Serve small origins on loopback, the ones that the repository's gateway.yaml names:
-web on port 9001, api on 9002, cart-1 on 9003, cart-canary on 9004, cart-2 on 9005.
+web on port 9001, api on 9002, cart-1 on 9003, cart-canary on 9004, cart-2 on 9005;
+and greeter on 9006, which speaks gRPC (demo/greeter.proto) over HTTP/2.
 
-Each answers in JSON who it is and what it received, and
+Each of the others answers in JSON who it is and what it received, and
   /healthz             200 while healthy, else 503
   POST /healthz/fail   makes it unhealthy;  POST /healthz/pass  makes it healthy again
   /slow?ms=N           answers after N milliseconds, 10000 at most
@@ -70,6 +76,29 @@ Each answers in JSON who it is and what it received, and
 type demoListener struct {
 	name   string
 	socket net.Listener
+}
+
+// A demoServer serves one of them.
+type demoServer interface {
+	// Serve serves until it is told to stop; then it returns nil or http.ErrServerClosed.
+	Serve(net.Listener) error
+	// stop lets requests under way finish, until ctx ends.
+	stop(ctx context.Context) error
+}
+
+type demoPlainServer struct{ *fasthttp.Server }
+
+func (s demoPlainServer) stop(ctx context.Context) error { return s.ShutdownWithContext(ctx) }
+
+type demoGRPCServer struct{ *http.Server }
+
+func (s demoGRPCServer) stop(ctx context.Context) error { return s.Shutdown(ctx) }
+
+func newDemo(name string, stopping <-chan struct{}) demoServer {
+	if name == demoGRPC {
+		return demoGRPCServer{newDemoGreeter(&demoGreeter{name: name, pause: time.Second, stopping: stopping})}
+	}
+	return demoPlainServer{newDemoServer(&demoOrigin{name: name, stopping: stopping})}
 }
 
 // listenDemo opens every address, or none.
@@ -95,10 +124,17 @@ func listenDemo(addresses []demoAddress) ([]demoListener, error) {
 // listeners in any case.
 func serveDemo(ctx context.Context, out io.Writer, listeners []demoListener) error {
 	ended := make(chan error, len(listeners))
-	servers := make([]*fasthttp.Server, len(listeners))
+	servers := make([]demoServer, len(listeners))
 	for i, l := range listeners {
-		servers[i] = newDemoServer(&demoOrigin{name: l.name, stopping: ctx.Done()})
-		go func() { ended <- servers[i].Serve(l.socket) }()
+		server := newDemo(l.name, ctx.Done())
+		servers[i] = server
+		go func() {
+			err := server.Serve(l.socket)
+			if errors.Is(err, http.ErrServerClosed) {
+				err = nil
+			}
+			ended <- err
+		}()
 		_, _ = fmt.Fprintf(out, "demo origin %-12s http://%s\n", l.name, l.socket.Addr()) // a closed terminal is no reason to stop
 	}
 
@@ -116,7 +152,7 @@ func serveDemo(ctx context.Context, out io.Writer, listeners []demoListener) err
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), demoGrace)
 	defer cancel()
 	for _, server := range servers {
-		failed = errors.Join(failed, server.ShutdownWithContext(grace))
+		failed = errors.Join(failed, server.stop(grace))
 	}
 	for range left {
 		failed = errors.Join(failed, <-ended)
