@@ -101,7 +101,7 @@ func (o *demoGreeter) call(reply *demoReply, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		return reply.send(o.greeting("hello "+name))
+		return reply.send(o.greeting("hello " + name))
 	case "/demo.Greeter/GreetOften":
 		name, times, err := demoWho(request)
 		if err != nil {
