@@ -188,6 +188,10 @@ func (w wakeup) Ready(Events) {
 // Now is the loop's monotonic time in nanoseconds, read once a turn.
 func (l *Loop) Now() int64 { return l.now }
 
+// Clock is the loop's time at this moment, of the same zero as Now: for who has to
+// know how long something has taken within a turn.
+func (l *Loop) Clock() int64 { return int64(time.Since(l.base)) + 1 }
+
 // Wall is the wall clock that goes with Now.
 func (l *Loop) Wall() time.Time { return l.wall.Add(time.Duration(l.now - l.wallAt)) }
 

@@ -85,7 +85,6 @@ type Client struct {
 	holding []*ClientStream // that wait for the endpoint's settings
 	changed bool            // the owner is to be told
 	posted  bool            // deliver is under way
-	fills   int             // of one look
 	since   int64           // loop time when the last stream ended, or the closing began
 }
 
@@ -283,11 +282,10 @@ func (c *Client) ConnReady(ev worker.Events) {
 			c.ended(err)
 		}
 	default:
-		c.fills = 0
 		if ev&worker.HangUp != 0 && c.Conn.Err() == nil {
 			for range hangUpReads {
 				if c.over == nil && c.MayRead() {
-					c.fills = 0
+					c.resting = false
 					c.read()
 				}
 			}
@@ -301,21 +299,12 @@ func (c *Client) ConnReady(ev worker.Events) {
 // goOn takes what was left, or there from the beginning.
 func (c *Client) goOn() {
 	if c.over == nil && !c.closing {
-		c.fills = 0
 		c.ready(0)
 	}
 }
 
 // started wakes who waits for what was read.
-func (c *Client) started() (pause bool) {
-	c.deliver()
-	if c.fills++; c.fills < fillsAtOnce || c.over != nil {
-		return false
-	}
-	// An endpoint that sends without end must not keep the others waiting.
-	c.Loop().Post(c.goOn)
-	return true
-}
+func (c *Client) started() { c.deliver() }
 
 // wake lets who reads a stream look again, when all that was read is taken.
 func (c *Client) wake(cs *ClientStream) {

@@ -3,6 +3,7 @@ package http2
 import (
 	"encoding/binary"
 	"io"
+	"time"
 
 	"longmen/gateway/connection"
 	"longmen/gateway/protocol/http2/hpack"
@@ -29,7 +30,7 @@ type conn struct {
 	ignored  ignoredIDs // of those, the streams that we reset
 	window   int64      // octets of DATA that the peer takes on the connection
 	queue    queue      // flows that have something to send, and wait for their turn
-	updates  int32      // WINDOW_UPDATE frames that the peer may send for what it got
+	updates  int32      // frames that the peer may send to go with its requests and with what it got
 	recv     recvWindow // of the connection
 	promised int        // octets that the windows of all streams come to
 	grow     growth     // of the windows that we give
@@ -43,6 +44,15 @@ type conn struct {
 	greeted  bool       // the peer's preface came
 	reading  bool       // read is under way, further up on the stack
 	again    bool       // and shall look once more
+	look     int64      // Loop.Clock when it began
+	fills    int        // reads since then
+	taken    uint32     // frames, ever
+	tired    bool       // it took long
+	resting  bool       // goOn will be called
+	resume   func()     // does that
+	pumping  bool       // pumpLater is to be called
+	sentAt   int64      // loop time when content was sent last
+	stray    int        // octets of DATA that may be on their way for streams that we reset
 }
 
 // side is one of the halves.
@@ -59,9 +69,10 @@ type side interface {
 	// wentAway is told of the peer's GOAWAY.
 	wentAway(last uint32, code ErrCode, debug []byte)
 	// started is called when all that was read is taken: streams that have begun
-	// are served. It reports whether to leave the connection for now; it goes on
-	// by itself then.
-	started() (pause bool)
+	// are served.
+	started()
+	// goOn takes what was left.
+	goOn()
 	// ended is called once when the connection is of no more use: c.failed says
 	// why, when it is not the peer's orderly end. More is written before it
 	// closes.
@@ -115,6 +126,11 @@ const (
 	// readSize is as much as the kernel takes in one write at a good price, too: what
 	// is read is often written on as it is.
 	readSize = 56 << 10
+	// A look at a connection ends after fillsAtOnce reads, or after lookTime, for
+	// which the clock is read every framesPerLook frames.
+	fillsAtOnce   = 4
+	lookTime      = int64(100 * time.Microsecond)
+	framesPerLook = 16
 	// What the output of a connection may hold before streams wait with their
 	// content, and down to what it shrinks before they go on.
 	highWater = 64 << 10
@@ -146,14 +162,19 @@ func (c *conn) read() {
 	}
 	c.reading = true
 	defer func() { c.reading = false }()
+	c.look, c.fills, c.tired = c.Loop().Clock(), 0, false
 	for {
 		c.again = false
 		e := c.frames()
-		pause := c.side.started()
+		c.side.started()
 		if e != nil {
 			c.fail(e)
 		}
-		if pause || c.failed != nil || !c.IsOpen() || c.Pending() > stopReading {
+		if c.failed != nil || !c.IsOpen() || c.Pending() > stopReading {
+			return
+		}
+		if c.fills++; c.tired || c.fills >= fillsAtOnce {
+			c.rest()
 			return
 		}
 		switch err := c.Fill(readSize); err {
@@ -173,9 +194,31 @@ func (c *conn) read() {
 	}
 }
 
+// rest leaves the connection for now: what there is more of it is taken when the
+// others had their turn. A peer that sends without end, or what takes long, does
+// not keep them waiting.
+func (c *conn) rest() {
+	c.resting = true
+	if c.resume == nil {
+		c.resume = func() {
+			c.resting = false
+			c.side.goOn()
+		}
+	}
+	c.Loop().Burn(c.resume)
+}
+
+// isTired looks at the clock now and then.
+func (c *conn) isTired() bool {
+	if c.taken++; c.taken%framesPerLook == 0 && c.Loop().Clock()-c.look > lookTime {
+		c.tired = true
+	}
+	return c.tired
+}
+
 // frames takes the frames that were read.
 func (c *conn) frames() *ConnError {
-	for c.failed == nil && c.IsOpen() {
+	for c.failed == nil && c.IsOpen() && !c.isTired() {
 		buf := c.Bytes()
 		if c.data.open {
 			if len(buf) == 0 {
@@ -335,7 +378,7 @@ func (c *conn) onPriority(h frameHeader, p []byte) *ConnError {
 	case binary.BigEndian.Uint32(p)&maxID == h.id:
 		return c.streamFault(h.id, CodeProtocol)
 	}
-	return c.glitch() // the scheme is deprecated (RFC 9113 section 5.3.2)
+	return c.accompanies() // the scheme is deprecated (RFC 9113 section 5.3.2)
 }
 
 // streamFault resets a stream for something that the peer did to it.
@@ -452,7 +495,7 @@ func (c *conn) ready(ev worker.Events) {
 	if c.Pending() <= lowWater {
 		c.pump()
 	}
-	if c.failed == nil && c.MayRead() && c.Pending() <= stopReading {
+	if c.failed == nil && !c.resting && (c.MayRead() || c.Buffered() > 0) && c.Pending() <= stopReading {
 		c.read()
 	}
 }

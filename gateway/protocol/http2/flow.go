@@ -33,6 +33,7 @@ type flow struct {
 	isReset  bool // RST_STREAM came or was sent
 	gaveUp   bool // it came: the peer sends nothing more
 	stopped  bool // nobody pulls any more: what comes is dropped
+	spoilt   bool // the content is malformed: nobody gets more of it
 	hasTrail bool
 	trailer  stream.Header
 }
@@ -70,7 +71,7 @@ func (f *flow) open(c *conn, u flowUser, id uint32) {
 	f.conn, f.user, f.id = c, u, id
 	f.window = int64(c.peer.initialWindow)
 	f.urgency, f.incremental = defaultUrgency, true // see prioritize
-	f.sentEnd, f.gotEnd, f.isReset, f.gaveUp, f.stopped, f.hasTrail = false, false, false, false, false, false
+	f.sentEnd, f.gotEnd, f.isReset, f.gaveUp, f.stopped, f.spoilt, f.hasTrail = false, false, false, false, false, false, false
 	f.given, f.total, f.updated = 0, 0, 0
 	// A peer that has not heard of our settings goes by the defaults.
 	f.recv.open(c.rules.StreamWindow)
@@ -126,7 +127,7 @@ func (c *conn) beginData(h frameHeader, buf []byte) (int, *ConnError) {
 	}
 	f := c.flows.find(h.id)
 	if f == nil || f.isReset || f.gotEnd {
-		if e := c.strayData(f, h.id); e != nil {
+		if e := c.strayData(f, h); e != nil {
 			return 0, e
 		}
 		f = nil
@@ -167,30 +168,37 @@ func (c *conn) beginData(h frameHeader, buf []byte) (int, *ConnError) {
 }
 
 // strayData is DATA on a stream that takes none.
-func (c *conn) strayData(f *flow, id uint32) *ConnError {
+func (c *conn) strayData(f *flow, h frameHeader) *ConnError {
 	switch {
 	case f != nil && f.gaveUp:
 		return broke(CodeStreamClosed, "DATA on a stream that the peer reset")
 	case f != nil && f.isReset:
-		return c.onItsWay()
+		return c.onItsWay(h)
 	case f != nil: // half-closed (remote)
 		f.user.fault(CodeStreamClosed)
 		return c.brokeOff()
-	case c.idle(id):
+	case c.idle(h.id):
 		return broke(CodeProtocol, "DATA on an idle stream")
-	case c.client || c.ignored.has(id):
-		return c.onItsWay()
+	case c.client || c.ignored.has(h.id):
+		return c.onItsWay(h)
 	}
 	return broke(CodeStreamClosed, "DATA on a closed stream")
 }
 
-// onItsWay is DATA of a stream that we reset: it may have been sent before the
-// peer knew, but does not come for ever. What an endpoint sends is bounded by what
-// it was asked for.
-func (c *conn) onItsWay() *ConnError {
+// maxStray bounds the content that streams may have on its way when they are reset.
+const maxStray = 64 << 20
+
+// onItsWay is DATA of a stream that we reset: it was sent before the peer knew, as much as
+// the windows of such streams allowed. What is more than that carries nothing. What an
+// endpoint sends is bounded by what it was asked for.
+func (c *conn) onItsWay(h frameHeader) *ConnError {
 	if c.client {
 		return nil
 	}
+	if c.stray -= h.length + headerLen; c.stray >= 0 {
+		return nil
+	}
+	c.stray = 0
 	return c.glitch()
 }
 
@@ -319,6 +327,8 @@ func (f *flow) pull(co *worker.Coroutine) ([]byte, error) {
 		case f.stopped:
 			f.drop()
 			return nil, stream.ErrStopped
+		case f.spoilt:
+			return nil, f.user.cutShort()
 		case len(p) > 0:
 			f.given = len(p)
 			return p, nil
@@ -339,8 +349,11 @@ func (f *flow) pull(co *worker.Coroutine) ([]byte, error) {
 // atHand is stream.Body's Buffered. When the piece is the last, the trailers are
 // known, too.
 func (f *flow) atHand() (piece []byte, last bool) {
-	k, off := f.first, f.off
-	if f.given > 0 { // the whole of the first
+	if f.spoilt {
+		return nil, false
+	}
+	k, off := f.first, f.off+f.given
+	if k < len(f.pieces) && off >= len(f.pieces[k]) { // else more was added behind what was given out
 		k, off = k+1, 0
 	}
 	if k < len(f.pieces) {
@@ -369,5 +382,8 @@ func (f *flow) reset(code ErrCode) {
 	}
 	f.isReset = true
 	c.leave(f)
+	if !f.gotEnd {
+		c.stray = min(c.stray+2*max(0, f.recv.left), maxStray)
+	}
 	c.sendReset(f.id, code)
 }

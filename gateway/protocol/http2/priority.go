@@ -49,5 +49,5 @@ func (c *serverConn) onPriorityUpdate(h frameHeader, p []byte) *ConnError {
 	if f := c.flows.find(id); f != nil {
 		f.prioritize(p[4:])
 	}
-	return c.glitch()
+	return c.accompanies()
 }

@@ -87,13 +87,34 @@ func (c *conn) leave(f *flow) {
 // pump gives the turn to the next flow, when the connection takes something.
 func (c *conn) pump() {
 	q := &c.queue
-	if q.turn != nil || q.count == 0 || c.window <= 0 || c.Pending() > lowWater || c.failed != nil {
+	if q.turn != nil || q.count == 0 || c.window <= 0 || c.failed != nil {
+		return
+	}
+	if c.Pending() > lowWater {
+		if !c.pumping {
+			c.pumping = true
+			c.Loop().FlushLater((*pumpLater)(c))
+		}
 		return
 	}
 	f := q.head()
 	q.remove(f)
 	q.turn = f
 	f.user.mayWrite()
+}
+
+// pumpLater is a conn that gives the turn to the next flow when the output of this turn of
+// the loop has gone out. Nobody else would: the socket tells only when it was full.
+type pumpLater conn
+
+// Flush is called at the end of the loop's turn.
+func (p *pumpLater) Flush() {
+	c := (*conn)(p)
+	c.Flush()
+	if c.Pending() <= lowWater {
+		c.pump()
+	}
+	c.pumping = false
 }
 
 // free reports whether n octets of content can go at once: the windows and the
@@ -219,6 +240,7 @@ func (f *flow) emit(p []byte, end bool) {
 	c := f.conn
 	f.window -= int64(len(p))
 	c.window -= int64(len(p))
+	c.sentAt = c.Loop().Now()
 	f.sentEnd = end
 	most := int(min(c.peer.maxFrame, maxFrame))
 	if len(p) < stream8K {

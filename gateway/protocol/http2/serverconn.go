@@ -29,7 +29,6 @@ type serverConn struct {
 	unconfirmed []*worker.Coroutine // streams that wait for the handshake, see earlyStream
 	live        int                 // streams whose handler is not done
 	served      uint32
-	fills       int   // of one look
 	lingered    int   // bytes that were dropped
 	since       int64 // loop time when what the phase waits for began
 	blockSince  int64 // when the header block under way began
@@ -59,8 +58,9 @@ const (
 	lingerIdle  = time.Second
 	lingerTime  = 5 * time.Second
 	lingerBytes = 256 << 10
-	// fillsAtOnce bounds the reads of one look at a connection.
-	fillsAtOnce = 4
+	// updatesOfRequest is how many WINDOW_UPDATE and PRIORITY frames may go with a
+	// request: clients open its window, and arrange it among others.
+	updatesOfRequest = 4
 )
 
 var (
@@ -143,7 +143,6 @@ func (c *serverConn) ConnReady(ev worker.Events) {
 		c.linger()
 	default:
 		defer c.guard()
-		c.fills = 0
 		if ev&worker.HangUp != 0 && c.Err() == nil && !c.Finished() {
 			c.read()
 			if c.phase < phaseOut {
@@ -185,7 +184,7 @@ func (c *serverConn) guard() {
 var errAbandoned = errors.New("panic while the connection was served")
 
 // started serves the streams that have begun.
-func (c *serverConn) started() (pause bool) {
+func (c *serverConn) started() {
 	for i := 0; i < len(c.begun); i++ {
 		st := c.begun[i]
 		c.begun[i] = nil
@@ -193,13 +192,6 @@ func (c *serverConn) started() (pause bool) {
 	}
 	c.begun = c.begun[:0]
 	c.feed()
-	if c.fills++; c.fills < fillsAtOnce {
-		return false
-	}
-	// A client that sends without end must not keep the others waiting.
-	c.fills = 0
-	c.Loop().Post(c.goOn)
-	return true
 }
 
 // feed lets the streams that got content pass it on, before there is more.
@@ -296,6 +288,7 @@ func (c *serverConn) newStream(id uint32, end bool, block []byte) *ConnError {
 	st.begin(c, id)
 	st.flow.gotEnd = end
 	err := c.decode(&st.Request.Header, block)
+	c.updates = min(c.updates+updatesOfRequest, maxUpdates)
 	if c.served++; c.served > 1 {
 		srv.loop.Gently()
 	}

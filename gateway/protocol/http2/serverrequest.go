@@ -24,7 +24,7 @@ var (
 	errNoMethod     = &malformed{0, "no :method, or a malformed one"}
 	errScheme       = &malformed{0, "no :scheme, or one that is not http or https"}
 	errPath         = &malformed{0, "no :path, or a malformed one"}
-	errAuthority    = &malformed{0, "malformed :authority or host"}
+	errAuthority    = &malformed{0, "no :authority or host, or a malformed one"}
 	errTwoHosts     = &malformed{0, "host differs from :authority"}
 	errConnectForm  = &malformed{0, "malformed CONNECT"}
 	errProtocolForm = &malformed{0, ":protocol without extended CONNECT"}
@@ -240,14 +240,19 @@ func (st *serverStream) target(path []byte) *malformed {
 func (st *serverStream) authority(authority []byte) *malformed {
 	r := &st.Request
 	if h := &r.Header; h.HasKnown(stream.Host) {
-		host := h.GetKnown(stream.Host)
-		if authority != nil && !bytes.EqualFold(authority, host) {
-			return errTwoHosts
+		for i := range h.Len() {
+			_, host, id, ok := h.At(i)
+			if !ok || id != stream.Host {
+				continue
+			}
+			if authority != nil && !bytes.EqualFold(authority, host) {
+				return errTwoHosts
+			}
+			authority = host
 		}
-		authority = host
 		h.Remove("host")
 	}
-	if _, _, ok := stream.SplitHost(authority); !ok && len(authority) > 0 {
+	if _, _, ok := stream.SplitHost(authority); !ok {
 		return errAuthority
 	}
 	r.Authority = authority

@@ -18,10 +18,21 @@ func (st *serverStream) answer(co *worker.Coroutine, resp *stream.Response, err 
 		// To the client it would mean that the tunnel is open.
 		err = &stream.Error{Side: stream.Upstream, Phase: stream.PhaseTunnel, Flag: stream.UpstreamProtocolError, Status: 502, Sent: true, Cause: errNoTunnel}
 	}
+	if st.flow.isReset || st.conn.failed != nil {
+		// Nobody is there to take it.
+		if err == nil {
+			err = st.cutShort()
+		}
+		if resp != nil && resp.Upgraded != nil {
+			resp.Upgraded.Close()
+		}
+		st.Record.Err = stream.AsError(err)
+		return nil
+	}
 	if err != nil {
 		e := stream.AsError(err)
 		st.Record.Err = e
-		if e.Status == 0 || st.flow.isReset || st.conn.failed != nil {
+		if e.Status == 0 {
 			return nil
 		}
 		resp = st.cfg.Reply(&st.Stream, e)

@@ -178,6 +178,7 @@ func (st *serverStream) peerReset(code ErrCode) {
 // fault is told of the client's mistake.
 func (st *serverStream) fault(code ErrCode) {
 	st.count(code, false)
+	st.flow.spoilt = true
 	st.flow.reset(code)
 	st.giveUp(&stream.Error{Side: stream.Downstream, Phase: st.phase(), Flag: stream.DownstreamProtocolError, Cause: fmt.Errorf("%w: %s", errClientFault, code)})
 }
@@ -417,8 +418,11 @@ func (b *requestBody) Trailer() *stream.Header {
 
 // waitContent waits until arrived was called.
 func (st *serverStream) waitContent(co *worker.Coroutine) error {
-	st.bodyWaiter, st.bodySince = co, st.Loop.Now()
-	st.armBody()
+	st.bodyWaiter = co
+	if !st.tunneling { // what goes through a tunnel may come at any time
+		st.bodySince = st.Loop.Now()
+		st.armBody()
+	}
 	err := st.Wait(co)
 	st.bodyWaiter, st.bodySince = nil, 0
 	return err

@@ -36,10 +36,10 @@ func (t *streamTimer) Expire(*worker.Timer) {
 	case over(st.bodySince, cfg.BodyTimeout):
 		st.timedOut(metrics.TimeoutBody, st.bodyError(408, stream.StreamIdleTimeout, errBodyTimeout))
 		return
-	case !st.flow.gotEnd && over(st.Record.Begin, cfg.RequestTimeout):
+	case !st.flow.gotEnd && !st.tunneling && over(st.Record.Begin, cfg.RequestTimeout):
 		st.timedOut(metrics.TimeoutRequest, st.bodyError(408, stream.DurationTimeout, errRequestTime))
 		return
-	case over(st.writeSince, cfg.WriteTimeout):
+	case over(st.stalledSince(), cfg.WriteTimeout):
 		st.timedOut(metrics.TimeoutWrite, st.slow(errWriteTimeout))
 		return
 	case over(st.active, st.idleTimeout()):
@@ -64,6 +64,15 @@ func (t *streamTimer) Expire(*worker.Timer) {
 	if next < 1<<63-1 {
 		st.Loop.Arm(&st.timer, next)
 	}
+}
+
+// stalledSince is when the client took something last of what waits to be sent; 0 when nothing
+// does. A stream that waits for its turn is not stalled while others' content goes out.
+func (st *serverStream) stalledSince() int64 {
+	if st.writeSince != 0 && st.flow.queued {
+		return max(st.writeSince, st.conn.sentAt)
+	}
+	return st.writeSince
 }
 
 // slow is the error of a client that does not take its response. Its stream is

@@ -143,8 +143,8 @@ func (c *conn) pong(data uint64) *ConnError {
 	return nil
 }
 
-// accompanies counts a frame that the content that we send brings with it; what is
-// more than that carries nothing.
+// accompanies counts a frame that requests and the content that we send bring with them;
+// what is more than that carries nothing.
 func (c *conn) accompanies() *ConnError {
 	if c.updates--; c.updates >= 0 {
 		return nil
