@@ -24,7 +24,7 @@ func appendRequest(dst []byte, r *stream.Request, o *stream.Outgoing) []byte {
 	switch {
 	case r.Length < 0:
 		dst = append(dst, "transfer-encoding: chunked\r\n"...)
-	case r.Length > 0 || h.HasKnown(stream.ContentLength):
+	case r.Length > 0 || h.HasKnown(stream.ContentLength) || r.Major == 2 && expectsContent(r.Method):
 		dst = appendLength(dst, r.Length)
 	}
 	if o.Upgrade != nil {
@@ -36,6 +36,16 @@ func appendRequest(dst []byte, r *stream.Request, o *stream.Outgoing) []byte {
 		dst = append(dst, "expect: 100-continue\r\n"...)
 	}
 	return append(dst, '\r', '\n')
+}
+
+// expectsContent reports whether a request of that method without content says so
+// (RFC 9110 section 8.6); over HTTP/2 it need not.
+func expectsContent(method []byte) bool {
+	switch string(method) {
+	case "POST", "PUT", "PATCH":
+		return true
+	}
+	return false
 }
 
 func appendLength(dst []byte, n int64) []byte {
