@@ -6,6 +6,7 @@ import (
 	"iter"
 	"runtime/debug"
 	"slices"
+	"time"
 )
 
 // Runner is what a coroutine runs.
@@ -50,10 +51,25 @@ func (l *Loop) Go(r Runner) *Coroutine {
 // switches and finds its stack in the cache.
 func (l *Loop) GoSoon(r Runner) { l.soon = append(l.soon, r) }
 
-// nextSoon takes the first Runner of GoSoon.
+const (
+	// soonBudget is what a turn spends on beginning what GoSoon was given; the rest
+	// is begun in later turns, so that others are not kept waiting by a crowd.
+	soonBudget = int64(500 * time.Microsecond)
+	// soonLook is how many begin between two looks at the clock.
+	soonLook = 8
+)
+
+// nextSoon takes the first Runner of GoSoon; nil when there is none, or the turn has
+// begun enough of them.
 func (l *Loop) nextSoon() Runner {
-	if l.soonDone == len(l.soon) {
+	if l.soonDone == len(l.soon) || l.soonSpent {
 		return nil
+	}
+	switch l.soonBegun++; {
+	case l.soonBegun == 1:
+		l.soonSince = l.Clock()
+	case l.soonBegun%soonLook == 0:
+		l.soonSpent = l.Clock()-l.soonSince > soonBudget
 	}
 	r := l.soon[l.soonDone]
 	l.soon[l.soonDone] = nil

@@ -75,15 +75,18 @@ type Loop struct {
 	wallAt       int64
 	stamp        stamp
 
-	ready    []*Coroutine
-	soon     []Runner // of GoSoon, from soonDone on
-	soonDone int
-	burning  []func() // of Burn, from burned on
-	burned   int
-	gentle   int64 // when Gently was called last
-	spare    []*Coroutine
-	dirty    []Flusher
-	current  *Coroutine
+	ready     []*Coroutine
+	soon      []Runner // of GoSoon, from soonDone on
+	soonDone  int
+	soonBegun uint     // in this turn
+	soonSince int64    // Clock when the first of them did
+	soonSpent bool     // the turn begins no more of them
+	burning   []func() // of Burn, from burned on
+	burned    int
+	gentle    int64 // when Gently was called last
+	spare     []*Coroutine
+	dirty     []Flusher
+	current   *Coroutine
 
 	all                []*Coroutine
 	idle               *Coroutine
@@ -295,6 +298,7 @@ func (l *Loop) Run() error {
 			return err
 		}
 		l.readClock()
+		l.soonBegun, l.soonSpent = 0, false
 		began := l.now
 		l.busySince.Store(began)
 		for i := range n {
@@ -415,7 +419,7 @@ func (l *Loop) runTask(f func()) {
 // and goes on with those that these wake in turn, up to a bound that keeps the
 // turn finite.
 func (l *Loop) runReady() {
-	for round := 0; round < 16 && (len(l.ready) > 0 || len(l.soon) > 0); round++ {
+	for round := 0; round < 16 && (len(l.ready) > 0 || len(l.soon) > 0 && !l.soonSpent); round++ {
 		l.ready, l.spare = l.spare[:0], l.ready
 		for i, co := range l.spare {
 			l.spare[i] = nil

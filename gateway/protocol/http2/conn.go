@@ -46,7 +46,7 @@ type conn struct {
 	again    bool       // and shall look once more
 	look     int64      // Loop.Clock when it began
 	fills    int        // reads since then
-	taken    uint32     // frames, ever
+	work     int        // of the frames taken since the clock was read
 	tired    bool       // it took long
 	resting  bool       // goOn will be called
 	resume   func()     // does that
@@ -127,10 +127,12 @@ const (
 	// is read is often written on as it is.
 	readSize = 56 << 10
 	// A look at a connection ends after fillsAtOnce reads, or after lookTime, for
-	// which the clock is read every framesPerLook frames.
-	fillsAtOnce   = 4
-	lookTime      = int64(100 * time.Microsecond)
-	framesPerLook = 16
+	// which the clock is read when frames of so much work were taken: each counts as
+	// its octets and frameWork.
+	fillsAtOnce = 4
+	lookTime    = int64(100 * time.Microsecond)
+	workPerLook = 2 << 10
+	frameWork   = 128
 	// What the output of a connection may hold before streams wait with their
 	// content, and down to what it shrinks before they go on.
 	highWater = 64 << 10
@@ -210,8 +212,9 @@ func (c *conn) rest() {
 
 // isTired looks at the clock now and then.
 func (c *conn) isTired() bool {
-	if c.taken++; c.taken%framesPerLook == 0 && c.Loop().Clock()-c.look > lookTime {
-		c.tired = true
+	if c.work > workPerLook {
+		c.work = 0
+		c.tired = c.tired || c.Loop().Clock()-c.look > lookTime
 	}
 	return c.tired
 }
@@ -278,6 +281,7 @@ func (c *conn) greet(buf []byte) (done bool, e *ConnError) {
 
 // frame takes a whole frame other than DATA.
 func (c *conn) frame(h frameHeader, p []byte) *ConnError {
+	c.work += frameWork + len(p)
 	if !c.peer.seen && h.typ != frameSettings {
 		return broke(CodeProtocol, "the first frame is not SETTINGS")
 	}
@@ -350,7 +354,7 @@ func (c *conn) onContinuation(h frameHeader, p []byte) *ConnError {
 	if b.id == 0 {
 		return broke(CodeProtocol, "CONTINUATION without a header block")
 	}
-	if b.frames++; b.frames > c.rules.Continuations || len(b.bytes)+len(p) > c.rules.Header.Hard {
+	if b.frames++; b.frames > c.rules.Continuations || len(b.bytes)+len(p) > c.rules.Header.Size+maxFrame {
 		return broke(CodeEnhanceYourCalm, "a header block is too long")
 	}
 	if len(p) == 0 {
