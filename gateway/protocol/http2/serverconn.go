@@ -31,6 +31,8 @@ type serverConn struct {
 	served      uint32
 	lingered    int   // bytes that were dropped
 	since       int64 // loop time when what the phase waits for began
+	leftAt      int64 // when the client was told to go
+	stuckSince  int64 // since when it takes nothing of more than stopReading octets; 0: it does
 	blockSince  int64 // when the header block under way began
 	phase       connPhase
 	rested      bool
@@ -123,6 +125,7 @@ func (c *serverConn) begin() {
 	c.armIdle()
 	defer c.guard()
 	c.read()
+	c.watch()
 }
 
 // ConnReady is told of events by the connection.
@@ -150,21 +153,34 @@ func (c *serverConn) ConnReady(ev worker.Events) {
 			}
 			return
 		}
+		if ev&worker.Writable != 0 {
+			c.stuckSince = 0 // it took something
+		}
 		c.ready(ev)
 		c.confirmed()
-		if ev&worker.Writable != 0 && c.Pending() > 0 {
-			c.since = c.Loop().Now()
-		}
-		if c.Pending() > stopReading && !c.timer.Armed() {
-			c.since = c.Loop().Now()
-			c.Loop().Arm(&c.timer, c.srv.config.WriteTimeout)
-		}
-		if c.block.id != 0 && c.blockSince == 0 {
-			c.blockSince = c.Loop().Now()
-			c.Loop().ArmBy(&c.timer, c.srv.config.HeaderTimeout)
-		} else if c.block.id == 0 {
-			c.blockSince = 0
-		}
+		c.watch()
+	}
+}
+
+// watch bounds, after a look at the connection, what the client may be late with.
+func (c *serverConn) watch() {
+	if !c.IsOpen() || c.phase >= phaseOut {
+		return
+	}
+	now, cfg := c.Loop().Now(), c.srv.config
+	switch stuck := c.Pending() > stopReading; {
+	case !stuck:
+		c.stuckSince = 0
+	case c.stuckSince == 0:
+		c.stuckSince = now
+		c.Loop().ArmBy(&c.timer, cfg.WriteTimeout)
+	}
+	switch open := c.block.id != 0; {
+	case !open:
+		c.blockSince = 0
+	case c.blockSince == 0:
+		c.blockSince = now
+		c.Loop().ArmBy(&c.timer, cfg.HeaderTimeout)
 	}
 }
 
@@ -215,6 +231,7 @@ func (c *serverConn) goOn() {
 		defer c.guard()
 		c.ready(0)
 		c.confirmed()
+		c.watch()
 	}
 }
 
@@ -274,7 +291,7 @@ func (c *serverConn) headersCame(id uint32, flags uint8, _ bool, block []byte) *
 			cfg.Stats.HTTP2.Refused.Inc()
 		}
 		if c.phase >= phaseLast {
-			return nil
+			return c.glitch() // it may not have heard
 		}
 		return c.brokeOff()
 	}
@@ -398,7 +415,7 @@ func (c *serverConn) retire() {
 	out := appendGoAway(c.Reserve(2*headerLen+16), maxID, CodeNo, "")
 	c.Commit(appendPing(out, false, pingDrain))
 	c.draining = true
-	c.since = c.Loop().Now()
+	c.leftAt = c.Loop().Now()
 	c.Loop().ArmBy(&c.timer, leaveAfter)
 }
 
@@ -551,7 +568,7 @@ func (t *connTimer) Expire(*worker.Timer) {
 		}
 		return
 	case phaseLeaving:
-		if since >= leaveAfter {
+		if time.Duration(now-c.leftAt) >= leaveAfter {
 			c.last()
 			if c.phase != phaseLast {
 				return
@@ -567,7 +584,7 @@ func (t *connTimer) Expire(*worker.Timer) {
 		cfg.timedOut(metrics.TimeoutHeader)
 		c.fail(broke(CodeEnhanceYourCalm, errHeaderTimeout.Error()))
 		return
-	case c.Pending() > stopReading && since >= cfg.WriteTimeout:
+	case c.stuckSince != 0 && time.Duration(now-c.stuckSince) >= cfg.WriteTimeout:
 		cfg.timedOut(metrics.TimeoutWrite)
 		c.ended(errWriteTimeout)
 		return
@@ -603,7 +620,7 @@ func (t *connTimer) Expire(*worker.Timer) {
 	if c.phase == phaseLeaving {
 		next = min(next, leaveAfter)
 	}
-	if c.Pending() > stopReading {
+	if c.stuckSince != 0 {
 		next = min(next, cfg.WriteTimeout)
 	}
 	if cfg.PingInterval > 0 {
