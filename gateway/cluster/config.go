@@ -156,7 +156,7 @@ type Limits struct {
 
 // Pool bounds the keep-alive connections.
 type Pool struct {
-	Idle        int           // idle connections kept for an endpoint by each worker; default 128
+	Idle        int           // idle connections kept for an endpoint by each worker; default 1024
 	IdleTimeout time.Duration // default 60 s
 	MaxRequests int           // requests on one connection; 0: no limit
 	MaxAge      time.Duration // 0: none
