@@ -102,6 +102,7 @@ var (
 	errConnectionGone = errors.New("the connection takes no new streams")
 	errIDsUsedUp      = errors.New("the connection's stream ids are used up")
 	errSpeaksHTTP1    = &ConnError{Code: CodeProtocol, Text: "the endpoint answered in HTTP/1"}
+	errSpeaksOther    = &ConnError{Code: CodeProtocol, Text: "the endpoint's answer is not HTTP/2"}
 
 	httpOne = []byte("HTTP/1.")
 )
@@ -234,6 +235,8 @@ func (c *Client) ended(err error) {
 		err = c.said
 	case !c.peer.seen && bytes.HasPrefix(c.Bytes(), httpOne):
 		err = errSpeaksHTTP1
+	case !c.peer.seen && len(c.Bytes()) >= headerLen && parseFrame(c.Bytes()).typ != frameSettings:
+		err = errSpeaksOther
 	}
 	c.end(err)
 	c.changed = true

@@ -356,14 +356,19 @@ func TestUpgradeOfAnEndpointWithoutIt(t *testing.T) {
 	}
 }
 
-func TestEndpointThatSpeaksHTTP1(t *testing.T) {
-	e := listen(t, nil)
-	o := e.dial()
-	x := o.begin("GET", nil)
-	o.frames()
-	io.WriteString(o.peer, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
-	if got := x.wait(); got != "error UPE response-head 502" || stream.AsError(x.err).Cause != errSpeaksHTTP1 {
-		t.Errorf("%s: %v", got, x.err)
+func TestEndpointThatSpeaksSomethingElse(t *testing.T) {
+	for answer, want := range map[string]error{
+		"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n": errSpeaksHTTP1,
+		"<!DOCTYPE HTML>\n<p>Bad request version</p>":           errSpeaksOther,
+	} {
+		e := listen(t, nil)
+		o := e.dial()
+		x := o.begin("GET", nil)
+		o.frames()
+		io.WriteString(o.peer, answer)
+		if got := x.wait(); got != "error UPE response-head 502" || stream.AsError(x.err).Cause != want {
+			t.Errorf("%.12q: %s: %v", answer, got, x.err)
+		}
 	}
 }
 
