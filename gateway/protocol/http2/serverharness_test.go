@@ -412,12 +412,13 @@ func drink(cfg *Config) {
 		if string(s.Request.Path) != "/drink" {
 			return inner(s)
 		}
-		for {
+		for s.Request.Body != nil {
 			if _, err := s.Request.Body.Next(s.Co); err == io.EOF {
-				return s.Respond(204, "", nil), nil
+				break
 			} else if err != nil {
 				return nil, err
 			}
 		}
+		return s.Respond(204, "", nil), nil
 	}
 }
