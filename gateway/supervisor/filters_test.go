@@ -3,7 +3,6 @@ package supervisor
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -16,7 +15,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/net/http2"
 	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -169,10 +167,8 @@ clusters:
 // clients are HTTP/1.1 and HTTP/2 to the gateway.
 func clients(t *testing.T) map[string]*http.Client {
 	one := &http.Transport{}
-	two := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, network, at string, _ *tls.Config) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, network, at)
-	}}
+	two := &http.Transport{Protocols: new(http.Protocols)}
+	two.Protocols.SetUnencryptedHTTP2(true)
 	t.Cleanup(func() { one.CloseIdleConnections(); two.CloseIdleConnections() })
 	return map[string]*http.Client{"HTTP/1.1": {Transport: one, Timeout: patience}, "HTTP/2": {Transport: two, Timeout: patience}}
 }

@@ -88,7 +88,7 @@ func TestTogether(t *testing.T) {
 }
 
 func TestOrigin(t *testing.T) {
-	if New(time.Second).Origin() == New(time.Second).Origin() {
+	if one, other := New(time.Second), New(time.Second); one.Origin() == other.Origin() {
 		t.Error("two registers have one name")
 	}
 }

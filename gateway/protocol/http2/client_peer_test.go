@@ -13,11 +13,15 @@ import (
 
 // serveX serves a client's connection by x/net's Server.
 func (o *owned) serveX(h http.HandlerFunc) {
-	srv := &xhttp2.Server{MaxConcurrentStreams: 50}
+	//lint:ignore SA1019 net/http's server, which is the same code, serves no single connection
+	srv, opts := &xhttp2.Server{}, &xhttp2.ServeConnOpts{Handler: h}
+	//lint:ignore SA1019 as above
+	srv.MaxConcurrentStreams = 50
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		srv.ServeConn(o.peer, &xhttp2.ServeConnOpts{Handler: h})
+		//lint:ignore SA1019 as above
+		srv.ServeConn(o.peer, opts)
 	}()
 	o.e.Cleanup(func() { o.close(); <-done })
 }

@@ -18,7 +18,6 @@ type flow struct {
 	window      int64 // octets that the peer takes; may be negative
 	urgency     uint8 // RFC 9218: 0 comes first
 	incremental bool
-	inTurn      bool // it is the flow that sends now
 	queued      bool
 	next, prev  *flow // in the connection's queue
 	sentEnd     bool

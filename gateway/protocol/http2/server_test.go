@@ -2,8 +2,6 @@ package http2
 
 import (
 	"bytes"
-	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -15,19 +13,15 @@ import (
 	xhttp2 "golang.org/x/net/http2"
 )
 
-// client is x/net's client to the server.
+// client is Go's client to the server.
 func (ts *testServer) client() *http.Client {
-	t := &xhttp2.Transport{
-		AllowHTTP: true,
-		DialTLSContext: func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, network, addr)
-		},
-	}
+	t := &http.Transport{Protocols: new(http.Protocols)}
+	t.Protocols.SetUnencryptedHTTP2(true)
 	ts.Cleanup(t.CloseIdleConnections)
 	return &http.Client{Transport: t, Timeout: patience}
 }
 
-func TestServesAClientOfXNet(t *testing.T) {
+func TestServesGosClient(t *testing.T) {
 	ts := serve(t, nil)
 	client := ts.client()
 	var group sync.WaitGroup
