@@ -55,6 +55,9 @@ func (c *compiler) cluster(cl *clusterv3.Cluster) cluster.Config {
 		if len(cl.GetHealthChecks()) > 1 {
 			where = item(where, i)
 		}
+		if check.GetGrpcHealthCheck() != nil && speaksHTTP1(cl) {
+			c.warn(join(where, "grpc"), callsHint, "the endpoints are asked over HTTP/2, and requests go to them over HTTP/1.1")
+		}
 		out.Health = append(out.Health, c.health(where, check))
 	}
 	c.limits(join(at, "limits"), cl.GetCircuitBreakers(), &out.Limits)

@@ -90,6 +90,28 @@ clusters: {a: {endpoints: ["10.0.0.1:80"]CLUSTER}}
 	}
 }
 
+func TestCallsThatNeedHTTP2(t *testing.T) {
+	const text = `
+listeners: {http: {bind: ":1", routes: [{hosts: ["*"], rules: [{MATCH, to: TO}]}]}}
+clusters: {a: {endpoints: ["10.0.0.1:80"]CLUSTER}, b: {endpoints: ["10.0.0.2:80"], protocol: h2}}
+`
+	for _, test := range []struct{ match, to, cluster, want string }{
+		{"match: {grpc: x.Y}", "{a: 1, b: 1}", "", `listeners.http.routes[0].rules[0].to: warning: gRPC calls go over HTTP/2, and cluster "a" speaks HTTP/1.1 write protocol: h2 on the cluster`},
+		{"match: {grpc: true}", "{a: 1, b: 1}", ", protocol: http/1.1", `cluster "a" speaks HTTP/1.1`},
+		{"match: {grpc: true}", "{a: 1, b: 1}", ", pool: {idle_timeout: 3s}", `cluster "a" speaks HTTP/1.1`},
+		{"match: {grpc: true}", "{a: 1, b: 1}", ", protocol: h2", ""},
+		{"match: {grpc: true}", "{a: 1, b: 1}", ", tls: true, protocol: auto", ""},
+		{"match: {prefix: /}", "{a: 1, b: 1}", "", ""},
+		{"match: {prefix: /}", "{a: 1, b: 1}", ", health: {grpc: true}", `clusters.a.health.grpc: warning: the endpoints are asked over HTTP/2, and requests go to them over HTTP/1.1 write protocol: h2 on the cluster`},
+		{"match: {prefix: /}", "{a: 1, b: 1}", ", protocol: h2, health: {grpc: true}", ""},
+	} {
+		lines := problemsOf(t, strings.NewReplacer("MATCH", test.match, "TO", test.to, "CLUSTER", test.cluster).Replace(text))
+		if got := strings.Join(lines, "\n"); (test.want == "") != (got == "") || !strings.Contains(got, test.want) {
+			t.Errorf("%s%s: want %q, got %q", test.match, test.cluster, test.want, got)
+		}
+	}
+}
+
 func TestUpstreamProtocols(t *testing.T) {
 	for written, want := range map[string]struct {
 		protocol cluster.Protocol

@@ -41,7 +41,9 @@ func (c *compiler) references() {
 	usedTables, usedClusters := map[string]bool{}, map[string]bool{}
 	anyCluster := false // a header names the cluster: all may be used
 
+	http1 := c.onlyHTTP1()
 	use := func(at resource.Path, table *route.RouteConfiguration) {
+		c.callsNeedHTTP2(at, table, http1)
 		if c.clustersOf(at, table, clusters, usedClusters) {
 			anyCluster = true
 		}
