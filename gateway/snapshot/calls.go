@@ -23,6 +23,7 @@ func (c *compiler) onlyHTTP1() map[string]bool {
 }
 
 func speaksHTTP1(cl *clusterv3.Cluster) bool {
+	//lint:ignore SA1019 it is deprecated, and in use
 	if cl.GetHttp2ProtocolOptions() != nil {
 		return false
 	}
