@@ -26,7 +26,7 @@ type Cluster struct {
 	Origin    string     `json:"origin"`    // where it is written
 	Discovery string     `json:"discovery"` // "static", "strict_dns", "logical_dns"
 	Balance   string     `json:"balance"`   // "round_robin", "random", "least_request"
-	Protocol  string     `json:"protocol"`  // "http1", "h2", "auto"
+	Protocol  string     `json:"protocol"`  // "http/1.1", "h2", "auto"
 	Endpoints []Endpoint `json:"endpoints"`
 }
 
@@ -121,8 +121,11 @@ func (s *Server) clusters(ctx *fasthttp.RequestCtx) {
 			fmt.Fprintf(w, "%s  %s  %s  %s  %s\n", c.Name, c.Discovery, c.Balance, c.Protocol, c.Origin)
 			fmt.Fprintf(w, "  requests %d (5xx %d, unanswered %d, retries %d), active %d, pending %d\n",
 				n.Requests, n.ServerErrors, n.Unanswered, n.Retries, n.ActiveRequests, n.Pending)
-			fmt.Fprintf(w, "  connections %d (failed %d), open %d, idle %d; HTTP/2: %d open, %d streams\n",
-				n.Connections, n.ConnectFailures, n.Active, n.Idle, n.HTTP2, n.Streams)
+			fmt.Fprintf(w, "  connections %d (failed %d), open %d, idle %d", n.Connections, n.ConnectFailures, n.Active, n.Idle)
+			if c.Protocol == "h2" || c.Protocol == "auto" {
+				fmt.Fprintf(w, "; HTTP/2: %d open, %d streams", n.HTTP2, n.Streams)
+			}
+			fmt.Fprintln(w)
 			if len(c.Endpoints) == 0 {
 				fmt.Fprintln(w, "  no endpoints")
 			}

@@ -62,7 +62,7 @@ const (
 	AutoProtocol
 )
 
-func (p Protocol) String() string { return [...]string{"http1", "h2", "auto"}[p] }
+func (p Protocol) String() string { return [...]string{"http/1.1", "h2", "auto"}[p] }
 
 // HTTP2 bounds connections of HTTP/2. Zero means the default.
 type HTTP2 struct {
