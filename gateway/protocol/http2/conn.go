@@ -190,6 +190,7 @@ func (c *conn) read() {
 			if err == io.EOF {
 				err = errPeerClosed
 			}
+			c.reading = false // nothing is looked at any more: it may go back to the pool
 			c.side.ended(err)
 			return
 		}

@@ -148,7 +148,7 @@ func (c *serverConn) ConnReady(ev worker.Events) {
 		defer c.guard()
 		if ev&worker.HangUp != 0 && c.Err() == nil && !c.Finished() {
 			c.read()
-			if c.phase < phaseOut {
+			if c.IsOpen() && c.phase < phaseOut {
 				c.ended(errPeerClosed)
 			}
 			return
