@@ -256,14 +256,20 @@ func TestCloseFailsStreams(t *testing.T) {
 }
 
 func TestKeepAlive(t *testing.T) {
-	e := listen(t, func(cfg *ClientConfig) { cfg.PingInterval, cfg.PingTimeout = 20*time.Millisecond, time.Second })
+	e := listen(t, func(cfg *ClientConfig) { cfg.PingInterval, cfg.PingTimeout = 20*time.Millisecond, patience })
 	o, rc := e.greeted()
 	x := o.begin("GET", nil)
 	for range 3 { // it is asked again and again, and answers
 		f := rc.until(func(f xhttp2.Frame) bool { p, ok := f.(*xhttp2.PingFrame); return ok && !p.IsAck() }).(*xhttp2.PingFrame)
 		rc.WritePing(true, f.Data)
 	}
-	if got := x.wait(); got != "error UC response-head 502" { // and then does not
+	rc.until(func(f xhttp2.Frame) bool { p, ok := f.(*xhttp2.PingFrame); return ok && !p.IsAck() })
+	e.l.Do(func() { // and then does not, for as long as it may
+		o.pinged -= int64(patience)
+		o.active = o.pinged - 1
+		(*clientTimer)(&o.Client).Expire(&o.timer)
+	})
+	if got := x.wait(); got != "error UC response-head 502" {
 		t.Error(got)
 	}
 	e.until("the owner is told", func() bool { return o.ended == 1 && o.Err() == errEndpointSilent })

@@ -49,7 +49,7 @@ func (t *clientTimer) Expire(*worker.Timer) {
 	if left <= 0 {
 		c.pinged = now
 		c.Commit(appendPing(c.Reserve(headerLen+8), false, pingKeepalive))
-		left = timeout
+		left = min(timeout, c.cfg.PingInterval)
 	}
 	c.Loop().Arm(&c.timer, left)
 }

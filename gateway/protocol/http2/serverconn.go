@@ -402,7 +402,7 @@ func (c *serverConn) streamDone() {
 		return
 	}
 	c.rested = false
-	c.Loop().ArmBy(&c.timer, restAfter)
+	c.Loop().ArmBy(&c.timer, min(restAfter, c.srv.config.IdleTimeout))
 }
 
 // retire tells the client to open no more streams. It may have opened some

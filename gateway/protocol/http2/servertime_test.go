@@ -201,6 +201,7 @@ func TestSilentTunnelLivesOn(t *testing.T) {
 
 // A stream that waits while the client takes those that it wants first is not late.
 func TestWaitingForOthersIsNotStalling(t *testing.T) {
+	t.Parallel()
 	const limit = 500 * time.Millisecond
 	ts := serve(t, func(c *Config) { c.WriteTimeout = limit; c.Control = Rate{} })
 	rc := ts.dial(true)
