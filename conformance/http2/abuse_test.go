@@ -4,14 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -37,7 +36,7 @@ const (
 const limits = `timeouts: {header: 1s, body: 1s, idle: 2s, write: 1s, stream: 2s}, min_rate: {request: 240, response: 240, grace: 1s}`
 
 // lasting is how long an attack goes on, and calmFor how long good clients are
-// measured before.
+// measured without it.
 func (a attack) lasting() time.Duration {
 	if harness.Full() {
 		return 30 * time.Second
@@ -45,32 +44,58 @@ func (a attack) lasting() time.Duration {
 	return max(a.lasts, 700*time.Millisecond)
 }
 
+// calmFor is before the attack, and again behind it.
 func calmFor() time.Duration {
 	if harness.Full() {
 		return 5 * time.Second
 	}
-	return 300 * time.Millisecond
+	return 150 * time.Millisecond
 }
+
+// abuseConfig has a route of its own for what attackers ask for: their origin's
+// work is not the gateway's, nor that of the good clients.
+const abuseConfig = `workers: 1
+admin: {bind: "@admin@"}
+access_log: {path: "@log@", format: json}
+listeners:
+  http: {bind: "@addr@", routes: main, ` + limits + `}
+routes:
+  main:
+    - hosts: ["*"]
+      rules:
+        - {match: {prefix: /attack}, to: attacked}
+        - {match: {prefix: /}, to: good}
+clusters:
+  attacked: {endpoints: ["@origin@"]}
+  good: {endpoints: ["%s"]}
+`
 
 // TestAbuse lets each attack loose on a gateway of one worker, with good
 // clients beside: none of their requests may fail. How long they take, calm and
-// attacked, is printed.
+// attacked, is printed. The gateway has a processor of its own, and the attackers
+// and their origin are processes that give way to the good clients.
 func TestAbuse(t *testing.T) {
 	for _, kind := range harness.Kinds() {
 		t.Run(kind, func(t *testing.T) {
-			o := startVictim(t)
-			p := harness.Start(t, kind, o.addr, harness.Options{HTTP2: true, Listener: limits})
-			b := &abuse{t: t, kind: kind, o: o, p: p}
+			v := startVictim(t)
+			good := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "good") }))
+			defer good.Close()
+			p := harness.Start(t, kind, v.addr, harness.Options{HTTP2: true, Config: fmt.Sprintf(abuseConfig, good.Listener.Addr())})
+			apart(t, p.PID, v.cmd.Process.Pid)
+			b := &abuse{t: t, kind: kind, v: v, p: p}
 			var verdicts []harness.Verdict
 			for _, a := range attacks() {
-				verdicts = append(verdicts, harness.Verdict{Name: "abuse/" + a.name, Fault: b.run(a)})
-				if !p.Alive() {
-					break
-				}
+				t.Run(a.name, func(t *testing.T) { // by its name it can be run alone
+					if p.Alive() {
+						b.t = t
+						verdicts = append(verdicts, harness.Verdict{Name: "abuse/" + a.name, Fault: b.run(a)})
+					}
+				})
 			}
 			left := harness.Verdict{Name: "abuse/no-leak"}
 			if kind == harness.Longmen {
-				o.server.CloseClientConnections()
+				v.stop()
+				good.CloseClientConnections()
 				left.Fault = p.Quiet()
 			}
 			harness.Report(t, "abuse", kind, append(verdicts, left))
@@ -78,104 +103,18 @@ func TestAbuse(t *testing.T) {
 	}
 }
 
-// A victim is the origin: it counts what the attacker has under way there.
-type victim struct {
-	addr     string
-	server   *origins
-	now      atomic.Int64
-	peak     atomic.Int64
-	requests atomic.Int64
-	refused  atomic.Int64 // requests that no gateway should let through
-}
-
-type origins struct {
-	*http.Server
-	mu    sync.Mutex
-	conns map[net.Conn]bool
-}
-
-// CloseClientConnections closes all connections to the origin.
-func (o *origins) CloseClientConnections() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for c := range o.conns {
-		c.Close()
-	}
-}
-
-func startVictim(t *testing.T) *victim {
-	t.Helper()
-	v := &victim{server: &origins{conns: map[net.Conn]bool{}}}
-	v.server.Server = &http.Server{Handler: v, ConnState: func(c net.Conn, s http.ConnState) {
-		v.server.mu.Lock()
-		defer v.server.mu.Unlock()
-		if s == http.StateClosed || s == http.StateHijacked {
-			delete(v.server.conns, c)
-		} else {
-			v.server.conns[c] = true
-		}
-	}}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	v.addr = l.Addr().String()
-	go v.server.Serve(l)
-	t.Cleanup(func() { v.server.Close() })
-	return v
-}
-
-func (v *victim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if strings.HasPrefix(r.URL.Path, "/attack") {
-		v.requests.Add(1)
-		n := v.now.Add(1)
-		defer v.now.Add(-1)
-		for {
-			peak := v.peak.Load()
-			if n <= peak || v.peak.CompareAndSwap(peak, n) {
-				break
-			}
-		}
-	}
-	switch r.URL.Path {
-	case "/attack/refused":
-		v.refused.Add(1)
-	case "/attack/slow":
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-r.Context().Done():
-		}
-	case "/attack/hold":
-		<-r.Context().Done()
-	case "/attack/unread":
-		time.Sleep(300 * time.Millisecond) // net/http does not see the end of a connection behind content
-	case "/attack/large":
-		io.Copy(w, io.LimitReader(zeros{}, 16<<20))
-		return
-	case "/attack/body":
-		io.Copy(io.Discard, r.Body)
-	}
-	io.WriteString(w, "good")
-}
-
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) {
-	clear(p)
-	return len(p), nil
-}
-
 type abuse struct {
 	t    *testing.T
 	kind string
-	o    *victim
+	v    *victim
 	p    *harness.Proxy
 }
 
 // run makes one attack and says what is wrong.
 func (b *abuse) run(a attack) (fault string) {
-	b.o.peak.Store(b.o.now.Load())
-	b.o.refused.Store(0)
+	if _, err := b.v.counters(true); err != nil {
+		return err.Error()
+	}
 	before, err := b.p.RSS()
 	if err != nil {
 		return err.Error()
@@ -184,30 +123,49 @@ func (b *abuse) run(a attack) (fault string) {
 	if b.kind == harness.Longmen { // the peers' port speaks HTTP/2 alone
 		good = append(good, &goodClient{name: "h1"})
 	}
-	for _, g := range good {
-		g.run(b.p.Addr, &g.calm, time.After(calmFor()))
+	measure := func(to func(*goodClient) *[]time.Duration, while func()) {
+		over := make(chan struct{})
+		var all sync.WaitGroup
+		for _, g := range good {
+			all.Go(func() { g.run(b.p.Addr, to(g), over) })
+		}
+		while()
+		close(over)
+		all.Wait()
 	}
-	over := make(chan time.Time)
-	var all sync.WaitGroup
-	for _, g := range good {
-		all.Go(func() { g.run(b.p.Addr, &g.attacked, over) })
+	calmly := func() {
+		measure(func(g *goodClient) *[]time.Duration { return &g.calm }, func() { time.Sleep(calmFor()) })
 	}
+	calmly()
 	left := make(chan int64, 1)
-	time.AfterFunc(a.lasts-a.lasts/8, func() { left <- b.o.now.Load() })
-	rss := make(chan int64, 1)
-	go func() { rss <- b.greatest(over) }()
-	r, err := assault(order{Name: a.name, Addr: b.p.Addr, Conns: attackers, Duration: a.lasting()})
-	close(over)
-	all.Wait()
-	peak := <-rss
+	if a.freed && !harness.Full() {
+		time.AfterFunc(a.lasts-a.lasts/8, func() { n, _ := b.v.counters(false); left <- n.Now })
+	} else {
+		left <- 0
+	}
+	var r *result
+	var peak int64
+	measure(func(g *goodClient) *[]time.Duration { return &g.attacked }, func() {
+		over, rss := make(chan struct{}), make(chan int64)
+		go func() { rss <- b.greatest(over) }()
+		r, err = assault(order{Name: a.name, Addr: b.p.Addr, Conns: attackers, Duration: a.lasting(), Once: a.freed && !harness.Full()})
+		close(over)
+		peak = <-rss
+	})
 	if err != nil {
 		return "the attacker: " + err.Error()
+	}
+	after := b.v.settles()
+	calmly()
+	n, err := b.v.counters(false)
+	if err != nil {
+		return err.Error()
 	}
 	said := []string{r.text()}
 	for _, g := range good {
 		said = append(said, g.text())
 	}
-	b.t.Logf("%s: %s: %s; origin's peak %d; %+d KiB", b.kind, a.name, strings.Join(said, "; "), b.o.peak.Load(), (peak-before)>>10)
+	b.t.Logf("%s: %s: %s; origin's peak %d; %+d KiB", b.kind, a.name, strings.Join(said, "; "), n.Peak, (peak-before)>>10)
 	var faults []string
 	for end, n := range r.Ends {
 		// The last ones may have had no time to be ended.
@@ -221,14 +179,17 @@ func (b *abuse) run(a attack) (fault string) {
 			faults = append(faults, fmt.Sprintf("the good client of %s: %s", g.name, g.failed))
 		}
 	}
-	if n := b.o.peak.Load(); n > inFlight {
-		faults = append(faults, fmt.Sprintf("%d requests were at the origin at once", n))
+	if n.Peak > inFlight {
+		faults = append(faults, fmt.Sprintf("%d requests were at the origin at once", n.Peak))
 	}
-	if n := <-left; a.freed && n > 0 {
-		faults = append(faults, fmt.Sprintf("%d requests were still at the origin", n))
+	if n := <-left; n > 0 {
+		faults = append(faults, fmt.Sprintf("%d requests were at the origin when their time was over", n))
 	}
-	if n := b.o.refused.Load(); n > 0 {
-		faults = append(faults, fmt.Sprintf("%d bad requests came to the origin", n))
+	if after > 0 {
+		faults = append(faults, fmt.Sprintf("%d requests were still at the origin when the attackers had gone", after))
+	}
+	if n.Refused > 0 {
+		faults = append(faults, fmt.Sprintf("%d bad requests came to the origin", n.Refused))
 	}
 	if peak-before > memory {
 		faults = append(faults, fmt.Sprintf("memory grew by %d KiB", (peak-before)>>10))
@@ -261,7 +222,7 @@ func assault(o order) (*result, error) {
 }
 
 // greatest is the gateway's greatest resident memory until it is over.
-func (b *abuse) greatest(over chan time.Time) (peak int64) {
+func (b *abuse) greatest(over chan struct{}) (peak int64) {
 	for {
 		if n, err := b.p.RSS(); err == nil {
 			peak = max(peak, n)
@@ -283,7 +244,7 @@ type goodClient struct {
 	failed         string
 }
 
-func (g *goodClient) run(addr string, to *[]time.Duration, over <-chan time.Time) {
+func (g *goodClient) run(addr string, to *[]time.Duration, over <-chan struct{}) {
 	transport := &http.Transport{Protocols: new(http.Protocols)}
 	transport.Protocols.SetUnencryptedHTTP2(g.http2)
 	transport.Protocols.SetHTTP1(!g.http2)

@@ -25,6 +25,7 @@ type order struct {
 	Addr     string
 	Conns    int // at once; each comes again when it was ended
 	Duration time.Duration
+	Once     bool // each does not
 }
 
 // result is what an attacker's process prints in the end.
@@ -62,6 +63,9 @@ func runAttack(text string) error {
 		all.Go(func() {
 			for time.Now().Before(r.deadline) {
 				r.one(o.Addr, run)
+				if o.Once {
+					time.Sleep(time.Until(r.deadline))
+				}
 				time.Sleep(again)
 			}
 		})

@@ -18,7 +18,8 @@ type attack struct {
 	ends []string
 	// lasts is the least time an attack takes to show its end.
 	lasts time.Duration
-	// freed says that nothing of it may be left at the origin shortly before.
+	// freed says that nothing of it may be left at the origin shortly before its
+	// end: the gateway's limits of time are over by then.
 	freed bool
 }
 

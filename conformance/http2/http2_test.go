@@ -5,23 +5,31 @@ package http2
 import (
 	"fmt"
 	"os"
-	"syscall"
 	"testing"
 
 	"longmen/conformance/harness"
 )
 
 func TestMain(m *testing.M) {
-	if text := os.Getenv(attackEnv); text != "" {
-		err := syscall.Setpriority(syscall.PRIO_PROCESS, 0, 10)
-		if err == nil {
-			err = runAttack(text)
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+	text := os.Getenv(attackEnv)
+	switch {
+	case text != "":
+		as(attackerNice, func() error { return runAttack(text) })
+	case os.Getenv(victimEnv) != "":
+		as(victimNice, runVictim)
 	}
 	os.Exit(harness.Main(m))
+}
+
+// as is this process's whole life, of that priority, as something other than a test.
+func as(nice int, run func() error) {
+	err := giveWay(nice)
+	if err == nil {
+		err = run()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
 }

@@ -1,0 +1,64 @@
+package http2
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// Attackers and their origin give way to the good clients, and attackers to
+// their origin.
+const (
+	victimNice   = 10
+	attackerNice = 19
+)
+
+// apart gives the gateway a processor of its own until the test ends. The second
+// one is for all others: the origin, this process, and those that it starts.
+func apart(t *testing.T, gateway, origin int) {
+	t.Helper()
+	var allowed unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &allowed); err != nil || allowed.Count() < 2 {
+		t.Log("one processor for all:", err)
+		return
+	}
+	var sets [2]unix.CPUSet
+	for cpu, n := 0, 0; n < len(sets); cpu++ {
+		if allowed.IsSet(cpu) {
+			sets[n].Set(cpu)
+			n++
+		}
+	}
+	for pid, set := range map[int]*unix.CPUSet{gateway: &sets[0], origin: &sets[1], os.Getpid(): &sets[1]} {
+		if err := runOn(pid, set); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() { runOn(os.Getpid(), &allowed) })
+}
+
+// runOn lets all threads of a process run on the processors of set.
+func runOn(pid int, set *unix.CPUSet) error {
+	return threads(pid, func(tid int) error { return unix.SchedSetaffinity(tid, set) })
+}
+
+// giveWay sets this process's priority.
+func giveWay(nice int) error {
+	return threads(os.Getpid(), func(tid int) error { return unix.Setpriority(unix.PRIO_PROCESS, tid, nice) })
+}
+
+// threads calls f with all threads of a process. Those that they begin inherit
+// what it sets.
+func threads(pid int, f func(tid int) error) error {
+	all, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*")
+	for _, thread := range all {
+		tid, _ := strconv.Atoi(filepath.Base(thread))
+		if e := f(tid); e != nil && e != unix.ESRCH {
+			return e
+		}
+	}
+	return err
+}
