@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	xhttp2 "golang.org/x/net/http2"
 
@@ -17,6 +18,7 @@ func (o *owned) serveX(h http.HandlerFunc) {
 	srv, opts := &xhttp2.Server{}, &xhttp2.ServeConnOpts{Handler: h}
 	//lint:ignore SA1019 as above
 	srv.MaxConcurrentStreams = 50
+	o.peer.SetDeadline(time.Time{}) // many tests follow one another on it
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
