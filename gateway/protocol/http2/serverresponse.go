@@ -35,7 +35,9 @@ func (st *serverStream) answer(co *worker.Coroutine, resp *stream.Response, err 
 		if e.Status == 0 {
 			return nil
 		}
-		resp = st.cfg.Reply(&st.Stream, e)
+		if resp, err = st.call(func(s *stream.Stream) (*stream.Response, error) { return st.cfg.Reply(s, e), nil }); err != nil {
+			return nil
+		}
 	}
 	if resp.Upgraded != nil {
 		st.tunnel(co, resp)
