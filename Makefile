@@ -58,7 +58,7 @@ conformance: setup build ## the black-box suites in full
 	@scripts/debian-packages pebble:pebble testssl:testssl.sh
 	@scripts/go-tool .tools/bin $(CONNECT)/cmd/connectconformance $(CONNECT_VERSION)
 	@scripts/go-tool .tools/bin $(CONNECT)/cmd/referenceserver $(CONNECT_VERSION)
-	LONGMEN_CONFORMANCE=full go test -count=1 -timeout 60m -v ./conformance/...
+	LONGMEN_CONFORMANCE=full go test -count=1 -timeout 100m -v ./conformance/... ./bench/harness
 
 fuzz: setup ## every fuzz target, FUZZTIME each (10m); ARGS="FuzzName*" for some
 	@scripts/fuzz $(ARGS)

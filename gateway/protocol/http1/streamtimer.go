@@ -33,7 +33,7 @@ func (t *streamTimer) Expire(*worker.Timer) {
 		return left <= 0
 	}
 	switch {
-	case over(st.bodySince, cfg.BodyTimeout):
+	case !st.headSent && over(st.bodySince, cfg.BodyTimeout): // else it may wait for more of the response
 		st.timedOut(metrics.TimeoutBody, st.bodyError(408, stream.StreamIdleTimeout, errBodyTimeout))
 		return
 	case !st.body.received() && over(st.Record.Begin, cfg.RequestTimeout):

@@ -33,10 +33,10 @@ func (t *streamTimer) Expire(*worker.Timer) {
 		return left <= 0
 	}
 	switch {
-	case over(st.bodySince, cfg.BodyTimeout):
+	case !st.conversing() && over(st.bodySince, cfg.BodyTimeout):
 		st.timedOut(metrics.TimeoutBody, st.bodyError(408, stream.StreamIdleTimeout, errBodyTimeout))
 		return
-	case !st.flow.gotEnd && !st.tunneling && over(st.Record.Begin, cfg.RequestTimeout):
+	case !st.flow.gotEnd && !st.tunneling && !st.conversing() && over(st.Record.Begin, cfg.RequestTimeout):
 		st.timedOut(metrics.TimeoutRequest, st.bodyError(408, stream.DurationTimeout, errRequestTime))
 		return
 	case over(st.stalledSince(), cfg.WriteTimeout):
@@ -46,7 +46,7 @@ func (t *streamTimer) Expire(*worker.Timer) {
 		st.timedOut(metrics.TimeoutStreamIdle, &stream.Error{Side: stream.Local, Phase: st.phase(), Flag: stream.StreamIdleTimeout, Status: 504, Sent: true, Cause: errStreamIdle})
 		return
 	}
-	if st.bodySince != 0 && cfg.MinRequestRate > 0 {
+	if st.bodySince != 0 && cfg.MinRequestRate > 0 && !st.conversing() {
 		if tooSlow(st.flow.total, time.Duration(now-st.bodyBegan), cfg.MinRequestRate, cfg.RateGrace) {
 			st.timedOut(metrics.TimeoutRate, st.bodyError(408, stream.DurationTimeout, errSlowBody))
 			return
@@ -65,6 +65,11 @@ func (t *streamTimer) Expire(*worker.Timer) {
 		st.Loop.Arm(&st.timer, next)
 	}
 }
+
+// conversing reports whether a client may be silent between two pieces of its
+// request: what it has to say next may depend on what it is told. Only the time of
+// silence on both sides bounds such a stream.
+func (st *serverStream) conversing() bool { return st.headSent || st.Request.GRPC() }
 
 // stalledSince is when the client took something last of what waits to be sent; 0 when nothing
 // does. A stream that waits for its turn is not stalled while others' content goes out.

@@ -39,7 +39,7 @@ var listenerLimitsTable = object{"listener limits", "Bounds of a listener (`limi
 
 var listenerTimeoutsTable = object{"listener timeouts", "Timeouts of a listener (`timeouts`).", []key{
 	{"header", aDuration, "10s", "Until a request head is complete (408).", "HCM `request_headers_timeout`", "5s", false},
-	{"body", aDuration, "30s", "Between two pieces of a request body (408).", "extension `body_timeout`", "15s", false},
+	{"body", aDuration, "30s", "Between two pieces of a request body (408), until its response has begun; not for gRPC.", "extension `body_timeout`", "15s", false},
 	{"idle", aDuration, "60s", "Between two requests of a connection.", "HCM `common_http_protocol_options.idle_timeout`", "30s", false},
 	{"write", aDuration, "30s", "Until the client takes some bytes of a response.", "extension `write_timeout`", "20s", false},
 	{"stream", aDuration, "5m", "No byte in either direction while a request is under way; at least 1ms.", "HCM `stream_idle_timeout`", "2m", false},
