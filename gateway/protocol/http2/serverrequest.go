@@ -183,21 +183,21 @@ func (st *serverStream) fields() *malformed {
 		r.Length, st.length = length, length
 	}
 	if cookies > 1 {
-		joinCookies(h)
+		joinCookies(h, &st.Stream)
 	}
 	return nil
 }
 
 // joinCookies makes one field of the cookies, which clients may send apart (RFC
 // 9113 section 8.2.3).
-func joinCookies(h *stream.Header) {
+func joinCookies(h *stream.Header, s *stream.Stream) {
 	n := 0
 	for i := range h.Len() {
 		if _, value, id, ok := h.At(i); ok && id == stream.Cookie {
 			n += len(value) + 2
 		}
 	}
-	joined := make([]byte, 0, n)
+	joined := s.Room(n)
 	for i := range h.Len() {
 		if _, value, id, ok := h.At(i); ok && id == stream.Cookie {
 			if len(joined) > 0 {
