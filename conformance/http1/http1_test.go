@@ -21,7 +21,8 @@ func start(t *testing.T, kind string) (*harness.Proxy, *harness.Origin) {
 		t.Fatal(err)
 	}
 	t.Cleanup(o.Close)
-	return harness.Start(t, kind, o.Addr, harness.Options{}), o
+	// HTTP/2's preface shall be what it is to a server of HTTP/1: malformed.
+	return harness.Start(t, kind, o.Addr, harness.Options{Listener: "protocols: [http/1.1]"}), o
 }
 
 func TestVectors(t *testing.T) {

@@ -85,7 +85,7 @@ func (g *gateway) combine(a *authority, c combination) string {
 	}
 	name, path := c.cert+".test", "/"+c.version
 	s, err := openssl(g.Addr, path, versionFlag, suiteFlag, c.suite, "-groups", c.group, "-servername", name,
-		"-CAfile", a.file, "-verify_hostname", name, "-verify_return_error", "-alpn", "h2,http/1.1")
+		"-CAfile", a.file, "-verify_hostname", name, "-verify_return_error", "-alpn", "http/1.1")
 	switch {
 	case err != nil:
 		return err.Error()

@@ -72,10 +72,10 @@ func TestNames(t *testing.T) {
 	g := serve(t, tls, secrets)
 	table := []wanted{
 		{name: "alpn/offered", arguments: []string{"-alpn", "http/1.1"}, protocol: "http/1.1"},
-		{name: "alpn/second", arguments: []string{"-alpn", "h2,http/1.1"}, protocol: "http/1.1"},
+		{name: "alpn/second", arguments: []string{"-alpn", "spdy/3,http/1.1"}, protocol: "http/1.1"},
 		{name: "alpn/none", subject: "default.test"},
-		{name: "alpn/others alone 1.3", arguments: []string{"-alpn", "h2,spdy/3", "-tls1_3"}, alert: 120},
-		{name: "alpn/others alone 1.2", arguments: []string{"-alpn", "h2", "-tls1_2"}, alert: 120},
+		{name: "alpn/others alone 1.3", arguments: []string{"-alpn", "spdy/2,spdy/3", "-tls1_3"}, alert: 120},
+		{name: "alpn/others alone 1.2", arguments: []string{"-alpn", "spdy/3", "-tls1_2"}, alert: 120},
 		{name: "domain/1.2 at most", arguments: sni("old.test"), version: "TLSv1.2", subject: "old.test"},
 		{name: "domain/1.2 at most, refused", arguments: append(sni("old.test"), "-tls1_3"), alert: 70},
 		{name: "domain/1.3 at least", arguments: sni("new.test"), version: "TLSv1.3", subject: "new.test"},

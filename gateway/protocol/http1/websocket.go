@@ -30,10 +30,11 @@ func acceptOf(key []byte) string {
 	return base64.StdEncoding.EncodeToString(h.Sum(nil))
 }
 
-// challenge makes the key for an endpoint, when the client sent none; nil when it
-// did, or when no WebSocket is asked for.
+// challenge makes the key for an endpoint, when the client speaks HTTP/2 and sent
+// none; nil when it did, or when no WebSocket is asked for. What a client of
+// HTTP/1.1 leaves out is its own affair.
 func challenge(r *stream.Request, o *stream.Outgoing) []byte {
-	if o.Upgrade == nil || !isWebSocket(o.Upgrade) || r.Header.Has(nameKey) {
+	if o.Upgrade == nil || r.Major != 2 || !isWebSocket(o.Upgrade) || r.Header.Has(nameKey) {
 		return nil
 	}
 	var random [16]byte

@@ -14,7 +14,7 @@ func TestAcceptOfTheRFC(t *testing.T) {
 }
 
 func TestChallengeIsMadeWhereThereIsNone(t *testing.T) {
-	var r stream.Request
+	r := stream.Request{Major: 2}
 	o := &stream.Outgoing{Upgrade: []byte("WebSocket")}
 	key := challenge(&r, o)
 	if len(key) != keyLen {
