@@ -31,6 +31,14 @@ func (l *Loop) burn() {
 	if l.gentle != 0 && l.now-l.gentle < gentleTime {
 		budget = gentleBudget
 	}
+	// Those that had no room in the turn wait for the next one.
+	spent := l.spent
+	l.ready, l.backlog, l.spent = l.backlog[:0], l.ready, false
+	defer func() {
+		l.spent = spent
+		l.ready, l.backlog = append(l.backlog, l.ready...), l.ready
+		clear(l.backlog)
+	}()
 	began := time.Now()
 	for l.burned < len(l.burning) {
 		f := l.burning[l.burned]

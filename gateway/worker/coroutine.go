@@ -6,7 +6,6 @@ import (
 	"iter"
 	"runtime/debug"
 	"slices"
-	"time"
 )
 
 // Runner is what a coroutine runs.
@@ -46,18 +45,13 @@ func (l *Loop) Go(r Runner) *Coroutine {
 	return co
 }
 
-// GoSoon runs r in this turn, on the coroutine that first has nothing left to
-// do: one that ends a stream goes on with the next at once, which spares two
-// switches and finds its stack in the cache.
+// GoSoon runs r in this turn, or in a later one behind a crowd, on the coroutine
+// that first has nothing left to do: one that ends a stream goes on with the next
+// at once, which spares two switches and finds its stack in the cache.
 func (l *Loop) GoSoon(r Runner) { l.soon = append(l.soon, r) }
 
-const (
-	// soonBudget is what a turn spends on beginning what GoSoon was given; the rest
-	// is begun in later turns, so that others are not kept waiting by a crowd.
-	soonBudget = int64(500 * time.Microsecond)
-	// soonLook is how many begin between two looks at the clock.
-	soonLook = 8
-)
+// soonLook is how many of what GoSoon was given begin between two looks at the clock.
+const soonLook = 8
 
 // nextSoon takes the first Runner of GoSoon; nil when there is none, or the turn has
 // begun enough of them.
@@ -69,7 +63,7 @@ func (l *Loop) nextSoon() Runner {
 	case l.soonBegun == 1:
 		l.soonSince = l.Clock()
 	case l.soonBegun%soonLook == 0:
-		l.soonSpent = l.Clock()-l.soonSince > soonBudget
+		l.soonSpent = l.Clock()-l.soonSince > l.share
 	}
 	r := l.soon[l.soonDone]
 	l.soon[l.soonDone] = nil
@@ -166,8 +160,9 @@ func (co *Coroutine) Wait() {
 	}
 }
 
-// Wake lets a parked coroutine go on in this turn of the loop, or makes the
-// next Wait of a running one return at once. It may be called any number of
+// Wake lets a parked coroutine go on in this turn of the loop, or in the next when
+// a crowd has used this one up, or makes the next Wait of a running one return at
+// once. It may be called any number of
 // times, and after the coroutine's work has ended.
 func (co *Coroutine) Wake() {
 	if co.running {

@@ -78,9 +78,14 @@ type Loop struct {
 	ready     []*Coroutine
 	soon      []Runner // of GoSoon, from soonDone on
 	soonDone  int
-	soonBegun uint     // in this turn
-	soonSince int64    // Clock when the first of them did
-	soonSpent bool     // the turn begins no more of them
+	soonBegun uint  // in this turn
+	soonSince int64 // Clock when the first of them did
+	soonSpent bool  // the turn begins no more of them
+	resumed   uint  // of ready, in this turn
+	resuming  int64 // Clock when the turn came to them
+	share     int64 // of the turn, that they have, and those of GoSoon
+	spent     bool  // the turn resumes no more of them
+	backlog   []*Coroutine
 	burning   []func() // of Burn, from burned on
 	burned    int
 	gentle    int64 // when Gently was called last
@@ -298,7 +303,6 @@ func (l *Loop) Run() error {
 			return err
 		}
 		l.readClock()
-		l.soonBegun, l.soonSpent = 0, false
 		began := l.now
 		l.busySince.Store(began)
 		for i := range n {
@@ -309,6 +313,7 @@ func (l *Loop) Run() error {
 		}
 		l.runTasks()
 		l.timers.advance(l.now, l.fire)
+		l.divide()
 		l.runReady()
 		if len(l.burning) > 0 {
 			l.flush() // what there is to send does not wait for it
@@ -416,12 +421,16 @@ func (l *Loop) runTask(f func()) {
 }
 
 // runReady resumes the coroutines that were woken, starts what is to run soon,
-// and goes on with those that these wake in turn, up to a bound that keeps the
-// turn finite.
+// and goes on with those that these wake in turn, as far as their share of the turn
+// goes. The rest is first in the next turn.
 func (l *Loop) runReady() {
-	for round := 0; round < 16 && (len(l.ready) > 0 || len(l.soon) > 0 && !l.soonSpent); round++ {
+	for round := 0; round < 16 && (len(l.ready) > 0 && !l.spent || len(l.soon) > 0 && !l.soonSpent); round++ {
 		l.ready, l.spare = l.spare[:0], l.ready
 		for i, co := range l.spare {
+			if !l.mayResume() {
+				l.putBack(l.spare, i)
+				break
+			}
 			l.spare[i] = nil
 			co.queued = false
 			if co.run != nil {
@@ -432,6 +441,45 @@ func (l *Loop) runReady() {
 			l.Go(r)
 		}
 	}
+}
+
+const (
+	// leastShare is what a turn spends at least on coroutines that were woken, and
+	// again on those that begin: a crowd of them does not keep others waiting. A turn
+	// whose events took longer spends as long, so that they do not fall behind.
+	leastShare = int64(250 * time.Microsecond)
+	// resumedLook is how many are resumed between two looks at the clock.
+	resumedLook = 8
+)
+
+// divide gives the turn's coroutines their share, when its events and tasks are
+// done with.
+func (l *Loop) divide() {
+	l.soonBegun, l.soonSpent = 0, false
+	l.resumed, l.spent = 0, false
+	if len(l.ready) > 0 || len(l.soon) > 0 || len(l.burning) > 0 {
+		l.resuming = l.Clock()
+		l.share = max(leastShare, l.resuming-l.now)
+	}
+}
+
+// mayResume counts a coroutine that is to be resumed; false when the turn has
+// resumed enough of them.
+func (l *Loop) mayResume() bool {
+	if l.resumed++; l.resumed%resumedLook == 0 && !l.spent {
+		l.spent = l.Clock()-l.resuming > l.share
+	}
+	return !l.spent
+}
+
+// putBack makes those of list from i on the first that are ready. The list is
+// used up.
+func (l *Loop) putBack(list []*Coroutine, i int) {
+	n := copy(list, list[i:])
+	clear(list[n:])
+	l.ready, l.spare = append(list[:n], l.ready...), l.ready
+	clear(l.spare)
+	l.spare = l.spare[:0]
 }
 
 func (l *Loop) flush() {

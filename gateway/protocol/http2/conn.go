@@ -201,11 +201,16 @@ func (c *conn) read() {
 // others had their turn. A peer that sends without end, or what takes long, does
 // not keep them waiting.
 func (c *conn) rest() {
+	if c.resting {
+		return
+	}
 	c.resting = true
 	if c.resume == nil {
 		c.resume = func() {
-			c.resting = false
-			c.side.goOn()
+			if c.resting { // it may be over, and another one in its place
+				c.resting = false
+				c.side.goOn()
+			}
 		}
 	}
 	c.Loop().Burn(c.resume)

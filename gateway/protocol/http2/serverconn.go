@@ -24,6 +24,7 @@ type serverConn struct {
 	local      netip.AddrPort
 	timer      worker.Timer
 	begun      []*serverStream // that are to be started
+	starting   bool            // they are, further up on the stack
 	fed        []*serverStream // that got content
 
 	unconfirmed []*worker.Coroutine // streams that wait for the handshake, see earlyStream
@@ -201,13 +202,43 @@ var errAbandoned = errors.New("panic while the connection was served")
 
 // started serves the streams that have begun.
 func (c *serverConn) started() {
-	for i := 0; i < len(c.begun); i++ {
-		st := c.begun[i]
-		c.begun[i] = nil
+	c.start()
+	c.feed()
+}
+
+const (
+	// startTime is how long a connection starts streams before the others have their
+	// turn; startsPerClock is how many it starts between two looks at the clock.
+	startTime      = int64(250 * time.Microsecond)
+	startsPerClock = 8
+)
+
+// start starts the streams that have begun; those that would take it too long are
+// started when it goes on. Those of a connection that is over are only ended, and
+// do not wait.
+func (c *serverConn) start() {
+	if c.starting || len(c.begun) == 0 {
+		return
+	}
+	c.starting = true
+	n, since := 0, c.Loop().Clock()
+	defer func() { // also when starting one panics
+		c.starting = false
+		left := copy(c.begun, c.begun[n:])
+		clear(c.begun[left:])
+		c.begun = c.begun[:left]
+	}()
+	for n < len(c.begun) {
+		if n > 0 && n%startsPerClock == 0 && c.failed == nil && c.Loop().Clock()-since > startTime {
+			c.tired = true
+			c.rest()
+			return
+		}
+		st := c.begun[n]
+		c.begun[n] = nil
+		n++
 		st.start()
 	}
-	c.begun = c.begun[:0]
-	c.feed()
 }
 
 // feed lets the streams that got content pass it on, before there is more.
@@ -229,6 +260,9 @@ func (c *serverConn) feed() {
 func (c *serverConn) goOn() {
 	if c.IsOpen() && c.phase < phaseOut {
 		defer c.guard()
+		if c.start(); c.resting {
+			return
+		}
 		c.ready(0)
 		c.confirmed()
 		c.watch()
@@ -492,6 +526,7 @@ func (c *serverConn) abortStreams(e *stream.Error) {
 		st.Abort(e)
 		st.wakeWaiters()
 	})
+	c.start()
 }
 
 // closeAfterWrite closes once all is sent; the client has nothing left to say.
