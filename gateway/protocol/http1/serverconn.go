@@ -317,7 +317,13 @@ func (c *serverConn) retire() {
 		c.st.handOver() // who retires many connections is not kept by one
 		return
 	}
-	if c.srv != nil && c.phase == phaseIdle {
+	switch {
+	case c.srv == nil || c.phase != phaseIdle:
+	case c.served == 0:
+		// Its first request may be on its way. To a client of HTTP/2, which begins
+		// here too, the end of the connection would be that of the request.
+		c.srv.loop.Arm(&c.timer, restAfter)
+	default:
 		c.end()
 	}
 }

@@ -54,6 +54,9 @@ const (
 	// restAfter is how long a connection without a stream is idle before it gives
 	// up what it can do without.
 	restAfter = time.Second
+	// partAfter is how long a client that was told to go, and has no streams, may
+	// take to close the connection.
+	partAfter = 250 * time.Millisecond
 	// leaveAfter is how long the client has to hear that it shall go.
 	leaveAfter = time.Second
 	// A lingering close ends when the client sends nothing for lingerIdle, and when
@@ -432,7 +435,7 @@ func (c *serverConn) streamDone() {
 	}
 	c.since = c.Loop().Now()
 	if c.phase == phaseLast {
-		c.closeAfterWrite()
+		c.Loop().ArmBy(&c.timer, partAfter)
 		return
 	}
 	c.rested = false
@@ -454,12 +457,14 @@ func (c *serverConn) retire() {
 }
 
 // last refuses the streams that come from now on, and closes after those there
-// are.
+// are: a little after, since a client may have chosen the connection just before
+// it heard, and can repeat what is refused, but not what finds no connection.
 func (c *serverConn) last() {
 	c.phase = phaseLast
 	c.Commit(appendGoAway(c.Reserve(headerLen+8), c.lastID, CodeNo, ""))
 	if c.live == 0 {
-		c.closeAfterWrite()
+		c.since = c.Loop().Now()
+		c.Loop().ArmBy(&c.timer, partAfter)
 	}
 }
 
@@ -605,9 +610,11 @@ func (t *connTimer) Expire(*worker.Timer) {
 	case phaseLeaving:
 		if time.Duration(now-c.leftAt) >= leaveAfter {
 			c.last()
-			if c.phase != phaseLast {
-				return
-			}
+		}
+	case phaseLast:
+		if c.live == 0 && since >= partAfter {
+			c.closeAfterWrite()
+			return
 		}
 	}
 	switch {
@@ -629,7 +636,6 @@ func (t *connTimer) Expire(*worker.Timer) {
 	case c.phase == phaseServing && c.live == 0 && c.peer.seen:
 		if since >= cfg.IdleTimeout {
 			cfg.timedOut(metrics.TimeoutIdle)
-			c.phase = phaseLeaving
 			c.last()
 			return
 		}
@@ -652,8 +658,11 @@ func (t *connTimer) Expire(*worker.Timer) {
 	if !c.peer.seen || c.blockSince != 0 {
 		next = min(next, cfg.HeaderTimeout)
 	}
-	if c.phase == phaseLeaving {
+	switch {
+	case c.phase == phaseLeaving:
 		next = min(next, leaveAfter)
+	case c.phase == phaseLast && c.live == 0:
+		next = min(next, partAfter)
 	}
 	if c.stuckSince != 0 {
 		next = min(next, cfg.WriteTimeout)
