@@ -123,9 +123,10 @@ type Worker struct {
 }
 
 const (
-	// readSize is as much as the kernel takes in one write at a good price, too: what
-	// is read is often written on as it is.
-	readSize = 56 << 10
+	// readSize bounds one read. What is to be passed on lies in pieces of pieceSize,
+	// as much as the kernel takes in one write at a good price.
+	readSize  = 112 << 10
+	pieceSize = 56 << 10
 	// A look at a connection ends after fillsAtOnce reads, or after lookTime, for
 	// which the clock is read when frames of so much work were taken: each counts as
 	// its octets and frameWork.

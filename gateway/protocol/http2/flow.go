@@ -253,14 +253,14 @@ func (b *inbox) put(l *worker.Loop, p []byte) {
 	b.held += len(p)
 	if n := len(b.pieces); n > b.first {
 		last := b.pieces[n-1]
-		fit := max(0, min(len(p), min(cap(last), readSize)-len(last)))
+		fit := max(0, min(len(p), min(cap(last), pieceSize)-len(last)))
 		b.pieces[n-1] = append(last, p[:fit]...)
 		p = p[fit:]
 	}
 	if len(p) > 0 {
 		size := len(p)
 		if len(b.pieces) > b.first {
-			size = readSize // a longer body: fewer, larger pieces
+			size = pieceSize // a longer body: fewer, larger pieces
 		}
 		b.pieces = append(b.pieces, append(l.Buffers.Get(size), p...))
 	}
