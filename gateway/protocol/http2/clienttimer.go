@@ -42,7 +42,7 @@ func (t *clientTimer) Expire(*worker.Timer) {
 		c.ended(errEndpointSilent)
 		return
 	case c.pinged != 0:
-		c.Loop().Arm(&c.timer, timeout-time.Duration(now-c.pinged))
+		c.Loop().Arm(&c.timer, min(c.cfg.PingInterval, timeout-time.Duration(now-c.pinged))) // it may answer before
 		return
 	}
 	left := c.cfg.PingInterval - time.Duration(now-c.active)
