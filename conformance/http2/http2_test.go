@@ -7,6 +7,8 @@ import (
 	"os"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"longmen/conformance/harness"
 )
 
@@ -14,16 +16,16 @@ func TestMain(m *testing.M) {
 	text := os.Getenv(attackEnv)
 	switch {
 	case text != "":
-		as(attackerNice, func() error { return runAttack(text) })
+		as(&attackerAttr, func() error { return runAttack(text) })
 	case os.Getenv(victimEnv) != "":
-		as(victimNice, runVictim)
+		as(&victimAttr, runVictim)
 	}
 	os.Exit(harness.Main(m))
 }
 
-// as is this process's whole life, of that priority, as something other than a test.
-func as(nice int, run func() error) {
-	err := giveWay(nice)
+// as is this process's whole life, scheduled so, as something other than a test.
+func as(attr *unix.SchedAttr, run func() error) {
+	err := giveWay(attr)
 	if err == nil {
 		err = run()
 	}

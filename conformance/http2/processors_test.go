@@ -5,15 +5,18 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // Attackers and their origin give way to the good clients, and attackers to
-// their origin.
-const (
-	victimNice   = 10
-	attackerNice = 19
+// their origin. Niceness alone does not do it: a thread that runs is left to run
+// for a slice of some milliseconds, however nice it is (EEVDF), while one that has
+// woken up waits, and what is measured would be that.
+var (
+	victimAttr   = unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Nice: 10, Runtime: uint64(100 * time.Microsecond)}
+	attackerAttr = unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}
 )
 
 // apart gives the gateway a processor of its own until the test ends. The second
@@ -45,9 +48,9 @@ func runOn(pid int, set *unix.CPUSet) error {
 	return threads(pid, func(tid int) error { return unix.SchedSetaffinity(tid, set) })
 }
 
-// giveWay sets this process's priority.
-func giveWay(nice int) error {
-	return threads(os.Getpid(), func(tid int) error { return unix.Setpriority(unix.PRIO_PROCESS, tid, nice) })
+// giveWay sets this process's scheduling.
+func giveWay(attr *unix.SchedAttr) error {
+	return threads(os.Getpid(), func(tid int) error { return unix.SchedSetAttr(tid, attr, 0) })
 }
 
 // threads calls f with all threads of a process. Those that they begin inherit

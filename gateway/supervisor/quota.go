@@ -26,10 +26,21 @@ func autoWorkers() int {
 // 0 when there is no quota, or none that can be read. Both versions of cgroups
 // are understood (cgroups(7)); root is the file system.
 func cpuQuota(root fs.FS) float64 {
+	return leastLimit(root, "cpu", hierarchy.quota)
+}
+
+// memoryLimit is how many bytes they allow, likewise.
+func memoryLimit(root fs.FS) float64 {
+	return leastLimit(root, "memory", hierarchy.memory)
+}
+
+// leastLimit is the least of a controller's limits of the process's cgroup and
+// those above it, 0 without one.
+func leastLimit(root fs.FS, controller string, limit func(hierarchy, fs.FS, string) float64) float64 {
 	least := 0.0
-	for _, h := range cpuHierarchies(root) {
+	for _, h := range hierarchies(root, controller) {
 		for dir := h.dir; ; dir = path.Dir(dir) {
-			if q := h.quota(root, dir); q > 0 && (least == 0 || q < least) {
+			if q := limit(h, root, dir); q > 0 && (least == 0 || q < least) {
 				least = q
 			}
 			if dir == h.top || len(dir) <= len(h.top) {
@@ -40,15 +51,23 @@ func cpuQuota(root fs.FS) float64 {
 	return least
 }
 
-// hierarchy is a mounted tree of cgroups with the CPU controller.
+// hierarchy is a mounted tree of cgroups with a controller.
 type hierarchy struct {
 	dir string // of the process's own cgroup, below top
 	top string // where the tree is mounted
 	v2  bool
 }
 
+// memory is the limit of the cgroup in dir, in bytes, 0 without one.
+func (h hierarchy) memory(root fs.FS, dir string) float64 {
+	if h.v2 {
+		return number(root, dir+"/memory.max", 0)
+	}
+	return number(root, dir+"/memory.limit_in_bytes", 0) // without a limit, more than there can be
+}
+
 // quota is that of the cgroup in dir, 0 without one.
-func (h *hierarchy) quota(root fs.FS, dir string) float64 {
+func (h hierarchy) quota(root fs.FS, dir string) float64 {
 	var limit, period float64
 	if h.v2 {
 		limit, period = number(root, dir+"/cpu.max", 0), number(root, dir+"/cpu.max", 1)
@@ -78,9 +97,10 @@ func number(root fs.FS, name string, field int) float64 {
 	return n
 }
 
-// cpuHierarchies finds where the process's cgroups are mounted.
-func cpuHierarchies(root fs.FS) []hierarchy {
-	mine := cpuGroups(root)
+// hierarchies finds where the process's cgroups are mounted that have a
+// controller.
+func hierarchies(root fs.FS, controller string) []hierarchy {
+	mine := ownGroups(root, controller)
 	text, err := fs.ReadFile(root, "proc/self/mountinfo")
 	if err != nil {
 		return nil
@@ -94,7 +114,7 @@ func cpuHierarchies(root fs.FS) []hierarchy {
 			continue
 		}
 		v2 := kind[0] == "cgroup2"
-		if !v2 && (kind[0] != "cgroup" || !slices.Contains(strings.Split(kind[2], ","), "cpu")) {
+		if !v2 && (kind[0] != "cgroup" || !slices.Contains(strings.Split(kind[2], ","), controller)) {
 			continue
 		}
 		group, seen := mine[v2]
@@ -114,9 +134,9 @@ func cpuHierarchies(root fs.FS) []hierarchy {
 	return found
 }
 
-// cpuGroups are the process's cgroups that can have a CPU quota: one of version
-// 2 (true), one of version 1 (false).
-func cpuGroups(root fs.FS) map[bool]string {
+// ownGroups are the process's cgroups that can have a controller's limit: one of
+// version 2 (true), one of version 1 (false).
+func ownGroups(root fs.FS, controller string) map[bool]string {
 	text, err := fs.ReadFile(root, "proc/self/cgroup")
 	if err != nil {
 		return nil
@@ -129,7 +149,7 @@ func cpuGroups(root fs.FS) map[bool]string {
 		case len(parts) < 3:
 		case parts[0] == "0" && parts[1] == "":
 			groups[true] = parts[2]
-		case slices.Contains(strings.Split(parts[1], ","), "cpu"):
+		case slices.Contains(strings.Split(parts[1], ","), controller):
 			groups[false] = parts[2]
 		}
 	}

@@ -44,3 +44,30 @@ func TestCPUQuota(t *testing.T) {
 		t.Errorf("without /proc: %v", got)
 	}
 }
+
+func TestMemoryLimit(t *testing.T) {
+	const (
+		v2 = "30 25 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
+		v1 = "34 25 0:30 / /sys/fs/cgroup/memory rw shared:17 - cgroup cgroup rw,memory\n"
+	)
+	for _, test := range []struct {
+		name, group, mounts string
+		files               map[string]string
+		want                float64
+	}{
+		{"none", "0::/a\n", v2, map[string]string{"a/memory.max": "max\n"}, 0},
+		{"version 2, by a parent", "0::/a/b\n", v2, map[string]string{"a/b/memory.max": "max\n", "a/memory.max": "1048576\n"}, 1 << 20},
+		{"version 1", "3:memory:/a\n2:cpu,cpuacct:/b\n", v1, map[string]string{"memory/a/memory.limit_in_bytes": "2097152\n"}, 2 << 20},
+	} {
+		root := fstest.MapFS{
+			"proc/self/cgroup":    {Data: []byte(test.group)},
+			"proc/self/mountinfo": {Data: []byte("25 1 8:1 / / rw - ext4 /dev/root rw\n" + test.mounts)},
+		}
+		for name, text := range test.files {
+			root["sys/fs/cgroup/"+name] = &fstest.MapFile{Data: []byte(text)}
+		}
+		if got := memoryLimit(root); got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}

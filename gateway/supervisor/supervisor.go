@@ -138,6 +138,7 @@ func New(o Options) (*Supervisor, error) {
 		go worker.Watchdog{Loops: loops, Limit: o.Watchdog, Log: o.Log}.Run(s.stop)
 	}
 	go s.watchExpiry()
+	go newCollector().run(s.stop)
 	if err := s.startAdmin(); err != nil {
 		s.close()
 		return nil, err
