@@ -29,8 +29,18 @@ type Config struct {
 	// Choices is how many endpoints LeastRequest compares; at least 2.
 	Choices int
 	// PanicThreshold: when less than this percent of the endpoints is healthy,
-	// all are used. 0 turns it off. Default 0: no healthy endpoint is a 503.
+	// all are used: of a priority, when all priorities together cannot take all requests.
+	// 0 turns it off. Default 0: no healthy endpoint is a 503.
 	PanicThreshold int
+	// HashBalanceFactor, in percent, bounds what an endpoint gets of hashed requests to that
+	// many hundredths of the mean; the next one in the hash's order takes what is above
+	// (consistent_hashing_lb_config.hash_balance_factor). At least 100; 0: no bound.
+	HashBalanceFactor int
+
+	Spread              Spread
+	SlowStart           SlowStart
+	Subsets             *Subsets            // nil: none
+	OriginalDestination OriginalDestination // with that Discovery
 
 	Health []HealthConfig
 
@@ -39,10 +49,15 @@ type Config struct {
 	// was sent; 0: none (the route's timeout bounds it).
 	ResponseTimeout time.Duration
 
-	Limits Limits
-	Pool   Pool
-	TCP    TCP
-	TLS    *client.Config // nil: plain
+	Limits         Limits // of requests of default priority
+	HighLimits     Limits // of those of high priority (core.v3.RoutingPriority)
+	EndpointLimits EndpointLimits
+	// TrackRemaining shows in metrics what is left of Limits and HighLimits (track_remaining).
+	TrackRemaining bool
+
+	Pool Pool
+	TCP  TCP
+	TLS  *client.Config // nil: plain
 
 	Protocol Protocol
 	HTTP2    HTTP2
@@ -97,6 +112,8 @@ const (
 	// LogicalDNS: every name is one endpoint; new connections go to its first
 	// address, and connections to addresses before stay in use.
 	LogicalDNS
+	// OriginalDst: the endpoint is where the request's connection was going.
+	OriginalDst
 )
 
 // EndpointConfig is one address as configured.
@@ -108,6 +125,27 @@ type EndpointConfig struct {
 	Hostname string
 	Draining bool // gets no new requests
 	Origin   string
+
+	// Priority 0 is used first; of the next ones as much as those before cannot take. At most 127.
+	Priority int
+	Locality Locality
+	// LocalityWeight is the weight of the endpoint's locality within its priority, the
+	// same for all of it; 0: it gets no requests with LocalityWeighted.
+	LocalityWeight uint32
+	Labels         []Label // for Subsets; sorted by key
+	// HashKey takes the place of the address in ring hash and Maglev ("envoy.lb" hash_key, or
+	// the host name with use_hostname_for_hashing).
+	HashKey string
+	// HealthHost and HealthPort are where health checks go instead (health_check_config);
+	// "" and 0: the endpoint's own.
+	HealthHost string
+	HealthPort uint16
+	// Unchecked endpoints are not checked by Config.Health
+	// (health_check_config.disable_active_health_check).
+	Unchecked bool
+	// Down marks what the source says is not healthy (health_status UNHEALTHY or TIMEOUT): it gets
+	// requests in panic only.
+	Down bool
 }
 
 // DNSConfig bounds re-resolution.
@@ -152,6 +190,11 @@ type Limits struct {
 	Pending     int // requests that wait for a connection; default 1024
 	Requests    int // requests at once
 	Retries     int // retries at once; default 3
+	// RetryBudget, if not nil, stands in place of Retries.
+	RetryBudget *RetryBudget
+	// PendingTimeout is how long a request waits for a connection, or for a place at an
+	// endpoint, before it is answered with 503; 0: as long as its own timeouts let it.
+	PendingTimeout time.Duration
 }
 
 // Pool bounds the keep-alive connections.
