@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"time"
 
+	"longmen/gateway/cluster"
 	"longmen/gateway/stream"
 )
 
@@ -61,6 +62,20 @@ type Forward struct {
 	IdleTimeout time.Duration
 
 	Retry *Retry // nil: one try
+	Hedge *Hedge // nil: one try at a time
+
+	// Hash says what a cluster that balances by hash hashes of a request, in
+	// order; such a cluster picks at random what no policy has anything of.
+	Hash []HashPolicy
+	// Sticky keeps a client at the cluster and the endpoint that it got first;
+	// nil: it is not kept. Not with ClusterHeader.
+	Sticky *Sticky
+	// Subset is what labels the endpoint must have; nil: any (metadata_match). A
+	// WeightedCluster may have its own.
+	Subset *cluster.Match
+	// HighPriority counts the requests against the cluster's limits of high
+	// priority, not against those of default priority (RoutingPriority).
+	HighPriority bool
 
 	// At most one of PrefixRewrite (replaces the matched prefix or path) and
 	// RegexRewrite (substitution over the whole path).
@@ -86,6 +101,9 @@ type WeightedCluster struct {
 	Cluster           ClusterRef
 	Weight            uint32
 	Request, Response *HeaderEdits // this target's own edits, nil when none
+	// Subset is the labels of Forward.Subset and those that this target adds; nil: Forward's
+	// alone.
+	Subset *cluster.Match
 }
 
 // ClusterRef names a cluster. Slot is its place in every worker's table, which
@@ -95,42 +113,6 @@ type ClusterRef struct {
 	Name string
 	Slot int
 }
-
-// Retry says when another endpoint may be tried.
-type Retry struct {
-	Attempts int           // tries after the first
-	On       RetryOn       // conditions
-	Codes    []int         // with RetriableStatusCodes
-	PerTry   time.Duration // 0: none
-	// Unsafe permits to repeat requests that are not idempotent although they
-	// may have run. Off unless the route says so.
-	Unsafe bool
-	// Back-off before try n is random in [0, Base*2^(n-1)], at most Max.
-	BackoffBase, BackoffMax time.Duration
-}
-
-// RetryOn is a set of retry conditions, named as Envoy names them.
-type RetryOn uint16
-
-// The conditions.
-const (
-	On5xx                  RetryOn = 1 << iota // any 5xx, or no response at all
-	OnGatewayError                             // 502, 503, 504
-	OnConnectFailure                           // the connection could not be made
-	OnRefusedStream                            // the endpoint surely did not process the request
-	OnReset                                    // no response: reset, closed, timed out
-	OnResetBeforeRequest                       // reset before the request was sent
-	OnRetriable4xx                             // 409
-	OnRetriableStatusCodes                     // those of Codes
-
-	// Of a gRPC call, the status of an answer that has no messages and no trailers
-	// behind its head (Trailers-Only). They permit to repeat what they hold for.
-	OnCancelled
-	OnDeadlineExceeded
-	OnInternal
-	OnResourceExhausted
-	OnUnavailable
-)
 
 // RegexRewrite replaces what a regular expression (RE2) matches in the path.
 type RegexRewrite struct {
