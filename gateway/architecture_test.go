@@ -30,7 +30,8 @@ protocol/http1:      worker connection stream telemetry/metrics tls/handshake
 protocol/http2:      protocol/http2/hpack worker connection stream telemetry/metrics tls/handshake
 protocol/http2/hpack: stream
 filter:              worker stream
-cluster:             cluster/balance cluster/dns cluster/health tls/client
+standby:
+cluster:             standby cluster/balance cluster/dns cluster/health tls/client
 cluster/balance:
 cluster/dns:
 cluster/health:      protocol/grpc

@@ -10,6 +10,7 @@ import (
 	"longmen/gateway/cluster/balance"
 	"longmen/gateway/cluster/dns"
 	"longmen/gateway/cluster/health"
+	"longmen/gateway/standby"
 	"longmen/tls/client"
 )
 
@@ -54,6 +55,20 @@ type Config struct {
 	EndpointLimits EndpointLimits
 	// TrackRemaining shows in metrics what is left of Limits and HighLimits (track_remaining).
 	TrackRemaining bool
+
+	// Standby, if not nil, lets the cluster keep a share of its requests and forward
+	// the rest to another cluster, switched live.
+	Standby *standby.Config
+	// Failover names the clusters, in their order, that take what this one's healthy
+	// endpoints cannot: as if their endpoints were of lower priorities (Envoy's aggregate
+	// cluster). Other gateways, mostly. At most MostFailover, each once, and not the cluster
+	// itself; theirs are not followed.
+	Failover []string
+	// LoopGuard says whether requests to the cluster carry the gateway's token in CDN-Loop.
+	LoopGuard LoopGuard
+	// Peer is the token of the gateway that the cluster leads to (its loop_guard id): a request
+	// that has been there already is not sent there again by failover. "": not known.
+	Peer string
 
 	Pool Pool
 	TCP  TCP
