@@ -31,14 +31,15 @@ protocol/http2:      protocol/http2/hpack worker connection stream telemetry/met
 protocol/http2/hpack: stream
 filter:              worker stream
 standby:
-cluster:             standby cluster/balance cluster/dns cluster/health tls/client
+cluster:             standby cluster/balance cluster/dns cluster/health cluster/outlier tls/client
 cluster/balance:
 cluster/dns:
 cluster/health:      protocol/grpc
+cluster/outlier:
 router:              stream cluster protocol/grpc
-upstream:            worker connection stream cluster cluster/balance protocol/* telemetry/metrics tls/client tls/handshake
+upstream:            worker connection stream cluster cluster/balance cluster/outlier protocol/* telemetry/metrics tls/client tls/handshake
 upstream/origintest:
-proxy:               worker stream filter router cluster upstream snapshot protocol/grpc telemetry/metrics
+proxy:               worker stream filter router cluster cluster/outlier upstream snapshot protocol/grpc telemetry/metrics
 listener:            worker connection stream protocol/* snapshot telemetry/metrics tls/server tls/hello tls/handshake tls/sign tls/record tls/tlcp tls/replay
 telemetry:           worker stream
 telemetry/metrics:   worker stream protocol/grpc
@@ -46,7 +47,7 @@ telemetry/accesslog: worker stream telemetry/metrics
 telemetry/exposition: worker stream protocol/grpc telemetry/metrics
 resource:
 source/yaml:         resource protocol/grpc filter plugins
-snapshot:            stream protocol/grpc filter plugins router cluster resource telemetry/accesslog tls/server tls/client tls/certificate tls/ticket tls/verify tls/sign tls/openssl tls/ocsp tls/ech tls/acme
+snapshot:            stream protocol/grpc filter plugins router cluster cluster/outlier resource telemetry/accesslog tls/server tls/client tls/certificate tls/ticket tls/verify tls/sign tls/openssl tls/ocsp tls/ech tls/acme
 admin:               worker cluster telemetry telemetry/* resource snapshot
 supervisor:          tls/acme worker connection stream protocol/* filter router cluster upstream proxy listener telemetry telemetry/* resource snapshot admin tls/server tls/client tls/sign tls/std tls/tlcp tls/tls13 tls/replay tls/ocsp tls/openssl tls/certificate tls/handshake
 command:             *

@@ -10,6 +10,7 @@ import (
 	"longmen/gateway/cluster/balance"
 	"longmen/gateway/cluster/dns"
 	"longmen/gateway/cluster/health"
+	"longmen/gateway/cluster/outlier"
 	"longmen/gateway/standby"
 	"longmen/tls/client"
 )
@@ -43,7 +44,8 @@ type Config struct {
 	Subsets             *Subsets            // nil: none
 	OriginalDestination OriginalDestination // with that Discovery
 
-	Health []HealthConfig
+	Health  []HealthConfig
+	Outlier *outlier.Config // nil: none
 
 	ConnectTimeout time.Duration // default 5 s
 	// ResponseTimeout bounds the wait for a response head after the request
@@ -192,6 +194,16 @@ type HealthConfig = health.Config
 
 // HTTPHealth expects a status from GET (or another method) of a path.
 type HTTPHealth = health.HTTP
+
+// Statuses is a range of HTTP statuses: Low <= status < High.
+type Statuses = health.Statuses
+
+// The protocols of HTTPHealth.
+const (
+	ClusterCodec = health.ClusterCodec // HTTP/2 to a cluster of HTTP/2 alone, else HTTP/1.1
+	HTTP1Codec   = health.HTTP1Codec
+	HTTP2Codec   = health.HTTP2Codec
+)
 
 // GRPCHealth asks grpc.health.v1.Health whether a service is SERVING.
 type GRPCHealth = health.GRPC

@@ -302,11 +302,11 @@ clusters:
 		Balance: cluster.LeastRequest, Choices: 4, PanicThreshold: 40,
 		Health: []cluster.HealthConfig{
 			{
-				HTTP:  &cluster.HTTPHealth{Path: "/h?x", Host: "h", Method: "HEAD", Low: 200, High: 400, Headers: map[string]string{"x-a": "1"}, Expect: []byte("ok")},
+				HTTP:  &cluster.HTTPHealth{Path: "/h?x", Host: "h", Method: "HEAD", Expected: []cluster.Statuses{{Low: 200, High: 400}}, Headers: map[string]string{"x-a": "1"}, Expect: [][]byte{[]byte("ok")}},
 				Every: 2 * time.Second, Timeout: time.Second, Jitter: 3 * time.Second, Healthy: 4, Unhealthy: 5,
 			},
 			{
-				TCP:   &cluster.TCPHealth{Send: []byte("ping"), Receive: []byte("pong")},
+				TCP:   &cluster.TCPHealth{Send: []byte("ping"), Receive: [][]byte{[]byte("pong")}},
 				Every: 5 * time.Second, Timeout: time.Second, Healthy: 2, Unhealthy: 3,
 			},
 		},

@@ -53,7 +53,7 @@ func (c *compiler) health(at resource.Path, h *core.HealthCheck) cluster.HealthC
 
 func (c *compiler) httpHealth(at resource.Path, h *core.HealthCheck_HttpHealthCheck) *cluster.HTTPHealth {
 	c.only(at, h, "host", "path", "receive", "request_headers_to_add", "expected_statuses", "method")
-	out := &cluster.HTTPHealth{Path: h.GetPath(), Host: h.GetHost(), Method: "GET", Low: 200, High: 300}
+	out := &cluster.HTTPHealth{Path: h.GetPath(), Host: h.GetHost(), Method: "GET"}
 	if path, _, _ := strings.Cut(out.Path, "?"); !isRedirectPath(path+"/") || path == "" {
 		c.failHint(join(at, "http"), `write "/`+strings.TrimLeft(out.Path, "/")+`"`, "%q: the path of a health check begins with \"/\" and has no blanks", out.Path)
 	}
@@ -67,18 +67,15 @@ func (c *compiler) httpHealth(at resource.Path, h *core.HealthCheck_HttpHealthCh
 	default:
 		out.Method = h.GetMethod().String()
 	}
-	for i, statuses := range h.GetExpectedStatuses() {
+	for _, statuses := range h.GetExpectedStatuses() {
 		where := join(at, "status")
 		c.only(where, statuses, "start", "end")
 		low, high := statuses.GetStart(), statuses.GetEnd()
-		switch {
-		case i > 0:
-			c.fail(where, "more than one range of statuses is not supported by this version yet")
-		case low < 100 || high > 600 || low >= high:
+		if low < 100 || high > 600 || low >= high {
 			c.fail(where, "statuses from %d to %d (exclusive): must be a range within 100 to 600", low, high)
-		default:
-			out.Low, out.High = int(low), int(high)
+			continue
 		}
+		out.Expected = append(out.Expected, cluster.Statuses{Low: int(low), High: int(high)})
 	}
 	for _, option := range h.GetRequestHeadersToAdd() {
 		name, value := option.GetHeader().GetKey(), option.GetHeader().GetValue()
@@ -110,14 +107,11 @@ func (c *compiler) tcpHealth(at resource.Path, h *core.HealthCheck_TcpHealthChec
 	return out
 }
 
-func (c *compiler) receive(at resource.Path, list []*core.HealthCheck_Payload) []byte {
-	if len(list) > 1 {
-		c.fail(at, "more than one text to expect is not supported by this version yet")
+func (c *compiler) receive(at resource.Path, list []*core.HealthCheck_Payload) (out [][]byte) {
+	for _, text := range list {
+		out = append(out, c.payload(at, text))
 	}
-	if len(list) == 0 {
-		return nil
-	}
-	return c.payload(at, list[0])
+	return out
 }
 
 // payload reads bytes: binary as it is, or text, which is hexadecimal.

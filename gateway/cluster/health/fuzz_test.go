@@ -39,7 +39,7 @@ func FuzzAnswer(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, answer []byte) {
 		conn := &answered{Reader: bytes.NewReader(answer)}
-		err := probeHTTP(conn, &HTTP{Expect: []byte("ok")}, "host")
+		err := probeHTTP(conn, &HTTP{Expect: [][]byte{[]byte("ok")}}, "host")
 		if conn.read > maxHead+2*maxSearch {
 			t.Errorf("read %d bytes", conn.read)
 		}
@@ -50,7 +50,7 @@ func FuzzAnswer(f *testing.F) {
 			t.Errorf("the reason is %d bytes long", len(err.Error()))
 		}
 		conn = &answered{Reader: bytes.NewReader(answer)}
-		err = probeTCP(conn, &TCP{Receive: []byte("ok")})
+		err = probeTCP(conn, &TCP{Receive: [][]byte{[]byte("ok")}})
 		if found := bytes.Contains(answer[:min(len(answer), maxSearch)], []byte("ok")); found != (err == nil) {
 			t.Errorf("found %v: %v", found, err)
 		}

@@ -131,7 +131,7 @@ func request2(fields [][2]string, content []byte) []byte {
 }
 
 func probeHTTP2(conn net.Conn, c *HTTP, scheme, host string) error {
-	a := &httpAnswer{HTTP: c}
+	a := &httpAnswer{HTTP: c, finder: finder{texts: c.Expect}}
 	if err := exchange2(conn, httpRequest2(c, scheme, host), maxHead+2*maxSearch, a); err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func httpRequest2(c *HTTP, scheme, host string) []byte {
 type httpAnswer struct {
 	*HTTP
 	headed, found, over bool
-	body                []byte // when it is searched
+	finder              // of a body that is searched
 }
 
 func (a *httpAnswer) done() bool { return a.over }
@@ -190,10 +190,8 @@ func (a *httpAnswer) data(f *http2.DataFrame) error {
 	if !a.headed {
 		return &networkError{errors.New("response: data before the head")}
 	}
-	from := max(len(a.body)-len(a.Expect)+1, 0)
-	a.body = append(a.body, f.Data()...)
-	a.found = a.found || bytes.Contains(a.body[from:], a.Expect)
+	a.found = a.take(f.Data())
 	// The server's window ends a byte before maxSearch, and is not opened.
-	a.over = a.found || f.StreamEnded() || len(a.body) >= maxSearch-1
+	a.over = a.found || f.StreamEnded() || len(a.read) >= maxSearch-1
 	return nil
 }

@@ -28,13 +28,13 @@ func TestHTTP2Answers(t *testing.T) {
 		{name: "503", answer: status(true, "503"), problem: "status 503 is not in 200..299"},
 		{name: "interim", answer: status(false, "103").fields(true, ":status", "200")},
 		{name: "no status", answer: newFrames().fields(true, "a", "b"), problem: "response: not HTTP/2", network: true},
-		{name: "text", answer: status(false, "200").data(false, []byte("all o")).data(true, []byte("k!")), http: HTTP{Expect: []byte("ok!")}},
-		{name: "text before the end", answer: status(false, "200").data(false, []byte("all ok!")), http: HTTP{Expect: []byte("ok!")}},
-		{name: "no text", answer: status(false, "200").data(true, []byte("all bad")), http: HTTP{Expect: []byte("ok!")}, problem: "the body lacks the expected text"},
-		{name: "no text, trailers", answer: status(false, "200").data(false, []byte("bad")).fields(true, "a", "b"), http: HTTP{Expect: []byte("ok!")}, problem: "the body lacks the expected text"},
+		{name: "text", answer: status(false, "200").data(false, []byte("all o")).data(true, []byte("k!")), http: HTTP{Expect: [][]byte{[]byte("ok!")}}},
+		{name: "text before the end", answer: status(false, "200").data(false, []byte("all ok!")), http: HTTP{Expect: [][]byte{[]byte("ok!")}}},
+		{name: "no text", answer: status(false, "200").data(true, []byte("all bad")), http: HTTP{Expect: [][]byte{[]byte("ok!")}}, problem: "the body lacks the expected text"},
+		{name: "no text, trailers", answer: status(false, "200").data(false, []byte("bad")).fields(true, "a", "b"), http: HTTP{Expect: [][]byte{[]byte("ok!")}}, problem: "the body lacks the expected text"},
 		{name: "text too far behind", answer: status(false, "200").data(false, long).data(false, long).data(false, long).data(false, long).data(true, []byte("ok!")),
-			http: HTTP{Expect: []byte("ok!")}, problem: "the body lacks the expected text"},
-		{name: "data first", answer: newFrames().data(true, []byte("ok!")), http: HTTP{Expect: []byte("ok!")}, problem: "response: data before the head", network: true},
+			http: HTTP{Expect: [][]byte{[]byte("ok!")}}, problem: "the body lacks the expected text"},
+		{name: "data first", answer: newFrames().data(true, []byte("ok!")), http: HTTP{Expect: [][]byte{[]byte("ok!")}}, problem: "response: data before the head", network: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			conn := &answered{Reader: bytes.NewReader(c.answer.Bytes())}
@@ -48,7 +48,7 @@ func TestHTTP2AnswerCut(t *testing.T) {
 	whole := newFrames().fields(false, ":status", "200").data(true, []byte("ok!")).Bytes()
 	for i := range whole {
 		conn := &answered{Reader: bytes.NewReader(whole[:i])}
-		expectProblem(t, probeHTTP2(conn, &HTTP{Expect: []byte("ok!")}, "http", "host"), "response: closed before it was complete", true)
+		expectProblem(t, probeHTTP2(conn, &HTTP{Expect: [][]byte{[]byte("ok!")}}, "http", "host"), "response: closed before it was complete", true)
 	}
 }
 
@@ -65,7 +65,7 @@ func TestHTTP2Server(t *testing.T) {
 			s.Config.Protocols.SetUnencryptedHTTP2(!secure)
 			s.Config.Protocols.SetHTTP2(secure)
 			target := &Target{
-				Config:   &Config{HTTP: &HTTP{Path: "/up", Method: "POST", Expect: []byte("ok!"), Headers: map[string]string{"X-A": "1\r\nb", "Connection": "close"}}},
+				Config:   &Config{HTTP: &HTTP{Path: "/up", Method: "POST", Expect: [][]byte{[]byte("ok!")}, Headers: map[string]string{"X-A": "1\r\nb", "Connection": "close"}}},
 				Hostname: "cart.local", Address: func() string { return s.Listener.Addr().String() }, HTTP2: true,
 			}
 			if secure {
@@ -101,7 +101,7 @@ func FuzzHTTP2Answer(f *testing.F) {
 	f.Add(away.Bytes())
 	f.Fuzz(func(t *testing.T, answer []byte) {
 		conn := &answered{Reader: bytes.NewReader(answer)}
-		err := probeHTTP2(conn, &HTTP{Expect: []byte("ok!")}, "http", "host")
+		err := probeHTTP2(conn, &HTTP{Expect: [][]byte{[]byte("ok!")}}, "http", "host")
 		if conn.read > maxHead+2*maxSearch {
 			t.Errorf("read %d bytes", conn.read)
 		}

@@ -17,10 +17,7 @@ import (
 	"time"
 )
 
-const (
-	maxSearch = 64 << 10 // bytes of an answer that are searched for the expected text
-	maxHead   = 64 << 10 // bytes of a response head, interim responses included
-)
+const maxHead = 64 << 10 // bytes of a response head, interim responses included
 
 // Dialer opens the connections of checks; *net.Dialer is one.
 type Dialer interface {
@@ -31,6 +28,11 @@ type Dialer interface {
 type networkError struct{ error }
 
 func (e *networkError) Unwrap() error { return e.error }
+
+// finalError is a failure that needs no others to make the endpoint down.
+type finalError struct{ error }
+
+func (e *finalError) Unwrap() error { return e.error }
 
 // probe makes one check. The error says what is wrong; it never cites what was
 // received beyond the status, nor headers that were sent.
@@ -54,7 +56,7 @@ func probe(ctx context.Context, dial Dialer, t *Target) error {
 		scheme = "https"
 	}
 	switch {
-	case t.Config.HTTP != nil && t.HTTP2:
+	case t.Config.HTTP != nil && t.http2():
 		return probeHTTP2(conn, t.Config.HTTP, scheme, cmp.Or(t.Config.HTTP.Host, t.Hostname, address))
 	case t.Config.HTTP != nil:
 		return probeHTTP(conn, t.Config.HTTP, cmp.Or(t.Config.HTTP.Host, t.Hostname, address))
@@ -132,14 +134,38 @@ func probeHTTP(conn net.Conn, c *HTTP, host string) error {
 
 // judge says what is wrong with a status.
 func (c *HTTP) judge(status int) error {
-	low, high := positive(c.Low, 200), positive(c.High, 300)
-	switch {
-	case status >= low && status < high:
-		return nil
-	case high == low+1:
-		return fmt.Errorf("status %d is not %d", status, low)
+	expected := c.Expected
+	if len(expected) == 0 {
+		expected = []Statuses{{200, 300}}
 	}
-	return fmt.Errorf("status %d is not in %d..%d", status, low, high-1)
+	in := func(s Statuses) bool { return status >= s.Low && status < s.High }
+	if slices.ContainsFunc(expected, in) {
+		return nil
+	}
+	how := "in "
+	if len(expected) == 1 && expected[0].High == expected[0].Low+1 {
+		how = ""
+	}
+	err := fmt.Errorf("status %d is not %s%s", status, how, names(expected))
+	if len(c.Retriable) > 0 && !slices.ContainsFunc(c.Retriable, in) {
+		return &finalError{err}
+	}
+	return err
+}
+
+// names writes statuses as the configuration does.
+func names(list []Statuses) string {
+	var b strings.Builder
+	for i, s := range list {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%d", s.Low)
+		if s.High > s.Low+1 {
+			fmt.Fprintf(&b, "..%d", s.High-1)
+		}
+	}
+	return b.String()
 }
 
 // request is the whole request. Fields of the configuration replace ours.
@@ -186,28 +212,4 @@ func final(reader *bufio.Reader, method string) (*http.Response, error) {
 			return nil, errors.New("not an HTTP/1.1 response")
 		}
 	}
-}
-
-// search reads until text was found, maxSearch bytes were read or the end. It
-// does not wait for more than it needs.
-func search(r io.Reader, text []byte) (found bool, err error) {
-	read := make([]byte, 0, 4096)
-	for len(read) < maxSearch {
-		if len(read) == cap(read) {
-			read = append(read, 0)[:len(read)]
-		}
-		from := max(len(read)-len(text)+1, 0)
-		n, err := r.Read(read[len(read):min(cap(read), maxSearch)])
-		read = read[:len(read)+n]
-		if bytes.Contains(read[from:], text) {
-			return true, nil
-		}
-		if err == io.EOF {
-			return false, nil
-		}
-		if err != nil {
-			return false, err
-		}
-	}
-	return false, nil
 }

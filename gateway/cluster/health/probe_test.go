@@ -72,17 +72,17 @@ func TestHTTP(t *testing.T) {
 		{name: "200", answer: ok + "Content-Length: 0\r\n\r\n"},
 		{name: "head is enough", answer: ok + "Content-Length: 10\r\n\r\n", hold: true},
 		{name: "503", answer: "HTTP/1.1 503 No\r\n\r\n", problem: "status 503 is not in 200..299"},
-		{name: "301", answer: "HTTP/1.1 301 Moved\r\n\r\n", http: HTTP{Low: 200, High: 400}},
-		{name: "exact", answer: "HTTP/1.1 204 No\r\n\r\n", http: HTTP{Low: 200, High: 201}, problem: "status 204 is not 200"},
+		{name: "301", answer: "HTTP/1.1 301 Moved\r\n\r\n", http: HTTP{Expected: []Statuses{{200, 400}}}},
+		{name: "exact", answer: "HTTP/1.1 204 No\r\n\r\n", http: HTTP{Expected: []Statuses{{200, 201}}}, problem: "status 204 is not 200"},
 		{name: "interim", answer: "HTTP/1.1 103 Early\r\nLink: </a>\r\n\r\n" + ok + "\r\n"},
 		{name: "HTTP/1.0", answer: "HTTP/1.0 200 OK\r\n\r\n"},
-		{name: "text", answer: ok + "Content-Length: 7\r\n\r\nall ok!", http: HTTP{Expect: []byte("ok!")}},
-		{name: "text before the end", answer: ok + "\r\nall ok!", http: HTTP{Expect: []byte("ok!")}, hold: true},
-		{name: "chunked text", answer: ok + "Transfer-Encoding: chunked\r\n\r\n2\r\nal\r\n5\r\nl ok!\r\n0\r\n\r\n", http: HTTP{Expect: []byte("all ok!")}},
-		{name: "no text", answer: ok + "Content-Length: 3\r\n\r\nbad", http: HTTP{Expect: []byte("ok")}, problem: "the body lacks the expected text"},
-		{name: "text at 64 KiB", answer: ok + "\r\n" + strings.Repeat("x", maxSearch-2) + "ok", http: HTTP{Expect: []byte("ok")}},
-		{name: "text after 64 KiB", answer: ok + "\r\n" + strings.Repeat("x", maxSearch-1) + "ok", http: HTTP{Expect: []byte("ok")}, hold: true, problem: "the body lacks the expected text"},
-		{name: "cut body", answer: ok + "Content-Length: 30\r\n\r\nshort", http: HTTP{Expect: []byte("ok")}, problem: "response body: unexpected EOF", network: true},
+		{name: "text", answer: ok + "Content-Length: 7\r\n\r\nall ok!", http: HTTP{Expect: [][]byte{[]byte("ok!")}}},
+		{name: "text before the end", answer: ok + "\r\nall ok!", http: HTTP{Expect: [][]byte{[]byte("ok!")}}, hold: true},
+		{name: "chunked text", answer: ok + "Transfer-Encoding: chunked\r\n\r\n2\r\nal\r\n5\r\nl ok!\r\n0\r\n\r\n", http: HTTP{Expect: [][]byte{[]byte("all ok!")}}},
+		{name: "no text", answer: ok + "Content-Length: 3\r\n\r\nbad", http: HTTP{Expect: [][]byte{[]byte("ok")}}, problem: "the body lacks the expected text"},
+		{name: "text at 64 KiB", answer: ok + "\r\n" + strings.Repeat("x", maxSearch-2) + "ok", http: HTTP{Expect: [][]byte{[]byte("ok")}}},
+		{name: "text after 64 KiB", answer: ok + "\r\n" + strings.Repeat("x", maxSearch-1) + "ok", http: HTTP{Expect: [][]byte{[]byte("ok")}}, hold: true, problem: "the body lacks the expected text"},
+		{name: "cut body", answer: ok + "Content-Length: 30\r\n\r\nshort", http: HTTP{Expect: [][]byte{[]byte("ok")}}, problem: "response body: unexpected EOF", network: true},
 		{name: "garbage", answer: "SECRET garbage\r\n\r\n", problem: "response: not an HTTP/1.1 response", network: true},
 		{name: "nothing", answer: "", problem: "response: closed before its head was complete", network: true},
 		{name: "half a head", answer: ok + "Server: x", problem: "response: closed before its head was complete", network: true},
@@ -152,20 +152,20 @@ func TestTCP(t *testing.T) {
 	})
 	t.Run("ping", func(t *testing.T) {
 		address, got := origin(t, "+PONG\r\n", 6, true)
-		expectProblem(t, check(t, address, &Config{TCP: &TCP{Send: []byte("PING\r\n"), Receive: []byte("PONG")}}), "", false)
+		expectProblem(t, check(t, address, &Config{TCP: &TCP{Send: []byte("PING\r\n"), Receive: [][]byte{[]byte("PONG")}}}), "", false)
 		if sent := <-got; sent != "PING\r\n" {
 			t.Errorf("sent %q", sent)
 		}
 	})
 	t.Run("other answer", func(t *testing.T) {
 		address, _ := origin(t, "-LOADING\r\n", 6, false)
-		expectProblem(t, check(t, address, &Config{TCP: &TCP{Send: []byte("PING\r\n"), Receive: []byte("PONG")}}), "the answer lacks the expected text", false)
+		expectProblem(t, check(t, address, &Config{TCP: &TCP{Send: []byte("PING\r\n"), Receive: [][]byte{[]byte("PONG")}}}), "the answer lacks the expected text", false)
 	})
 	t.Run("broken off", func(t *testing.T) {
 		address, got := origin(t, "", 4, true)
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { <-got; cancel() }()
-		err := probe(ctx, &net.Dialer{}, &Target{Config: &Config{TCP: &TCP{Send: []byte("PING"), Receive: []byte("PONG")}}, Address: func() string { return address }})
+		err := probe(ctx, &net.Dialer{}, &Target{Config: &Config{TCP: &TCP{Send: []byte("PING"), Receive: [][]byte{[]byte("PONG")}}}, Address: func() string { return address }})
 		if !errors.As(err, new(*networkError)) {
 			t.Errorf("got %v", err)
 		}
