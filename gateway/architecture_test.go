@@ -36,8 +36,9 @@ cluster/balance:
 cluster/dns:
 cluster/health:      protocol/grpc
 cluster/outlier:
+ledger:
 router:              stream cluster protocol/grpc
-upstream:            worker connection stream cluster cluster/balance cluster/outlier protocol/* telemetry/metrics tls/client tls/handshake
+upstream:            worker connection stream ledger cluster cluster/balance cluster/outlier protocol/* telemetry/metrics tls/client tls/handshake
 upstream/origintest:
 proxy:               worker stream filter router cluster cluster/outlier upstream snapshot protocol/grpc telemetry/metrics
 listener:            worker connection stream protocol/* snapshot telemetry/metrics tls/server tls/hello tls/handshake tls/sign tls/record tls/tlcp tls/replay

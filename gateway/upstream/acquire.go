@@ -81,7 +81,7 @@ func (c *Cluster) Acquire(s *stream.Stream, co *worker.Coroutine, tried *[]*clus
 		c.refresh()
 		p := a.Choice.pool
 		a.Choice = Choice{}
-		if p == nil || p.endpoint.Gone() {
+		if p == nil || !p.pickable() {
 			var err error
 			if p, err = c.pick(s, a.others()); err != nil {
 				return nil, err

@@ -75,7 +75,9 @@ func (c *Cluster) refresh() {
 		c.pool(e)
 	}
 	for _, e := range hosts.Usable {
-		c.usable = append(c.usable, c.pool(e))
+		p := c.pool(e)
+		p.hosts = hosts
+		c.usable = append(c.usable, p)
 	}
 	for id, p := range c.pools {
 		if p != nil && p.endpoint.Gone() {

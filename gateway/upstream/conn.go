@@ -18,11 +18,15 @@ type Conn struct {
 	h1      *http1Conn // what it is a part of; nil over HTTP/2
 	h2      *http2Conn // whose stream it is; nil over HTTP/1
 	pool    *pool
+	account *account // of the address where it goes
 	timer   worker.Timer
 	agreed  *handshake.Result
 	limit   metrics.UpstreamTimeout // that of AwaitHead
 	counted bool                    // in Endpoint.Active
 	pooled  bool                    // its connection carried a stream before the present one
+	begun   int64                   // loop time when the present stream got it
+	// In the account's list of tries:
+	earlier, later *Conn
 }
 
 var errAwaitTimeout = errors.New("the endpoint did not answer in time")
@@ -73,7 +77,7 @@ func (c *Conn) Release() {
 // detach ends what the try began on the connection, and reports whether another
 // one may use that.
 func (c *Conn) detach() (reusable bool) {
-	c.pool.leave(c.counted)
+	c.over()
 	return c.Detach()
 }
 

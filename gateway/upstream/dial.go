@@ -18,13 +18,14 @@ import (
 // dial is a connection in the making, until a codec takes it.
 type dial struct {
 	connection.Conn
-	pool   *pool
-	shared *cluster.Cluster // whose limit it counts against
-	s      *stream.Stream   // whose it is; nil: a coroutine's of its own
-	co     *worker.Coroutine
-	timer  worker.Timer
-	begun  int64
-	failed *stream.Error // out of time, or not wanted any more
+	pool    *pool
+	account *account         // of the address where it goes
+	shared  *cluster.Cluster // whose limit it counts against
+	s       *stream.Stream   // whose it is; nil: a coroutine's of its own
+	co      *worker.Coroutine
+	timer   worker.Timer
+	begun   int64
+	failed  *stream.Error // out of time, or not wanted any more
 
 	security *client.Config      // what it is made with; nil: plain
 	settings *http2.ClientConfig // likewise; nil: HTTP/2 is not spoken
@@ -47,7 +48,7 @@ func (d *dial) connect(co *worker.Coroutine) *stream.Error {
 	p := d.pool
 	c := p.cluster
 	l, config := c.worker.loop, c.config
-	address := p.endpoint.Address()
+	address := d.account.address
 	c.Stats.Connections.Inc()
 	fd, err := open(address, &config.TCP)
 	if err == nil {
@@ -129,7 +130,7 @@ func (d *dial) Expire(*worker.Timer) {
 func (d *dial) giveUp() {
 	d.Part()
 	d.shared.ReleaseConnection()
-	d.pool.cluster.Stats.ConnectionsActive.Dec()
+	d.account.closed()
 	d.pool.cluster.wakeFirst()
 }
 
@@ -146,7 +147,8 @@ func (w *Worker) dialing(p *pool, name string) *dial {
 	}
 	c := p.cluster
 	d.pool, d.shared, d.name, d.security, d.settings, d.begun = p, c.shared, name, c.config.TLS, c.http2, w.loop.Now()
-	c.Stats.ConnectionsActive.Inc()
+	d.account = p.place()
+	d.account.opened()
 	return d
 }
 
@@ -159,7 +161,7 @@ func (w *Worker) dialed(d *dial) {
 		w.loop.Drop(&d.timer)
 		return
 	}
-	d.pool, d.shared, d.s, d.co, d.failed, d.waiters, d.only2, d.canceled = nil, nil, nil, nil, nil, nil, false, false
+	d.pool, d.account, d.shared, d.s, d.co, d.failed, d.waiters, d.only2, d.canceled = nil, nil, nil, nil, nil, nil, nil, false, false
 	d.security, d.settings, d.name, d.alpn, d.agreed = nil, nil, "", nil, nil
 	w.dials = append(w.dials, d)
 }

@@ -25,7 +25,7 @@ type http1Conn struct {
 // newHTTP1 makes a connection of one that was dialed.
 func newHTTP1(d *dial) *http1Conn {
 	c := &http1Conn{shared: d.shared, born: d.begun, security: d.security, name: d.name}
-	c.Exchange, c.h1, c.pool, c.agreed = &c.client, c, d.pool, d.agreed
+	c.Exchange, c.h1, c.pool, c.account, c.agreed = &c.client, c, d.pool, d.account, d.agreed
 	c.timer.Init(c)
 	c.client.Take(&d.Conn, c.pool.cluster.worker.limits, c)
 	return c
@@ -37,9 +37,9 @@ func (c *Cluster) dialHTTP1(s *stream.Stream, co *worker.Coroutine, p *pool) (*C
 	d := c.worker.dialing(p, serverName(c.config.TLS, p, s))
 	defer c.worker.dialed(d)
 	d.s, d.alpn = s, c.http1ALPN(s)
-	counted := p.enter()
+	counted := p.enter(d.account)
 	e := d.connect(co)
-	p.leave(counted)
+	p.leave(d.account, counted)
 	if e != nil {
 		d.giveUp()
 		return nil, e
@@ -93,7 +93,7 @@ func (c *http1Conn) keep() bool {
 		c.next.prev = c
 	}
 	p.idle = c
-	p.rest()
+	p.rest(c.account)
 	c.loop().Arm(&c.timer, wait)
 	p.cluster.wakeFirst()
 	return true
@@ -102,7 +102,7 @@ func (c *http1Conn) keep() bool {
 // attach gives the connection to the stream.
 func (c *http1Conn) attach(s *stream.Stream) *Conn {
 	c.client.Attach(s)
-	c.counted = c.pool.enter()
+	c.begin()
 	return &c.Conn
 }
 
@@ -125,7 +125,7 @@ func (c *http1Conn) take() {
 		c.next.prev = c.prev
 	}
 	c.next, c.prev, c.idling = nil, nil, false
-	p.wake()
+	p.wake(c.account)
 	c.loop().Disarm(&c.timer)
 }
 
@@ -140,6 +140,6 @@ func (c *http1Conn) destroy() {
 	c.loop().Drop(&c.timer)
 	c.client.Part()
 	c.shared.ReleaseConnection()
-	c.pool.cluster.Stats.ConnectionsActive.Dec()
+	c.account.closed()
 	c.pool.cluster.wakeFirst()
 }

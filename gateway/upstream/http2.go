@@ -16,6 +16,7 @@ import (
 type http2Conn struct {
 	client   http2.Client
 	pool     *pool
+	account  *account         // of the address where it goes
 	shared   *cluster.Cluster // whose limit it counts against
 	timer    worker.Timer     // for the endpoint's settings, and of a connection without streams
 	born     int64
@@ -43,7 +44,7 @@ const (
 func newHTTP2(d *dial) *http2Conn {
 	p := d.pool
 	c := p.cluster
-	m := &http2Conn{pool: p, shared: d.shared, born: d.begun, security: d.security, settings: d.settings, name: d.name, agreed: d.agreed}
+	m := &http2Conn{pool: p, account: d.account, shared: d.shared, born: d.begun, security: d.security, settings: d.settings, name: d.name, agreed: d.agreed}
 	m.timer.Init(m)
 	p.open = append(p.open, m)
 	c.Stats.HTTP2.ConnectionsActive.Inc()
@@ -59,15 +60,15 @@ func (m *http2Conn) attach(s *stream.Stream) *Conn {
 	p := m.pool
 	if m.state == idling {
 		m.state = inUse
-		p.wake()
+		p.wake(m.account)
 		if m.greeted {
 			m.loop().Disarm(&m.timer)
 		}
 	}
 	c := p.cluster.worker.conn()
 	c.Exchange = m.client.Attach(s)
-	c.h2, c.pool, c.agreed, c.pooled = m, p, m.agreed, m.served > 0
-	c.counted = p.enter()
+	c.h2, c.pool, c.account, c.agreed, c.pooled = m, p, m.account, m.agreed, m.served > 0
+	c.begin()
 	m.served++
 	stats := &p.cluster.Stats.HTTP2
 	stats.Streams.Inc()
@@ -95,7 +96,7 @@ func (m *http2Conn) rest() {
 		m.end()
 	default:
 		m.state = idling
-		m.pool.rest()
+		m.pool.rest(m.account)
 		if m.greeted {
 			m.loop().Arm(&m.timer, m.restTime())
 		}
@@ -203,7 +204,7 @@ func (m *http2Conn) end() {
 	case over:
 		return
 	case idling:
-		m.pool.wake()
+		m.pool.wake(m.account)
 		m.unlist()
 	case inUse:
 		m.unlist()
@@ -213,7 +214,7 @@ func (m *http2Conn) end() {
 	m.loop().Drop(&m.timer)
 	m.client.Close()
 	m.shared.ReleaseConnection()
-	c.Stats.ConnectionsActive.Dec()
+	m.account.closed()
 	c.Stats.HTTP2.ConnectionsActive.Dec()
 	m.wakeCurious()
 	c.wakeFirst()

@@ -20,7 +20,7 @@ type waiter struct {
 // join waits for the dial, and gives the stream a place on its connection.
 func (d *dial) join(s *stream.Stream, co *worker.Coroutine) (*Conn, error) {
 	p := d.pool
-	w := &waiter{s: s, co: co, counted: p.enter()}
+	w := &waiter{s: s, co: co, counted: p.enter(d.account)}
 	d.waiters = append(d.waiters, w)
 	for !w.done {
 		err := s.Wait(co)
@@ -29,7 +29,7 @@ func (d *dial) join(s *stream.Stream, co *worker.Coroutine) (*Conn, error) {
 			continue
 		case !w.done:
 			d.waiters = slices.DeleteFunc(d.waiters, func(o *waiter) bool { return o == w })
-			p.leave(w.counted)
+			p.leave(d.account, w.counted)
 		case w.conn != nil:
 			w.conn.Release()
 		}
@@ -42,7 +42,7 @@ func (d *dial) join(s *stream.Stream, co *worker.Coroutine) (*Conn, error) {
 func (d *dial) serve(conn *Conn, err error) {
 	w := d.waiters[0]
 	d.waiters = slices.Delete(d.waiters, 0, 1)
-	d.pool.leave(w.counted)
+	d.pool.leave(d.account, w.counted)
 	w.conn, w.err, w.done = conn, err, true
 	w.co.Wake()
 }

@@ -10,13 +10,15 @@ import (
 type pool struct {
 	cluster  *Cluster
 	endpoint *cluster.Endpoint
-	idle     *http1Conn   // the one used last first
-	open     []*http2Conn // on which streams may begin, the oldest first
-	dialing  []*dial      // whose connections streams may share
-	resting  int          // connections without streams, of either kind
-	room     int          // streams that the last connection was allowed; 0: not known
-	alone    bool         // the endpoint's server did not choose HTTP/2 when it was asked last
-	renewed  int64        // loop time when a connection was last dialed to take another's place
+	idle     *http1Conn       // the one used last first
+	open     []*http2Conn     // on which streams may begin, the oldest first
+	dialing  []*dial          // whose connections streams may share
+	resting  int              // connections without streams, of either kind
+	room     int              // streams that the last connection was allowed; 0: not known
+	alone    bool             // the endpoint's server did not choose HTTP/2 when it was asked last
+	renewed  int64            // loop time when a connection was last dialed to take another's place
+	account  *account         // of the address where new connections go; nil: there was none yet
+	hosts    *cluster.HostSet // the last one whose requests could go to the endpoint
 }
 
 func newPool(c *Cluster, e *cluster.Endpoint) *pool { return &pool{cluster: c, endpoint: e} }
@@ -89,13 +91,15 @@ func (p *pool) closeIdleHTTP2() bool {
 }
 
 // rest counts a connection that has no streams, wake one that has again.
-func (p *pool) rest() {
+func (p *pool) rest(a *account) {
 	p.resting++
+	a.idle++
 	p.cluster.Stats.ConnectionsIdle.Inc()
 }
 
-func (p *pool) wake() {
+func (p *pool) wake(a *account) {
 	p.resting--
+	a.idle--
 	p.cluster.Stats.ConnectionsIdle.Dec()
 }
 
@@ -111,8 +115,9 @@ func (p *pool) retire() {
 
 // enter counts one more request that is at the endpoint, or on its way there.
 // What it returns is to be given to leave.
-func (p *pool) enter() (counted bool) {
+func (p *pool) enter(a *account) (counted bool) {
 	c := p.cluster
+	a.streams++
 	c.Stats.RequestsActive.Inc()
 	if c.config.Balance != cluster.LeastRequest {
 		return false
@@ -122,7 +127,11 @@ func (p *pool) enter() (counted bool) {
 }
 
 // leave ends what enter began.
-func (p *pool) leave(counted bool) {
+func (p *pool) leave(a *account, counted bool) {
+	a.streams--
+	if a.streams == 0 && (a.watched || a.open == 0) {
+		a.emptied()
+	}
 	p.cluster.Stats.RequestsActive.Dec()
 	if counted {
 		p.endpoint.Active.Add(-1)

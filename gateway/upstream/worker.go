@@ -5,6 +5,7 @@ package upstream
 
 import (
 	"cmp"
+	"net/netip"
 
 	"longmen/gateway/cluster"
 	"longmen/gateway/protocol/http1"
@@ -21,19 +22,24 @@ type Worker struct {
 	limits   *http1.Limits
 	seed     uint64
 	http2    *http2.Worker
-	dials    []*dial    // to be used again
-	conns    []*Conn    // likewise, of streams of HTTP/2
-	clusters []*Cluster // by router.ClusterRef.Slot; nil where there is none
+	dials    []*dial                       // to be used again
+	conns    []*Conn                       // likewise, of streams of HTTP/2
+	clusters []*Cluster                    // by router.ClusterRef.Slot; nil where there is none
+	accounts map[netip.AddrPort][]*account // those with connections or streams
 
 	// Starved, if not nil, is called while a stream waits because the cluster's
 	// limit of connections is reached: other workers shall Spare.
 	Starved func(shared *cluster.Cluster)
+	// Vacated, if not nil, is called when an address that Holdings was to watch has
+	// no stream any more.
+	Vacated func(at netip.AddrPort)
 }
 
 // NewWorker makes the worker's side of no cluster at all. limits bound
 // response heads; seed must differ between workers.
 func NewWorker(l *worker.Loop, m *metrics.Worker, limits *http1.Limits, seed uint64) *Worker {
-	return &Worker{loop: l, metrics: m, limits: limits, seed: seed, http2: new(http2.Worker)}
+	return &Worker{loop: l, metrics: m, limits: limits, seed: seed, http2: new(http2.Worker),
+		accounts: map[netip.AddrPort][]*account{}}
 }
 
 // Adopt takes the clusters of a new snapshot. What is the same goes on as it
@@ -126,7 +132,7 @@ func (w *Worker) released(c *Conn) {
 		return
 	}
 	w.loop.Disarm(&c.timer)
-	c.Exchange, c.h2, c.pool, c.agreed = nil, nil, nil, nil
+	c.Exchange, c.h2, c.pool, c.account, c.agreed = nil, nil, nil, nil, nil
 	w.conns = append(w.conns, c)
 }
 
