@@ -25,6 +25,7 @@ const allowedImports = `
 worker:
 connection:          worker telemetry/metrics tls/record
 protocol/grpc:
+protocol/cdnloop:
 stream:              worker protocol/grpc tls/handshake tls/verify
 protocol/http1:      worker connection stream telemetry/metrics tls/handshake
 protocol/http2:      protocol/http2/hpack worker connection stream telemetry/metrics tls/handshake
@@ -38,9 +39,9 @@ cluster/health:      protocol/grpc
 cluster/outlier:
 ledger:
 router:              stream cluster protocol/grpc
-upstream:            worker connection stream ledger cluster cluster/balance cluster/outlier protocol/* telemetry/metrics tls/client tls/handshake
+upstream:            standby worker connection stream ledger cluster cluster/balance cluster/outlier protocol/* telemetry/metrics tls/client tls/handshake
 upstream/origintest:
-proxy:               worker stream filter router cluster cluster/outlier upstream snapshot protocol/grpc telemetry/metrics
+proxy:               worker stream filter router cluster cluster/outlier upstream snapshot protocol/grpc protocol/cdnloop telemetry/metrics
 listener:            worker connection stream protocol/* snapshot telemetry/metrics tls/server tls/hello tls/handshake tls/sign tls/record tls/tlcp tls/replay
 telemetry:           worker stream
 telemetry/metrics:   worker stream protocol/grpc
@@ -48,9 +49,9 @@ telemetry/accesslog: worker stream telemetry/metrics
 telemetry/exposition: worker stream protocol/grpc telemetry/metrics
 resource:
 source/yaml:         resource protocol/grpc filter plugins
-snapshot:            stream protocol/grpc filter plugins router cluster cluster/outlier resource telemetry/accesslog tls/server tls/client tls/certificate tls/ticket tls/verify tls/sign tls/openssl tls/ocsp tls/ech tls/acme
-admin:               worker cluster telemetry telemetry/* resource snapshot
-supervisor:          tls/acme worker connection stream protocol/* filter router cluster upstream proxy listener telemetry telemetry/* resource snapshot admin tls/server tls/client tls/sign tls/std tls/tlcp tls/tls13 tls/replay tls/ocsp tls/openssl tls/certificate tls/handshake
+snapshot:            standby stream protocol/grpc filter plugins router cluster cluster/outlier resource telemetry/accesslog tls/server tls/client tls/certificate tls/ticket tls/verify tls/sign tls/openssl tls/ocsp tls/ech tls/acme
+admin:               standby worker cluster telemetry telemetry/* resource snapshot
+supervisor:          standby tls/acme worker connection stream protocol/* filter router cluster upstream proxy listener telemetry telemetry/* resource snapshot admin tls/server tls/client tls/sign tls/std tls/tlcp tls/tls13 tls/replay tls/ocsp tls/openssl tls/certificate tls/handshake
 command:             *
 main:                command
 tls/record:
