@@ -24,9 +24,23 @@ func (b *builder) compile(r *Route) {
 			b.substitution("rewrite.regex", f.RegexRewrite)
 		}
 		b.weights(f)
+		b.resilience(f)
 	}
 	if r.Redirect != nil && r.Redirect.Regex != nil {
 		b.substitution("redirect.regex", r.Redirect.Regex)
+	}
+}
+
+// resilience compiles what retries and hashes match by.
+func (b *builder) resilience(f *Forward) {
+	if f.Retry != nil {
+		b.values("retry.headers.", f.Retry.Headers)
+		b.values("retry.request_headers.", f.Retry.RequestHeaders)
+	}
+	for i := range f.Hash {
+		if r := f.Hash[i].Regex; r != nil {
+			b.substitution(fmt.Sprintf("hash[%d].regex", i), r)
+		}
 	}
 }
 

@@ -61,7 +61,7 @@ func (m *Match) fails(s *search) string {
 		return fmt.Sprintf("client %s is not in %v", s.client, m.Sources)
 	}
 	for i := range m.Headers {
-		if !m.Headers[i].holdsHeader(r) {
+		if !m.Headers[i].HoldsHeader(&r.Header) {
 			return "not: header " + m.Headers[i].describe()
 		}
 	}

@@ -27,7 +27,7 @@ func (m *Match) holds(s *search) bool {
 		return false
 	}
 	for i := range m.Headers {
-		if !m.Headers[i].holdsHeader(r) {
+		if !m.Headers[i].HoldsHeader(&r.Header) {
 			return false
 		}
 	}
@@ -90,8 +90,8 @@ func (m *Match) pathHolds(kind pathKind, literal string, r *stream.Request) bool
 	return string(path[:n]) == literal && ends(kind, path, n) && m.regexHolds(path)
 }
 
-func (v *ValueMatch) holdsHeader(r *stream.Request) bool {
-	h := &r.Header
+// HoldsHeader tests the field of a head.
+func (v *ValueMatch) HoldsHeader(h *stream.Header) bool {
 	id := stream.KnownName(v.Name)
 	first := -1
 	for i := range h.Len() {
@@ -131,7 +131,7 @@ func (v *ValueMatch) holdsQuery(r *stream.Request) bool {
 }
 
 func (v *ValueMatch) holdsCookie(r *stream.Request) bool {
-	value, present := cookieValue(&r.Header, v.Name)
+	value, present := CookieValue(&r.Header, v.Name)
 	return v.holds(value, present)
 }
 
@@ -243,9 +243,9 @@ func decodeFirst(text []byte) (c byte, size int) {
 	return text[0], 1
 }
 
-// cookieValue finds the first cookie of that name (RFC 6265 section 4.2.1),
+// CookieValue finds the first cookie of that name (RFC 6265 section 4.2.1),
 // without the double quotes that may stand around its value.
-func cookieValue(h *stream.Header, name string) (value []byte, present bool) {
+func CookieValue(h *stream.Header, name string) (value []byte, present bool) {
 	if !h.HasKnown(stream.Cookie) {
 		return nil, false
 	}

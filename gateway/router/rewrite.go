@@ -59,21 +59,26 @@ func (m *Match) replacePrefix(dst, path []byte, replacement string) []byte {
 	return append(append(dst, replacement...), rest...)
 }
 
-// append appends path with every match of the pattern substituted. It allocates
-// when there is one.
+// append appends path with every match of the pattern substituted, so that it
+// begins with a slash. It allocates when there is a match.
 func (x *RegexRewrite) append(dst, path []byte) []byte {
-	done := 0
 	start := len(dst)
-	for _, match := range x.compiled.FindAllSubmatchIndex(path, -1) {
-		dst = append(dst, path[done:match[0]]...)
-		dst = x.compiled.ExpandString(dst, x.template, string(path), match)
-		done = match[1]
-	}
-	dst = append(dst, path[done:]...)
+	dst = x.replace(dst, path)
 	if len(dst) == start || dst[start] != '/' { // the substitution took the first slash away
 		dst = slices.Insert(dst, start, '/')
 	}
 	return dst
+}
+
+// replace appends text with every match of the pattern substituted.
+func (x *RegexRewrite) replace(dst, text []byte) []byte {
+	done := 0
+	for _, match := range x.compiled.FindAllSubmatchIndex(text, -1) {
+		dst = append(dst, text[done:match[0]]...)
+		dst = x.compiled.ExpandString(dst, x.template, string(text), match)
+		done = match[1]
+	}
+	return append(dst, text[done:]...)
 }
 
 // Location appends the URL that a redirect leads to. route is the one that x

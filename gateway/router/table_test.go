@@ -119,7 +119,8 @@ func TestConditions(t *testing.T) {
 	r.Header.AddString("cookie", `a=1; b = "two" ;novalue; a=2`)
 	r.Header.AddString("cookie", "c=3=4")
 	r.Query, r.HasQuery = []byte("a=1&a=2&b=x%20y+z&c&d=%4&%65=5&=6"), true
-	header, query, cookie := (*ValueMatch).holdsHeader, (*ValueMatch).holdsQuery, (*ValueMatch).holdsCookie
+	header := func(v *ValueMatch, r *stream.Request) bool { return v.HoldsHeader(&r.Header) }
+	query, cookie := (*ValueMatch).holdsQuery, (*ValueMatch).holdsCookie
 	for _, c := range []struct {
 		holds func(*ValueMatch, *stream.Request) bool
 		v     ValueMatch
