@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"longmen/gateway/cluster/health"
+	"longmen/gateway/ledger"
 )
 
 // Cluster is one version of a cluster. Its life:
@@ -37,7 +38,7 @@ type Cluster struct {
 	config *Config
 	hosts  atomic.Pointer[HostSet]
 
-	connections, pending, requests, retries limit
+	breakers [2]Breakers // of default and high priority
 
 	ready     chan struct{}
 	readyOnce sync.Once
@@ -45,7 +46,8 @@ type Cluster struct {
 	work      sync.WaitGroup
 
 	mu        sync.Mutex
-	runtime   *Runtime // nil: not started
+	runtime   *Runtime        // nil: not started
+	history   *ledger.History // of endpoints that left; nil before the start
 	stop      context.CancelFunc
 	ended     bool
 	ids       *ids
@@ -61,15 +63,12 @@ type Cluster struct {
 // input or output.
 func New(config *Config) *Cluster {
 	c := &Cluster{
-		config:      config,
-		connections: newLimit(config.Limits.Connections),
-		pending:     newLimit(config.Limits.Pending),
-		requests:    newLimit(config.Limits.Requests),
-		retries:     newLimit(config.Limits.Retries),
-		ready:       make(chan struct{}),
-		changed:     make(chan struct{}, 1),
-		ids:         &ids{},
-		sources:     newSources(config),
+		config:   config,
+		breakers: [2]Breakers{newBreakers(&config.Limits), newBreakers(&config.HighLimits)},
+		ready:    make(chan struct{}),
+		changed:  make(chan struct{}, 1),
+		ids:      &ids{},
+		sources:  newSources(config),
 	}
 	c.hosts.Store(&HostSet{})
 	c.reconcile()
@@ -99,11 +98,10 @@ func (c *Cluster) Inherit(previous *Cluster) {
 	defer previous.mu.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.connections.inherit(&previous.connections)
-	c.pending.inherit(&previous.pending)
-	c.requests.inherit(&previous.requests)
-	c.retries.inherit(&previous.retries)
-	c.ids, c.version = previous.ids, previous.version
+	for i := range c.breakers {
+		c.breakers[i].inherit(&previous.breakers[i])
+	}
+	c.ids, c.version, c.history = previous.ids, previous.version, previous.history
 	c.endpoints, previous.endpoints = previous.endpoints, nil
 	if c.config.TCP != previous.config.TCP {
 		c.releaseAll()
@@ -174,7 +172,8 @@ func (c *Cluster) reconcile() {
 			if e == nil {
 				e = newEndpoint(c.ids.take(), k, at, s.config, len(c.config.Health))
 			}
-			if e.Address() != at {
+			if old := e.Address(); old != at {
+				c.history.Left(old, c.config.Name, time.Now())
 				e.address.Store(&at)
 			}
 			e.config.Store(s.config)
@@ -194,6 +193,7 @@ func (c *Cluster) reconcile() {
 // release lets go of an endpoint.
 func (c *Cluster) release(e *Endpoint) {
 	e.gone.Store(true)
+	c.history.Left(e.Address(), c.config.Name, time.Now())
 	for _, check := range e.checks {
 		check.Remove()
 	}

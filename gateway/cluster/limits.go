@@ -1,6 +1,9 @@
 package cluster
 
-import "sync/atomic"
+import (
+	"math"
+	"sync/atomic"
+)
 
 // limit is one circuit breaker. Without a limit nothing is counted, so that no
 // memory shared by the workers is touched.
@@ -22,12 +25,20 @@ func newLimit(max int) limit {
 	return limit{max: int64(max), used: new(counter)}
 }
 
-func (l *limit) try() bool {
-	if l.used == nil {
-		return true
+// counted is a limit that is counted even if there is none.
+func counted(max int) limit {
+	if max <= 0 {
+		max = math.MaxInt64
 	}
-	if l.used.n.Add(1) > l.max {
-		l.used.n.Add(-1)
+	return newLimit(max)
+}
+
+func (l *limit) try() bool { return l.used == nil || l.used.tryBelow(l.max) }
+
+// tryBelow takes a unit if fewer than max are in use.
+func (c *counter) tryBelow(max int64) bool {
+	if c.n.Add(1) > max {
+		c.n.Add(-1)
 		return false
 	}
 	return true
@@ -54,36 +65,141 @@ func (l *limit) inherit(previous *limit) {
 	}
 }
 
-// The Try methods take one unit of a limit over all workers and tell whether
-// there was one. Each true must be answered by one call of the Release method of
-// the same Cluster: whoever holds a unit keeps the Cluster that it came from,
-// since another one of the same name may have other limits.
+// Breakers are the limits for the requests of one priority, over all workers. The Try
+// methods take one unit and tell whether there was one. Each true must be
+// answered by one call of the Release method of the same Breakers: whoever holds a
+// unit keeps the Breakers that it came from, since those of another version of the
+// cluster may have other limits.
+type Breakers struct {
+	connections, pending, requests, retries limit
+	budget                                  *RetryBudget // nil: retries.max is what counts
+}
+
+func newBreakers(l *Limits) Breakers {
+	b := Breakers{newLimit(l.Connections), newLimit(l.Pending), newLimit(l.Requests), newLimit(l.Retries), nil}
+	if l.RetryBudget == nil {
+		return b
+	}
+	b.budget = &RetryBudget{Percent: 20, MinConcurrency: 3}
+	if l.RetryBudget.Percent > 0 {
+		b.budget.Percent = l.RetryBudget.Percent
+	}
+	if l.RetryBudget.MinConcurrency > 0 {
+		b.budget.MinConcurrency = l.RetryBudget.MinConcurrency
+	}
+	b.requests, b.retries = counted(l.Requests), counted(0)
+	return b
+}
+
+func (b *Breakers) inherit(previous *Breakers) {
+	b.connections.inherit(&previous.connections)
+	b.pending.inherit(&previous.pending)
+	b.requests.inherit(&previous.requests)
+	b.retries.inherit(&previous.retries)
+}
+
+// mostRetries is how many retries there may be at once. Of a budget it changes with
+// the requests under way; those that wait for a connection are among them.
+func (b *Breakers) mostRetries() int64 {
+	if b.budget == nil {
+		return b.retries.max
+	}
+	return max(int64(b.budget.Percent/100*float64(b.requests.inUse())), int64(b.budget.MinConcurrency))
+}
 
 // TryConnection asks for a connection to any endpoint.
-func (c *Cluster) TryConnection() bool { return c.connections.try() }
+func (b *Breakers) TryConnection() bool { return b.connections.try() }
 
 // ReleaseConnection gives a connection back.
-func (c *Cluster) ReleaseConnection() { c.connections.release() }
+func (b *Breakers) ReleaseConnection() { b.connections.release() }
 
 // TryPending asks to wait for a connection.
-func (c *Cluster) TryPending() bool { return c.pending.try() }
+func (b *Breakers) TryPending() bool { return b.pending.try() }
 
 // ReleasePending ends a wait.
-func (c *Cluster) ReleasePending() { c.pending.release() }
+func (b *Breakers) ReleasePending() { b.pending.release() }
 
 // TryRequest asks for a request.
-func (c *Cluster) TryRequest() bool { return c.requests.try() }
+func (b *Breakers) TryRequest() bool { return b.requests.try() }
 
 // ReleaseRequest gives a request back.
-func (c *Cluster) ReleaseRequest() { c.requests.release() }
+func (b *Breakers) ReleaseRequest() { b.requests.release() }
 
-// TryRetry asks for a retry.
-func (c *Cluster) TryRetry() bool { return c.retries.try() }
+// TryRetry asks for a retry, of the limit or the budget of retries.
+func (b *Breakers) TryRetry() bool {
+	return b.retries.used == nil || b.retries.used.tryBelow(b.mostRetries())
+}
 
 // ReleaseRetry gives a retry back.
-func (c *Cluster) ReleaseRetry() { c.retries.release() }
+func (b *Breakers) ReleaseRetry() { b.retries.release() }
 
-// InUse is what is used of the limits now; 0 where there is no limit.
-func (c *Cluster) InUse() (connections, pending, requests, retries int64) {
-	return c.connections.inUse(), c.pending.inUse(), c.requests.inUse(), c.retries.inUse()
+// Breaker is the state of one limit.
+type Breaker struct {
+	InUse int64 // 0 if there is no limit: it is not counted
+	Most  int64 // 0: no limit
 }
+
+// Remaining is what is left of the limit, never below 0.
+func (b Breaker) Remaining() int64 { return max(b.Most-b.InUse, 0) }
+
+// BreakerStates are the states of the limits of one priority.
+type BreakerStates struct{ Connections, Pending, Requests, Retries Breaker }
+
+// States are what is used of the limits now.
+func (b *Breakers) States() BreakerStates {
+	state := func(l *limit) Breaker {
+		if l.max == math.MaxInt64 {
+			return Breaker{InUse: l.inUse()}
+		}
+		return Breaker{InUse: l.inUse(), Most: l.max}
+	}
+	all := BreakerStates{state(&b.connections), state(&b.pending), state(&b.requests), state(&b.retries)}
+	if b.budget != nil {
+		all.Retries.Most = b.mostRetries()
+	}
+	return all
+}
+
+// Breakers are the limits for requests of high or default priority.
+func (c *Cluster) Breakers(high bool) *Breakers {
+	if high {
+		return &c.breakers[1]
+	}
+	return &c.breakers[0]
+}
+
+// InUse is what is used of the limits of both priorities now; 0 where there is no limit.
+func (c *Cluster) InUse() (connections, pending, requests, retries int64) {
+	for i := range c.breakers {
+		b := &c.breakers[i]
+		connections += b.connections.inUse()
+		pending += b.pending.inUse()
+		requests += b.requests.inUse()
+		retries += b.retries.inUse()
+	}
+	return connections, pending, requests, retries
+}
+
+// TryConnection is that of the default priority, as the others are.
+func (c *Cluster) TryConnection() bool { return c.breakers[0].TryConnection() }
+
+// ReleaseConnection answers it.
+func (c *Cluster) ReleaseConnection() { c.breakers[0].ReleaseConnection() }
+
+// TryPending is that of the default priority.
+func (c *Cluster) TryPending() bool { return c.breakers[0].TryPending() }
+
+// ReleasePending answers it.
+func (c *Cluster) ReleasePending() { c.breakers[0].ReleasePending() }
+
+// TryRequest is that of the default priority.
+func (c *Cluster) TryRequest() bool { return c.breakers[0].TryRequest() }
+
+// ReleaseRequest answers it.
+func (c *Cluster) ReleaseRequest() { c.breakers[0].ReleaseRequest() }
+
+// TryRetry is that of the default priority.
+func (c *Cluster) TryRetry() bool { return c.breakers[0].TryRetry() }
+
+// ReleaseRetry answers it.
+func (c *Cluster) ReleaseRetry() { c.breakers[0].ReleaseRetry() }
