@@ -30,6 +30,8 @@ type Config struct {
 	Balance Balance
 	// Choices is how many endpoints LeastRequest compares; at least 2.
 	Choices int
+	// Balancing are the settings of the algorithms.
+	Balancing balance.Settings
 	// PanicThreshold: when less than this percent of the endpoints is healthy,
 	// all are used: of a priority, when all priorities together cannot take all requests.
 	// 0 turns it off. Default 0: no healthy endpoint is a 503.
@@ -186,6 +188,9 @@ const (
 	RoundRobin   = balance.RoundRobin   // smooth weighted
 	Random       = balance.Random       // weighted
 	LeastRequest = balance.LeastRequest // weighted, best of Choices
+	PeakEWMA     = balance.PeakEWMA     // least expected wait, weighted, best of Choices
+	RingHash     = balance.RingHash
+	Maglev       = balance.Maglev
 )
 
 // HealthConfig is one active health check. Exactly one of HTTP, GRPC and TCP is set.

@@ -98,7 +98,7 @@ func (s *Supervisor) describeClusters() []admin.Cluster {
 		one := admin.Cluster{
 			Name: config.Name, Origin: config.Origin,
 			Discovery: [...]string{"static", "strict_dns", "logical_dns"}[config.Discovery],
-			Balance:   [...]string{"round_robin", "random", "least_request"}[config.Balance],
+			Balance:   config.Balance.String(),
 			Protocol:  config.Protocol.String(),
 		}
 		for _, e := range c.Hosts().Endpoints {

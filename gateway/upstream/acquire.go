@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"longmen/gateway/cluster"
+	"longmen/gateway/cluster/balance"
 	"longmen/gateway/stream"
 	"longmen/gateway/worker"
 )
@@ -166,7 +167,7 @@ func (c *Cluster) pick(s *stream.Stream, tried []*cluster.Endpoint) (*pool, erro
 	if len(tried) == 0 {
 		i = c.balancer.Pick(nil)
 	} else {
-		i = c.balancer.Pick(func(i int) bool { return slices.Contains(tried, c.usable[i].endpoint) })
+		i = c.balancer.Pick(&balance.Request{Exclude: func(i int) bool { return slices.Contains(tried, c.usable[i].endpoint) }})
 	}
 	switch {
 	case i >= 0 && c.usable[i].crowded(s):
@@ -183,9 +184,9 @@ func (c *Cluster) pick(s *stream.Stream, tried []*cluster.Endpoint) (*pool, erro
 }
 
 func (c *Cluster) pickRoom(s *stream.Stream, tried []*cluster.Endpoint) int {
-	return c.balancer.Pick(func(i int) bool {
+	return c.balancer.Pick(&balance.Request{Exclude: func(i int) bool {
 		return slices.Contains(tried, c.usable[i].endpoint) || c.usable[i].crowded(s)
-	})
+	}})
 }
 
 // HasOther reports whether there is an endpoint that is not among tried.

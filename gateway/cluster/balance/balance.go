@@ -1,6 +1,7 @@
 // Package balance picks an endpoint out of a list, one file an algorithm. A
 // Balancer belongs to one worker and one list: it takes no lock, allocates
-// nothing when it picks, and is made anew when the list changes.
+// nothing when it picks, and is made anew when the list changes. What depends
+// on the list alone is in a Table, which all workers share.
 package balance
 
 import (
@@ -16,54 +17,111 @@ const (
 	RoundRobin   Algorithm = iota // smooth weighted
 	Random                        // weighted
 	LeastRequest                  // weighted, best of Choices
+	PeakEWMA                      // least expected wait, weighted, best of Choices
+	RingHash                      // consistent hashing on a ring of points (ketama)
+	Maglev                        // consistent hashing by a table of equal shares
 )
+
+func (a Algorithm) String() string {
+	return [...]string{"round_robin", "random", "least_request", "peak_ewma", "ring_hash", "maglev"}[a]
+}
+
+// Hashes reports whether a request's hash decides.
+func (a Algorithm) Hashes() bool { return a == RingHash || a == Maglev }
+
+// CountsLoad reports whether Options.Load is called, so that it must be counted.
+func (a Algorithm) CountsLoad(hashBalanceFactor int) bool {
+	return a == LeastRequest || a == PeakEWMA || a.Hashes() && hashBalanceFactor > 0
+}
 
 // Balancer picks indexes of the list that it was made for.
 type Balancer interface {
-	// Pick returns the index to use next, or -1 when there is none. An index
-	// for which exclude returns true (an endpoint that was tried already) is
-	// passed over; a nil exclude excludes nothing. exclude is called at most
-	// 2n + 16 times for a list of n.
-	Pick(exclude func(i int) bool) int
+	// Pick returns the index to use next, or -1 when there is none. r may be nil: no
+	// hash, nothing excluded. r.Exclude is called at most 2n + 64 times for a
+	// list of n.
+	Pick(r *Request) int
 }
 
-// Options describe the list.
+// Request is what a pick depends on. Picking keeps nothing of it, but through
+// the interface it would be allocated each time: callers keep one to fill in.
+type Request struct {
+	// Hash, if HasHash, decides the endpoint with RingHash and Maglev; a request
+	// without one gets an endpoint at random. The other algorithms do not look at it.
+	Hash    uint64
+	HasHash bool
+	// Exclude, if not nil, tells which endpoints must not be picked (those
+	// that were tried already).
+	Exclude func(i int) bool
+}
+
+func (r *Request) excluded() func(i int) bool {
+	if r == nil {
+		return nil
+	}
+	return r.Exclude
+}
+
+// Options describe the list and the worker.
 type Options struct {
+	Settings
+	// Table is what NewTable made of the list with the same algorithm and
+	// options; nil: New makes it.
+	Table *Table
+
 	// Weights has one entry an endpoint; 0 counts as 1. The slice is kept.
 	Weights []uint32
-	// Choices is how many endpoints LeastRequest compares; less than 2 is 2.
+	// Key is what RingHash and Maglev place endpoint i by: its address, or what was
+	// configured instead. It must be the same for the endpoint in every list
+	// and different for each. Only NewTable calls it.
+	Key func(i int) string
+
+	// Choices is how many endpoints LeastRequest and PeakEWMA compare; less than 2 is 2.
 	Choices int
-	// Load is the number of requests under way at endpoint i. LeastRequest
-	// needs it; the others do not call it.
-	Load func(i int) int64
+	// HashBalanceFactor, in percent, bounds an endpoint's requests under way to
+	// that share of its part by weight, with RingHash and Maglev; 0: no bound.
+	HashBalanceFactor int
+
+	// Load is the number of requests under way at endpoint i, and Total that of all
+	// endpoints together. See CountsLoad for who needs them; Total is for bounded hashing.
+	Load  func(i int) int64
+	Total func() int64
+	// Latency is what is known of endpoint i's response times; PeakEWMA needs it.
+	Latency func(i int) *Latency
+	// Now is the time, in nanoseconds, of the clock that latencies are observed by.
+	Now func() int64
+
 	// Seed decides where a worker begins and what is random in it. Workers
 	// must have different seeds, or all would begin at the same endpoint.
 	Seed uint64
 }
 
-// constructors has one entry an Algorithm.
-var constructors = [...]func(*Options, *rand.PCG) Balancer{
-	RoundRobin:   newRoundRobin,
-	Random:       newRandom,
-	LeastRequest: newLeastRequest,
-}
-
 // New makes a balancer for the list that o describes. An unknown algorithm is
 // RoundRobin.
 func New(algorithm Algorithm, o Options) Balancer {
-	if int(algorithm) >= len(constructors) {
-		algorithm = RoundRobin
-	}
 	if len(o.Weights) == 0 {
 		return none{}
 	}
-	return constructors[algorithm](&o, rand.NewPCG(o.Seed, 0x9e3779b97f4a7c15))
+	if o.Table == nil {
+		o.Table = NewTable(algorithm, o)
+	}
+	source := rand.NewPCG(o.Seed, 0x9e3779b97f4a7c15)
+	switch algorithm {
+	case Random:
+		return newRandom(&o, source)
+	case LeastRequest:
+		return newLeastRequest(&o, source)
+	case PeakEWMA:
+		return newPeakEWMA(&o, source)
+	case RingHash, Maglev:
+		return newHashed(&o, source)
+	}
+	return newRoundRobin(&o, source)
 }
 
 // none balances an empty list.
 type none struct{}
 
-func (none) Pick(func(int) bool) int { return -1 }
+func (none) Pick(*Request) int { return -1 }
 
 // weight is the effective weight of endpoint i.
 func (o *Options) weight(i int) uint64 { return uint64(max(o.Weights[i], 1)) }

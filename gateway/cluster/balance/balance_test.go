@@ -16,10 +16,12 @@ func weights(n int, weight func(i int) uint32) []uint32 {
 	return w
 }
 
+func except(exclude func(int) bool) *Request { return &Request{Exclude: exclude} }
+
 func counts(b Balancer, n, picks int, exclude func(int) bool) []int {
 	c := make([]int, n)
 	for range picks {
-		c[b.Pick(exclude)]++
+		c[b.Pick(except(exclude))]++
 	}
 	return c
 }
@@ -191,7 +193,7 @@ func TestLeastRequestTakesTheLeastLoaded(t *testing.T) {
 			t.Fatalf("picked %d", i)
 		}
 	}
-	if i := b.Pick(func(i int) bool { return i == 1 }); i != 0 {
+	if i := b.Pick(except(func(i int) bool { return i == 1 })); i != 0 {
 		t.Errorf("picked %d when the least loaded is excluded", i)
 	}
 	// 6 requests for weight 10 are less than 1 for weight 1.
@@ -233,7 +235,7 @@ func TestExclude(t *testing.T) {
 		for name, w := range lists {
 			b := New(a.algorithm, Options{Weights: w, Seed: 5, Load: noLoad})
 			calls := 0
-			if i := b.Pick(func(int) bool { calls++; return true }); i != -1 {
+			if i := b.Pick(except(func(int) bool { calls++; return true })); i != -1 {
 				t.Errorf("%s, %s: picked %d of none", a.name, name, i)
 			}
 			if limit := 2*len(w) + 16; calls > limit {
@@ -241,7 +243,7 @@ func TestExclude(t *testing.T) {
 			}
 			// Any single one that is left is found.
 			for _, left := range []int{0, len(w) / 2, len(w) - 1} {
-				if i := b.Pick(func(i int) bool { return i != left }); i != left {
+				if i := b.Pick(except(func(i int) bool { return i != left })); i != left {
 					t.Errorf("%s, %s: picked %d, only %d is left", a.name, name, i, left)
 				}
 			}
@@ -251,7 +253,7 @@ func TestExclude(t *testing.T) {
 			}
 			for range 200 {
 				previous := b.Pick(nil)
-				if again := b.Pick(func(i int) bool { return i == previous }); again == previous || again < 0 {
+				if again := b.Pick(except(func(i int) bool { return i == previous })); again == previous || again < 0 {
 					t.Fatalf("%s, %s: picked %d after %d failed", a.name, name, again, previous)
 				}
 			}

@@ -25,17 +25,23 @@ type turn struct {
 }
 
 func newDeadlines(o *Options, source *rand.PCG) Balancer {
-	d := &deadlines{heap: make([]turn, len(o.Weights))}
-	for i := range d.heap {
-		d.heap[i] = turn{position: source.Uint64() >> 32, weight: uint32(o.weight(i)), index: uint32(i)}
+	turns := make([]turn, len(o.Weights))
+	for i := range turns {
+		turns[i] = turn{position: source.Uint64() >> 32, weight: uint32(o.weight(i)), index: uint32(i)}
 	}
+	return orderDeadlines(turns)
+}
+
+func orderDeadlines(turns []turn) *deadlines {
+	d := &deadlines{heap: turns}
 	for i := len(d.heap)/2 - 1; i >= 0; i-- {
 		d.sink(i)
 	}
 	return d
 }
 
-func (d *deadlines) Pick(exclude func(int) bool) int {
+func (d *deadlines) Pick(r *Request) int {
+	exclude := r.excluded()
 	if exclude == nil {
 		return d.step()
 	}

@@ -7,54 +7,98 @@ import (
 
 // leastRequest draws some endpoints by weight and takes the one with the fewest
 // requests under way for its weight. Two choices already keep the longest queue
-// short without every worker running to the one idle endpoint (Mitzenmacher).
-// When the list is no longer than the choices, all of it is compared. Equally
-// loaded endpoints are taken by weight at random.
+// short without every worker running to the one idle endpoint (Mitzenmacher);
+// with weights, drawing and comparing by them keeps that (Berenbrink et al.:
+// Balls into non-uniform bins). Equally loaded endpoints are taken by weight at
+// random.
 type leastRequest struct {
+	draws
+	load func(i int) int64
+}
+
+// draws are what is compared: some of the list.
+type draws struct {
 	random  *random
 	weights []uint32
-	load    func(i int) int64
-	choices int
+	others  int // how many are drawn after the first
+}
+
+func makeDraws(o *Options, source *rand.PCG) draws {
+	n := len(o.Weights)
+	return draws{random: makeRandom(o, source), weights: o.Weights, others: min(max(o.Choices, 2), n+1) - 1}
 }
 
 func newLeastRequest(o *Options, source *rand.PCG) Balancer {
-	return &leastRequest{
-		random:  makeRandom(o, source),
-		weights: o.Weights,
-		load:    o.Load,
-		choices: max(o.Choices, 2),
+	switch settings := &o.Settings.LeastRequest; {
+	case settings.Biased && !o.Table.equal:
+		return newBiased(o, source)
+	case settings.FullScan, len(o.Weights) <= max(o.Choices, 2):
+		return &leastOfAll{source: source, weights: o.Weights, load: o.Load}
 	}
+	return &leastRequest{draws: makeDraws(o, source), load: o.Load}
 }
 
-func (l *leastRequest) Pick(exclude func(int) bool) int {
-	best := l.random.Pick(exclude)
+func (l *leastRequest) Pick(r *Request) int {
+	exclude := r.excluded()
+	best := l.random.pick(exclude)
 	if best < 0 {
 		return -1
 	}
-	bestLoad := max(l.load(best), 0)
-	if len(l.weights) <= l.choices {
-		for i := range l.weights {
-			best, bestLoad = l.better(i, best, bestLoad, exclude)
+	bestLoad := l.load(best)
+	for range l.others {
+		i := l.random.draw()
+		if i == best || exclude != nil && exclude(i) {
+			continue
 		}
-		return best
-	}
-	for range min(l.choices-1, len(l.weights)) {
-		best, bestLoad = l.better(l.random.draw(), best, bestLoad, exclude)
+		if load := l.load(i); compareLoads(load, l.weights[i], bestLoad, l.weights[best]) < 0 {
+			best, bestLoad = i, load
+		}
 	}
 	return best
 }
 
-// better compares endpoint i with the best so far.
-func (l *leastRequest) better(i, best int, bestLoad int64, exclude func(int) bool) (int, int64) {
-	if i == best || exclude != nil && exclude(i) {
-		return best, bestLoad
+// leastOfAll compares the whole list.
+type leastOfAll struct {
+	source  *rand.PCG
+	weights []uint32
+	load    func(i int) int64
+}
+
+func (l *leastOfAll) Pick(r *Request) int {
+	exclude := r.excluded()
+	best, bestLoad, tied := -1, int64(0), uint64(0)
+	for i := range l.weights {
+		if exclude != nil && exclude(i) {
+			continue
+		}
+		load, order := l.load(i), -1
+		if best >= 0 {
+			order = compareLoads(load, l.weights[i], bestLoad, l.weights[best])
+		}
+		weight := uint64(max(l.weights[i], 1))
+		switch {
+		case order > 0:
+			continue
+		case order < 0:
+			tied = 0
+		}
+		// Of those that are equal so far each is the best with its share of their weights.
+		if tied += weight; tied == weight || below(l.source, tied) < weight {
+			best, bestLoad = i, load
+		}
 	}
-	load := max(l.load(i), 0)
-	// load/weight < bestLoad/bestWeight, without division.
-	high, low := bits.Mul64(uint64(load), uint64(max(l.weights[best], 1)))
-	bestHigh, bestLow := bits.Mul64(uint64(bestLoad), uint64(max(l.weights[i], 1)))
-	if high < bestHigh || high == bestHigh && low < bestLow {
-		return i, load
+	return best
+}
+
+// compareLoads compares load/weight of two endpoints, without division.
+func compareLoads(a int64, weightA uint32, b int64, weightB uint32) int {
+	aHigh, aLow := bits.Mul64(uint64(max(a, 0)), uint64(max(weightB, 1)))
+	bHigh, bLow := bits.Mul64(uint64(max(b, 0)), uint64(max(weightA, 1)))
+	switch {
+	case aHigh < bHigh || aHigh == bHigh && aLow < bLow:
+		return -1
+	case aHigh == bHigh && aLow == bLow:
+		return 0
 	}
-	return best, bestLoad
+	return 1
 }

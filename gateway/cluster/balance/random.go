@@ -10,19 +10,16 @@ type random struct {
 	table  *alias // nil: equal weights
 }
 
-func newRandom(o *Options, source *rand.PCG) Balancer {
-	return makeRandom(o, source)
-}
+func newRandom(o *Options, source *rand.PCG) Balancer { return makeRandom(o, source) }
 
 func makeRandom(o *Options, source *rand.PCG) *random {
-	r := &random{source: source, n: uint64(len(o.Weights))}
-	if !o.equal() {
-		r.table = newAlias(o)
-	}
+	r := &random{source: source, n: uint64(len(o.Weights)), table: o.Table.alias}
 	return r
 }
 
-func (r *random) Pick(exclude func(int) bool) int {
+func (r *random) Pick(request *Request) int { return r.pick(request.excluded()) }
+
+func (r *random) pick(exclude func(int) bool) int {
 	if exclude == nil {
 		return r.draw()
 	}

@@ -6,11 +6,11 @@ import "math/rand/v2"
 // equal weights are a plain rotation; weights whose cycle is short get nginx's
 // smooth weighted sequence, computed once; long cycles use a heap of deadlines.
 func newRoundRobin(o *Options, source *rand.PCG) Balancer {
-	if o.equal() {
+	if o.Table.equal {
 		n := len(o.Weights)
 		return &rotation{n: n, next: int(below(source, uint64(n)))}
 	}
-	if sequence := smooth(o); sequence != nil {
+	if sequence := o.Table.sequence; sequence != nil {
 		start := int(below(source, uint64(len(sequence))))
 		return &schedule{sequence: sequence, n: len(o.Weights), next: start}
 	}
@@ -20,7 +20,8 @@ func newRoundRobin(o *Options, source *rand.PCG) Balancer {
 // rotation takes one index after the other.
 type rotation struct{ n, next int }
 
-func (r *rotation) Pick(exclude func(int) bool) int {
+func (r *rotation) Pick(request *Request) int {
+	exclude := request.excluded()
 	for range r.n {
 		i := r.next
 		if r.next++; r.next == r.n {

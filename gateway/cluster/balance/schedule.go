@@ -1,7 +1,7 @@
 package balance
 
-// maxScheduleWork bounds the additions that computing a schedule may take: a
-// worker does it in its loop, so it must stay well below a tenth of a millisecond.
+// maxScheduleWork bounds the additions that computing a schedule may take, to
+// well below a tenth of a millisecond.
 const maxScheduleWork = 1 << 16
 
 // schedule plays a precomputed sequence again and again.
@@ -10,7 +10,8 @@ type schedule struct {
 	n, next  int
 }
 
-func (s *schedule) Pick(exclude func(int) bool) int {
+func (s *schedule) Pick(r *Request) int {
+	exclude := r.excluded()
 	if exclude == nil {
 		return s.step()
 	}
