@@ -32,7 +32,7 @@ protocol/http2:      protocol/http2/hpack worker connection stream telemetry/met
 protocol/http2/hpack: stream
 filter:              worker stream
 standby:
-cluster:             standby cluster/balance cluster/dns cluster/health cluster/outlier tls/client
+cluster:             standby ledger cluster/balance cluster/dns cluster/health cluster/outlier tls/client
 cluster/balance:
 cluster/dns:
 cluster/health:      protocol/grpc
@@ -50,8 +50,8 @@ telemetry/exposition: worker stream protocol/grpc telemetry/metrics
 resource:
 source/yaml:         resource protocol/grpc filter plugins
 snapshot:            standby stream protocol/grpc filter plugins router cluster cluster/outlier resource telemetry/accesslog tls/server tls/client tls/certificate tls/ticket tls/verify tls/sign tls/openssl tls/ocsp tls/ech tls/acme
-admin:               standby worker cluster telemetry telemetry/* resource snapshot
-supervisor:          standby tls/acme worker connection stream protocol/* filter router cluster upstream proxy listener telemetry telemetry/* resource snapshot admin tls/server tls/client tls/sign tls/std tls/tlcp tls/tls13 tls/replay tls/ocsp tls/openssl tls/certificate tls/handshake
+admin:               ledger standby worker cluster telemetry telemetry/* resource snapshot
+supervisor:          ledger standby tls/acme worker connection stream protocol/* filter router cluster upstream proxy listener telemetry telemetry/* resource snapshot admin tls/server tls/client tls/sign tls/std tls/tlcp tls/tls13 tls/replay tls/ocsp tls/openssl tls/certificate tls/handshake
 command:             *
 main:                command
 tls/record:

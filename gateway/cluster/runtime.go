@@ -10,6 +10,7 @@ import (
 
 	"longmen/gateway/cluster/dns"
 	"longmen/gateway/cluster/health"
+	"longmen/gateway/ledger"
 )
 
 // Runtime is what all clusters of a process share while they run: the resolver
@@ -20,6 +21,7 @@ type Runtime struct {
 	dialer   func(*TCP) health.Dialer
 	log      *slog.Logger
 	changed  func(*Cluster)
+	history  ledger.History
 }
 
 type resolver interface {
@@ -41,6 +43,9 @@ func NewRuntime(log *slog.Logger, changed func(*Cluster)) *Runtime {
 	}
 }
 
+// History remembers the endpoints that left clusters.
+func (r *Runtime) History() *ledger.History { return &r.history }
+
 // Close ends the runtime. Its clusters must be closed before.
 func (r *Runtime) Close() { r.checks.Close() }
 
@@ -61,7 +66,7 @@ func (c *Cluster) Start(r *Runtime) {
 	if c.ended || c.runtime != nil {
 		return
 	}
-	c.runtime = r
+	c.runtime, c.history = r, &r.history
 	names := c.names()
 	if len(names) == 0 && len(c.config.Health) == 0 {
 		c.setReady()
