@@ -18,34 +18,63 @@ var (
 	errSeparator = errors.New("CDN-Loop: something else than a comma follows an identifier")
 )
 
-// Next takes the first cdn-info off a field value. It returns its cdn-id, nil when
+// Info is one cdn-info.
+type Info struct {
+	ID         []byte // cdn-id; nil: there is none
+	parameters []byte // all of them, with what is around them
+}
+
+// Has tells whether the cdn-info has a parameter of that name, in lower case, whose value is
+// that token.
+func (i Info) Has(name, value string) bool {
+	for p := i.parameters; len(p) > 0; {
+		p = trim(trim(p)[1:]) // it is well-formed
+		n := token(p)
+		same := equalFold(p[:n], name)
+		if same && string(p[n+1:n+1+token(p[n+1:])]) == value {
+			return true
+		}
+		p, _ = parameter(p)
+		p = trim(p)
+	}
+	return false
+}
+
+// Is tells whether the cdn-id is that one. Case does not count, as it does not in the
+// names of hosts.
+func (i Info) Is(id string) bool { return equalFold(i.ID, id) }
+
+// Next takes the first cdn-info off a field value. It returns it, one without an ID when
 // there is none left, and what comes after it. Both are parts of list. Empty
 // elements of the list are passed over (RFC 9110 section 5.6.1.2).
-func Next(list []byte) (id, rest []byte, err error) {
+func Next(list []byte) (info Info, rest []byte, err error) {
 	for len(list) > 0 && (list[0] == ',' || blank(list[0])) {
 		list = list[1:]
 	}
 	if len(list) == 0 {
-		return nil, nil, nil
+		return Info{}, nil, nil
 	}
 	n := identifier(list)
 	if n == 0 {
-		return nil, nil, errID
+		return Info{}, nil, errID
 	}
-	id, rest = list[:n], list[n:]
+	info, rest = Info{ID: list[:n]}, trim(list[n:])
+	after := rest
 	for {
-		rest = trim(rest)
 		switch {
 		case len(rest) == 0:
-			return id, nil, nil
+			info.parameters = after
+			return info, nil, nil
 		case rest[0] == ',':
-			return id, rest[1:], nil
+			info.parameters = after[:len(after)-len(rest)]
+			return info, rest[1:], nil
 		case rest[0] != ';':
-			return nil, nil, errSeparator
+			return Info{}, nil, errSeparator
 		}
 		if rest, err = parameter(trim(rest[1:])); err != nil {
-			return nil, nil, err
+			return Info{}, nil, err
 		}
+		rest = trim(rest)
 	}
 }
 
@@ -124,6 +153,25 @@ func trim(p []byte) []byte {
 		p = p[1:]
 	}
 	return p
+}
+
+func equalFold(p []byte, s string) bool {
+	if len(p) != len(s) {
+		return false
+	}
+	for i, c := range p {
+		if lower(c) != lower(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c |= 0x20
+	}
+	return c
 }
 
 func blank(c byte) bool { return c == ' ' || c == '\t' }

@@ -10,14 +10,14 @@ import (
 func ids(list string) string {
 	var all []string
 	for rest := []byte(list); ; {
-		id, next, err := Next(rest)
+		info, next, err := Next(rest)
 		if err != nil {
 			return "!"
 		}
-		if id == nil {
+		if info.ID == nil {
 			return strings.Join(all, " ")
 		}
-		all, rest = append(all, string(id)), next
+		all, rest = append(all, string(info.ID)), next
 	}
 }
 
@@ -79,14 +79,34 @@ func TestEveryCut(t *testing.T) {
 	for n := range list {
 		rest := []byte(list[:n])
 		for i := 0; ; i++ {
-			id, next, err := Next(rest)
-			if err != nil || id == nil {
+			info, next, err := Next(rest)
+			if err != nil || info.ID == nil {
 				break
 			}
-			if !strings.HasPrefix(whole[i], string(id)) {
-				t.Errorf("cut at %d: identifier %d is %q", n, i, id)
+			if !strings.HasPrefix(whole[i], string(info.ID)) {
+				t.Errorf("cut at %d: identifier %d is %q", n, i, info.ID)
 			}
+			info.Has("z", "1")
 			rest = next
+		}
+	}
+}
+
+func TestParameters(t *testing.T) {
+	for list, want := range map[string]bool{
+		"a;sent=failover": true,
+		"a ; x=\"sent=y;sent=failover\" ; SENT=failover , b": true,
+		"A;sent=standby;sent=failover":                       true,
+		"a":                                                  false,
+		"a;sent=failover2":                                   false,
+		"a;sent=\"failover\"":                                false, // we write a token
+		"a;x=\";sent=failover\"":                             false,
+		"a, b;sent=failover":                                 false,
+		"a;sent2=failover;se=failover;x=1":                   false,
+	} {
+		info, _, err := Next([]byte(list))
+		if err != nil || info.Has("sent", "failover") != want || !info.Is("a") || info.Is("b") || info.Is("aa") {
+			t.Errorf("%s: %v, %v", list, !want, err)
 		}
 	}
 }
@@ -127,19 +147,21 @@ func FuzzNext(f *testing.F) {
 		before := bytes.Clone(list)
 		count := 0
 		for rest := list; ; count++ {
-			id, next, err := Next(rest)
+			info, next, err := Next(rest)
 			if err != nil {
-				if id != nil || next != nil {
+				if info.ID != nil || next != nil {
 					t.Fatal("an error with a result")
 				}
 				return
 			}
+			id := info.ID
 			if id == nil {
 				break
 			}
-			if !Valid(string(id)) && len(id) <= MaxID || len(next) >= len(rest) {
+			if !Valid(string(id)) && len(id) <= MaxID || len(next) >= len(rest) || !info.Is(string(id)) || info.Has("no such", "x") {
 				t.Fatalf("%q of %q leaves %q", id, rest, next)
 			}
+			info.Has("a", "b")
 			rest = next
 		}
 		if !bytes.Equal(list, before) {
@@ -148,14 +170,14 @@ func FuzzNext(f *testing.F) {
 		longer := append(append(before, ", "...), "dc9"...)
 		again, last := 0, ""
 		for rest := longer; ; again++ {
-			id, next, err := Next(rest)
+			info, next, err := Next(rest)
 			if err != nil {
 				t.Fatalf("%q: %v", longer, err)
 			}
-			if id == nil {
+			if info.ID == nil {
 				break
 			}
-			last, rest = string(id), next
+			last, rest = string(info.ID), next
 		}
 		if again != count+1 || last != "dc9" {
 			t.Fatalf("%q: %d identifiers, then %d, the last %q", list, count, again, last)
