@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
 
+	"longmen/gateway/overload"
 	"longmen/gateway/resource"
 	"longmen/gateway/snapshot"
 )
@@ -41,6 +42,7 @@ type Settings struct {
 		Files       int // file descriptors; 0: as many as the hard limit allows
 	}
 	Watchdog time.Duration // a loop held up for longer is reported; 0: off
+	Overload overload.Config
 
 	// AccessLog serves listeners that have none. It comes from the file only:
 	// the names of its fields must not pass through viper, which folds case.
@@ -70,7 +72,7 @@ func (s setting) env() string {
 }
 
 // settingTable lists every setting but access_log.
-var settingTable = []setting{
+var settingTable = append([]setting{
 	{"mode", "edge", "mode", "edge", oneOf("edge", "sidecar")},
 	{"node", "", "", "a name", isName},
 	{"workers", "auto", "workers", "auto, or a number from 1 to 1024", isWorkers},
@@ -83,6 +85,15 @@ var settingTable = []setting{
 	{"limits.connections", "0", "", "a number from 0 to 100000000", isNumber(0, 100_000_000)},
 	{"limits.files", "0", "", "a number from 64 to 10000000", isFiles},
 	{"watchdog", "500ms", "", "a duration such as 500ms, at most 24h", isDuration},
+}, overloadSettings()...)
+
+// overloadSettings are those of the overload manager.
+func overloadSettings() []setting {
+	var all []setting
+	for _, s := range overload.Settings() {
+		all = append(all, setting{"overload." + s.Name(), s.Default, "", s.Allowed, s.Check})
+	}
+	return all
 }
 
 // sources is where settings come from.
@@ -158,8 +169,12 @@ func (s sources) verify(key setting, value string) resource.Problems {
 	return resource.Problems{p}
 }
 
-// decodeSetting turns texts into the types of Settings' fields.
+// decodeSetting turns texts into the types of Settings' fields, and the map of
+// texts that is the overload manager's.
 func decodeSetting(_, to reflect.Type, data any) (any, error) {
+	if written, ok := data.(map[string]any); ok && to == reflect.TypeFor[overload.Config]() {
+		return overload.Read(written)
+	}
 	text, ok := data.(string)
 	switch {
 	case !ok:

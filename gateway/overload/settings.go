@@ -13,12 +13,28 @@ import (
 type Setting struct {
 	Group   string // "memory"; "" stands for the settings that are of no resource
 	Key     string // "release_memory"
+	Kind    SettingKind
 	Default string
 	Meaning string
 	Example string
 	// Allowed says what a value may be, for people; check reports whether it is.
 	Allowed string
 	set     func(c *Config, text string) error
+}
+
+// SettingKind is what a setting's value is.
+type SettingKind uint8
+
+// The kinds.
+const (
+	TriggerSetting  SettingKind = iota // see ParseTrigger
+	DurationSetting                    // "250ms"
+	MemorySetting                      // "auto", "off", or bytes: "2GiB"
+)
+
+// IsSize reports whether text is meant as a count of bytes.
+func (s *Setting) IsSize(text string) bool {
+	return s.Kind == MemorySetting && text != "auto" && text != "off"
 }
 
 // Name is the key with its group: "memory.release_memory".
@@ -60,7 +76,7 @@ func Settings() []Setting {
 		switch r {
 		case Memory:
 			all = append(all, Setting{
-				Group: r.String(), Key: "limit", Default: "auto", Example: "2GiB",
+				Group: r.String(), Key: "limit", Kind: MemorySetting, Default: "auto", Example: "2GiB",
 				Meaning: "`auto` is the limit of the cgroup, or of one above it; a size is measured against what the process itself uses; `off` watches nothing.",
 				Allowed: "auto, off or a size such as 512MiB", set: func(c *Config, text string) (err error) {
 					c.MemoryLimit, err = parseMemory(text)
@@ -80,7 +96,7 @@ func Settings() []Setting {
 func durationSetting(group, key, meaning string, low, high time.Duration, field func(*Config) *time.Duration) Setting {
 	defaults := Defaults()
 	return Setting{
-		Group: group, Key: key, Default: shortDuration(*field(&defaults)), Meaning: meaning, Example: "500ms",
+		Group: group, Key: key, Kind: DurationSetting, Default: shortDuration(*field(&defaults)), Meaning: meaning, Example: "500ms",
 		Allowed: fmt.Sprintf("a duration from %s to %s", shortDuration(low), shortDuration(high)),
 		set: func(c *Config, text string) error {
 			d, err := time.ParseDuration(text)

@@ -22,7 +22,8 @@ var processTable = object{"process", "", append([]key{
 	{"drain", ref("drain"), "", "How the process ends.", "", "{timeout: 30s}", false},
 	{"limits", ref("process limits"), "", "Bounds of the process.", "", "{connections: 100000}", false},
 	{"watchdog", aDuration, "500ms", "A worker loop that is held up longer is reported with what holds it (at most 24h); 0s is off.", "", "1s", false},
-}, notYet("xds", "metrics", "tracing", "overload", "upgrade")...)}
+	{"overload", ref("overload"), "", "What is done when something runs short.", "", "{memory: {limit: 2GiB}}", false},
+}, notYet("xds", "metrics", "tracing", "upgrade")...)}
 
 var adminTable = object{"admin", "The admin API.", []key{
 	{"bind", either(aString, one("off")), "127.0.0.1:15000", "Address to listen on (port 0: the kernel chooses, and the log says what), `unix:/path` for a Unix socket, or `off`.", "", `"127.0.0.1:15000"`, false},
@@ -53,4 +54,4 @@ var objects = append([]object{
 	clusterTable, endpointTable, dnsTable, lbTable, leastRequestTable, healthTable, tcpCheckTable,
 	clusterTimeoutsTable, clusterLimitsTable, poolTable, clusterTCPTable, clusterHTTP2Table,
 	secretTable, acmeTable, eabTable, sm2Table, listenerTLSTable, domainTLSTable, earlyDataTable, gmTable, sanTable, clusterTLSTable,
-}, filterObjects()...)
+}, append(append([]object{overloadTable()}, overloadTables()...), filterObjects()...)...)

@@ -45,6 +45,8 @@ func (d *decoder) process(top fields) map[string]any {
 			put("drain", f.plain(nil, []string{"timeout"}), true)
 		case "limits":
 			put("limits", d.processLimits(v), true)
+		case "overload":
+			put("overload", d.overload(v), true)
 		case "watchdog":
 			put("watchdog", v.node.Value, d.ofProcess(v))
 		}
