@@ -6,7 +6,6 @@ import (
 
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	endpoint "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	least "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/least_request/v3"
 	upstream "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	yaml "go.yaml.in/yaml/v4"
@@ -108,43 +107,28 @@ func (e *encoder) pool(out *mapping, c *cluster.Cluster, values resource.Values)
 }
 
 func endpointsNode(c *cluster.Cluster) *yaml.Node {
-	var all []*endpoint.LbEndpoint
-	for _, group := range c.GetLoadAssignment().GetEndpoints() {
-		all = append(all, group.GetLbEndpoints()...)
-	}
-	if c.GetType() == cluster.Cluster_STRICT_DNS || c.GetType() == cluster.Cluster_LOGICAL_DNS {
-		return dnsMap(c, all).node()
+	key := "address"
+	if isDNS(c) {
+		key = "name"
 	}
 	var nodes []*yaml.Node
-	for _, e := range all {
-		address := hostPortText(e.GetEndpoint().GetAddress())
-		draining := e.GetHealthStatus() == core.HealthStatus_DRAINING
-		if e.GetLoadBalancingWeight() == nil && e.GetEndpoint().GetHostname() == "" && !draining {
-			nodes = append(nodes, text(address))
-			continue
+	for _, group := range c.GetLoadAssignment().GetEndpoints() {
+		for _, e := range group.GetLbEndpoints() {
+			nodes = append(nodes, placedMap(key, group, e))
 		}
-		out := &mapping{}
-		out.put("address", text(address))
-		out.number("weight", e.GetLoadBalancingWeight())
-		out.word("hostname", e.GetEndpoint().GetHostname())
-		if draining {
-			out.put("drain", truth(true))
-		}
-		nodes = append(nodes, out.node())
+	}
+	if isDNS(c) {
+		return dnsMap(c, nodes).node()
 	}
 	return list(nodes...)
 }
 
-func dnsMap(c *cluster.Cluster, all []*endpoint.LbEndpoint) *mapping {
+func dnsMap(c *cluster.Cluster, names []*yaml.Node) *mapping {
 	out := &mapping{}
-	var names []string
-	for _, e := range all {
-		names = append(names, hostPortText(e.GetEndpoint().GetAddress()))
-	}
 	if len(names) == 1 {
-		out.word("dns", names[0])
+		out.put("dns", names[0])
 	} else {
-		out.put("dns", texts(names))
+		out.put("dns", list(names...))
 	}
 	if c.GetType() == cluster.Cluster_LOGICAL_DNS {
 		out.word("mode", "logical")

@@ -8,7 +8,6 @@ import (
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpoint "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // endpoints reads where a cluster is: a list of addresses, or DNS names.
@@ -19,51 +18,43 @@ func (d *decoder) endpoints(f fields, out *cluster.Cluster) {
 		f.missing("endpoints", `a list of "host:port", or {dns: "name:port"}`)
 		return
 	}
-	group := &endpoint.LocalityLbEndpoints{}
+	groups := &groups{}
 	switch {
 	case v.scalar() && v.node.Value == "xds":
 		d.fail(v, "a control plane as the source is not supported by this version yet")
 		return
 	case v.isMap():
-		d.dns(v, out, group)
+		d.dns(v, out, groups)
 	default:
 		for _, entry := range d.items(v) {
-			if e := d.endpoint(entry); e != nil {
-				group.LbEndpoints = append(group.LbEndpoints, e)
-			}
+			d.endpoint(entry, groups)
 		}
 	}
-	out.LoadAssignment = &endpoint.ClusterLoadAssignment{ClusterName: out.Name}
-	if len(group.LbEndpoints) > 0 {
-		out.LoadAssignment.Endpoints = []*endpoint.LocalityLbEndpoints{group}
-	}
+	out.LoadAssignment = &endpoint.ClusterLoadAssignment{ClusterName: out.Name, Endpoints: groups.list}
 }
 
 // endpoint reads "host:port", or a map with an address.
-func (d *decoder) endpoint(v value) *endpoint.LbEndpoint {
+func (d *decoder) endpoint(v value, groups *groups) {
 	if !v.isMap() {
-		return lbEndpoint(d.address(v))
+		groups.add(place{}, lbEndpoint(d.address(v)))
+		return
 	}
 	f := d.object(v, endpointTable)
+	at := d.place(f)
 	written, ok := f.get("address")
 	if !ok {
 		f.missing("address", "host:port")
-		return nil
+		return
 	}
 	out := lbEndpoint(d.address(written))
 	if out == nil {
-		return nil
+		return
 	}
-	if n, ok := f.number("weight", 1, maxWeight); ok {
-		out.LoadBalancingWeight = wrapperspb.UInt32(uint32(n))
-	}
-	if v, ok := f.get("hostname"); ok {
-		out.GetEndpoint().Hostname, _ = d.authority(v)
-	}
+	d.placed(f, out)
 	if drain, ok := f.flag("drain"); ok && drain {
 		out.HealthStatus = core.HealthStatus_DRAINING
 	}
-	return out
+	groups.add(at, out)
 }
 
 func lbEndpoint(address *core.Address) *endpoint.LbEndpoint {
@@ -96,7 +87,7 @@ func (d *decoder) address(v value) *core.Address {
 }
 
 // dns reads names that are looked up.
-func (d *decoder) dns(v value, out *cluster.Cluster, group *endpoint.LocalityLbEndpoints) {
+func (d *decoder) dns(v value, out *cluster.Cluster, groups *groups) {
 	f := d.object(v, dnsTable)
 	kind := cluster.Cluster_STRICT_DNS
 	if mode, ok := f.choice("mode", "strict", "logical"); ok && mode == "logical" {
@@ -119,23 +110,11 @@ func (d *decoder) dns(v value, out *cluster.Cluster, group *endpoint.LocalityLbE
 		f.missing("dns", `a name with a port, such as "web:8080"`)
 		return
 	}
-	for _, entry := range d.oneOrMore(names) {
-		s, ok := d.word(entry)
-		if !ok {
-			continue
-		}
-		host, port, ok := d.hostPort(entry, s, 1)
-		switch _, err := netip.ParseAddr(host); {
-		case !ok:
-		case err == nil:
-			d.failHint(entry, "addresses stand in a list: endpoints: [\""+clip(s)+"\"]", "%q is an address, not a name", clip(host))
-		case !isHostName(host):
-			d.fail(entry, "%q is no DNS name", clip(host))
-		default:
-			group.LbEndpoints = append(group.LbEndpoints, lbEndpoint(socketAddress(host, port, false)))
-		}
+	entries := d.oneOrMore(names)
+	for _, entry := range entries {
+		d.dnsName(entry, groups)
 	}
-	if kind == cluster.Cluster_LOGICAL_DNS && len(group.LbEndpoints) > 1 {
+	if kind == cluster.Cluster_LOGICAL_DNS && len(entries) > 1 {
 		d.fail(names, "mode logical takes one name")
 	}
 	if names.isList() && len(names.node.Content) == 0 {

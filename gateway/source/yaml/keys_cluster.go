@@ -1,5 +1,11 @@
 package yaml
 
+// clusterObjects are the tables of clusters, in the order of the reference.
+var clusterObjects = []object{
+	clusterTable, endpointTable, endpointHealthTable, dnsTable, dnsNameTable, lbTable, leastRequestTable, healthTable, tcpCheckTable,
+	clusterTimeoutsTable, clusterLimitsTable, poolTable, clusterTCPTable, clusterHTTP2Table,
+}
+
 var clusterTable = object{"cluster", "A service that requests go to (`clusters.<name>`).", append([]key{
 	{"endpoints", either(listOf(either(aString, ref("endpoint"))), ref("dns")), "", "Addresses, or DNS names. Required.", "`type: STATIC` with `load_assignment`; DNS: see there", `["10.0.0.1:8080"]`, false},
 	{"lb", either(one("round_robin", "random", "least_request"), ref("lb")), "round_robin", "How an endpoint is chosen; all go by weight.", "`load_balancing_policy`", "least_request", false},
@@ -13,21 +19,6 @@ var clusterTable = object{"cluster", "A service that requests go to (`clusters.<
 	{"http2", ref("cluster http2"), "", "Settings of HTTP/2.", "`http2_protocol_options` there", "{max_streams: 1000}", false},
 	{"tls", either(onlyTrue, ref("cluster tls")), "", "TLS to the endpoints; plain without.", "`transport_socket` (`UpstreamTlsContext`)", "true", false},
 }, notYet("outlier", "subset", "sticky", "slow_start", "filters")...)}
-
-var endpointTable = object{"endpoint", "One address.", append([]key{
-	{"address", aString, "", "`host:port`; the host is an IP address. Required.", "`Endpoint.address`", `"10.0.0.1:8080"`, false},
-	{"weight", aWhole, "1", "Its share (1 to 1000000).", "`LbEndpoint.load_balancing_weight`", "3", false},
-	{"hostname", aString, "", "Host that health checks send.", "`Endpoint.hostname`", "cart-1.internal", false},
-	{"drain", aBool, "false", "Gets no new requests.", "`LbEndpoint.health_status: DRAINING`", "true", false},
-}, notYet("zone", "priority", "standby")...)}
-
-var dnsTable = object{"dns", "Endpoints found by DNS names.", []key{
-	{"dns", oneOrMore(aString), "", "`name:port`; one name only with mode logical. Required.", "`load_assignment`", `"web:8080"`, false},
-	{"mode", one("strict", "logical"), "strict", "Every address is an endpoint, or the first address is used for new connections.", "`type: STRICT_DNS`, `LOGICAL_DNS`", "logical", false},
-	{"refresh", aDuration, "5s", "Time between look-ups when TTLs are not respected or absent; at least 1ms.", "`dns_refresh_rate`", "30s", false},
-	{"respect_ttl", aBool, "true", "Look up again when a record's TTL ends.", "`respect_dns_ttl`", "false", false},
-	{"family", one("auto", "v4", "v6"), "auto", "Addresses used.", "`dns_lookup_family: AUTO`, `V4_ONLY`, `V6_ONLY`", "v4", false},
-}}
 
 var lbTable = object{"lb", "A balancing algorithm with settings.", append([]key{
 	{"least_request", ref("least_request"), "", "The endpoint with the fewest requests under way, of some.", "`LeastRequest`", "{choices: 3}", false},
