@@ -10,6 +10,7 @@ import (
 
 	"longmen/gateway/cluster/health"
 	"longmen/gateway/ledger"
+	"longmen/gateway/standby"
 )
 
 // Cluster is one version of a cluster. Its life:
@@ -39,6 +40,7 @@ type Cluster struct {
 	hosts  atomic.Pointer[HostSet]
 
 	breakers [2]Breakers // of default and high priority
+	standby  *standby.Switch
 
 	ready     chan struct{}
 	readyOnce sync.Once
@@ -65,6 +67,7 @@ func New(config *Config) *Cluster {
 	c := &Cluster{
 		config:   config,
 		breakers: [2]Breakers{newBreakers(&config.Limits), newBreakers(&config.HighLimits)},
+		standby:  newStandby(config),
 		ready:    make(chan struct{}),
 		changed:  make(chan struct{}, 1),
 		ids:      &ids{},
@@ -114,6 +117,7 @@ func (c *Cluster) Inherit(previous *Cluster) {
 		}
 	}
 	inheritSources(c, previous)
+	c.inheritStandby(previous)
 	c.reconcile()
 	c.publish()
 }

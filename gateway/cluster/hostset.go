@@ -15,6 +15,9 @@ type HostSet struct {
 	Weights []uint32
 	// Panic tells that too few endpoints are healthy to leave out the others.
 	Panic bool
+	// Available is the part of the cluster's requests that its healthy endpoints can take, 0 to 1:
+	// over all priorities, overprovisioning included. The rest is for those it fails over to.
+	Available float64
 	// Version counts the host sets of the clusters of one name.
 	Version uint64
 }
@@ -31,6 +34,9 @@ func newHostSet(endpoints []*Endpoint, panicThreshold int) *HostSet {
 		if e.Healthy() {
 			h.Usable = append(h.Usable, e)
 		}
+	}
+	if serving > 0 {
+		h.Available = min(1, float64(len(h.Usable))/float64(serving)*1.4)
 	}
 	if len(h.Usable) < serving && len(h.Usable)*100 < panicThreshold*serving {
 		h.Panic = true
@@ -50,6 +56,6 @@ func newHostSet(endpoints []*Endpoint, panicThreshold int) *HostSet {
 
 // same tells that workers need not learn of the difference, if there is any.
 func (h *HostSet) same(other *HostSet) bool {
-	return h.Panic == other.Panic && slices.Equal(h.Weights, other.Weights) &&
+	return h.Panic == other.Panic && h.Available == other.Available && slices.Equal(h.Weights, other.Weights) &&
 		slices.Equal(h.Usable, other.Usable) && slices.Equal(h.Endpoints, other.Endpoints)
 }
