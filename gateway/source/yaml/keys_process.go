@@ -1,5 +1,7 @@
 package yaml
 
+import "slices"
+
 // topTable is the file itself: the maps of resources and the settings of the
 // process.
 var topTable = object{"file", "The top level: the maps of resources, and the settings of the process, which have no xDS twin, as a control plane configures\nresources and not the process that asks it.", append([]key{
@@ -45,13 +47,12 @@ var processLimitsTable = object{"process limits", "Bounds of the process (`limit
 }}
 
 // objects are all tables, in the order of the reference.
-var objects = append([]object{
+var objects = slices.Concat([]object{
 	topTable, adminTable, logTable, drainTable, processLimitsTable,
 	listenerTable, pathTable, listenerLimitsTable, listenerTimeoutsTable, minRateTable, forwardedTable, serverTable,
 	listenerTCPTable, keepaliveTable, accessLogTable, listenerHTTP2Table, pingTable, allowanceTable,
 	routeTable, hostTable, ruleTable, grpcTimeoutTable, matchTable, valueMatchTable, rangeTable, targetTable, byHeaderTable,
 	retryTable, backoffTable, headersTable, editsTable, rewriteTable, substitutionTable, redirectTable, respondTable,
-	clusterTable, endpointTable, dnsTable, lbTable, leastRequestTable, healthTable, tcpCheckTable,
-	clusterTimeoutsTable, clusterLimitsTable, poolTable, clusterTCPTable, clusterHTTP2Table,
+}, clusterObjects, []object{
 	secretTable, acmeTable, eabTable, sm2Table, listenerTLSTable, domainTLSTable, earlyDataTable, gmTable, sanTable, clusterTLSTable,
-}, append(append([]object{overloadTable()}, overloadTables()...), filterObjects()...)...)
+}, []object{overloadTable()}, overloadTables(), filterObjects())
