@@ -190,10 +190,19 @@ func (a *attacker) end() string {
 	return "reset"
 }
 
+// oneWrite is what goes to the kernel at once: it may not let anybody else run
+// on the processor meanwhile.
+const oneWrite = 8 << 10
+
 // flush sends what was built; false when the connection or the time has ended.
 func (a *attacker) flush() bool {
 	a.tcp.SetWriteDeadline(a.deadline)
-	_, err := a.tcp.Write(a.out)
+	var err error
+	for p := a.out; len(p) > 0 && err == nil; {
+		n := min(len(p), oneWrite)
+		_, err = a.tcp.Write(p[:n])
+		p = p[n:]
+	}
 	a.out = a.out[:0]
 	return err == nil && !a.timedOut()
 }

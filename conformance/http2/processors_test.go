@@ -10,13 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Attackers and their origin give way to the good clients, and attackers to
-// their origin. Niceness alone does not do it: a thread that runs is left to run
+// What is measured is the gateway, not how its clients share their processor:
+// attackers and their origin give way to the good clients, and attackers to their
+// origin. Niceness alone does not do it: a thread that runs is left to run
 // for a slice of some milliseconds, however nice it is (EEVDF), while one that has
-// woken up waits, and what is measured would be that.
+// woken up waits.
 var (
 	victimAttr   = unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Nice: 10, Runtime: uint64(100 * time.Microsecond)}
 	attackerAttr = unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}
+	// The good clients and their origin run when they have something to do.
+	goodAttr = unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: 1}
+	calmAttr = unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL}
 )
 
 // apart gives the gateway a processor of its own until the test ends. The second
@@ -40,7 +44,13 @@ func apart(t *testing.T, gateway, origin int) {
 			t.Fatal(err)
 		}
 	}
-	t.Cleanup(func() { runOn(os.Getpid(), &allowed) })
+	if err := giveWay(&goodAttr); err != nil {
+		t.Log("the good clients compete with the attackers for their processor:", err)
+	}
+	t.Cleanup(func() {
+		giveWay(&calmAttr)
+		runOn(os.Getpid(), &allowed)
+	})
 }
 
 // runOn lets all threads of a process run on the processors of set.
@@ -48,7 +58,7 @@ func runOn(pid int, set *unix.CPUSet) error {
 	return threads(pid, func(tid int) error { return unix.SchedSetaffinity(tid, set) })
 }
 
-// giveWay sets this process's scheduling.
+// giveWay sets how this process is scheduled.
 func giveWay(attr *unix.SchedAttr) error {
 	return threads(os.Getpid(), func(tid int) error { return unix.SchedSetAttr(tid, attr, 0) })
 }

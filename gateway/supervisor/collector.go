@@ -25,7 +25,7 @@ const (
 	ordinaryPercent = 100
 	// Garbage that may gather: no more than an eighth of what the process may
 	// use altogether.
-	mostGarbage  = 160 << 20
+	mostGarbage  = 96 << 20
 	garbageShare = 8
 )
 
