@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime/debug"
 	"time"
 
 	"github.com/valyala/fasthttp"
 
+	"longmen/gateway/ledger"
 	"longmen/gateway/telemetry/exposition"
 	"longmen/gateway/telemetry/metrics"
 )
@@ -54,6 +56,10 @@ type Options struct {
 	Listeners  func() []Listener
 	// Certificates are those in use, without their keys.
 	Certificates func() []Certificate
+
+	// Ledger says what there is of endpoints. With wait it answers when all of them
+	// are gone, at the latest when wait is over or ctx ends.
+	Ledger func(ctx context.Context, at []netip.AddrPort, wait time.Duration) []ledger.Entry
 
 	// Drain begins to drain and returns at once; asked again it does nothing.
 	Drain    func()

@@ -49,6 +49,7 @@ func (s *Supervisor) Apply(next *snapshot.Snapshot) error {
 		return errStopped
 	default:
 	}
+	s.received.Store(&next.Version)
 	previous := s.current.Load()
 	if previous == nil {
 		previous = &snapshot.Snapshot{}
@@ -79,6 +80,7 @@ func (s *Supervisor) Apply(next *snapshot.Snapshot) error {
 	s.current.Store(next)
 	s.order(next)
 	s.retire(previous, next)
+	s.desk.tell()
 	s.forget(next)
 	s.sweepLogs()
 	s.registry.Reloads.Succeeded(next.Version, time.Now())

@@ -23,7 +23,7 @@ func (s *Supervisor) startAdmin() error {
 	server := admin.New(admin.Options{
 		Bind: o.AdminBind, Log: o.Log, Build: o.Build, Level: o.Level, Exporter: exporter, Registry: s.registry,
 		Ready: s.ready, Live: s.live, ConfigDump: o.ConfigDump,
-		Clusters: s.describeClusters, Listeners: s.describeListeners, Certificates: s.describeCertificates,
+		Clusters: s.describeClusters, Listeners: s.describeListeners, Certificates: s.describeCertificates, Ledger: s.Ledger,
 		Drain: s.Drain, Draining: s.drainState,
 	})
 	at, err := server.Start()

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -75,6 +76,8 @@ type Supervisor struct {
 	bound    map[string]map[bind]bool // by listener name: the sockets that its workers have
 	retired  sync.WaitGroup           // clusters that are being closed
 	current  atomic.Pointer[snapshot.Snapshot]
+	received atomic.Pointer[string] // version of the last snapshot that was to be applied
+	desk     desk
 	draining atomic.Pointer[drain]
 	drained  chan struct{}
 	once     sync.Once
@@ -127,6 +130,7 @@ func New(o Options) (*Supervisor, error) {
 		w := newEdgeWorker(l, s.registry.NewWorker(l.Stats()), seed)
 		w.proxy.Challenges = &s.challenges
 		w.upstream.Starved = func(c *cluster.Cluster) { s.starved(l.ID, c) }
+		w.upstream.Vacated = func(at netip.AddrPort) { go s.desk.tell(at) } // the loop takes no lock
 		s.workers = append(s.workers, w)
 		s.loops.Go(func() {
 			if err := l.Run(); err != nil {
@@ -199,12 +203,13 @@ func (s *Supervisor) stopLoops() {
 	}
 }
 
-// hostsChanged lets every worker close its connections to endpoints that are
-// gone.
+// hostsChanged lets every worker follow the cluster at once, also those without
+// requests to it: they close their connections to endpoints that are gone.
 func (s *Supervisor) hostsChanged(c *cluster.Cluster) {
 	for _, w := range s.workers {
 		w.loop.Post(func() { w.upstream.Changed(c) })
 	}
+	s.desk.tell()
 }
 
 // starved lets the other workers give up a connection that they keep idle, for

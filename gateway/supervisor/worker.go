@@ -28,7 +28,8 @@ type edgeWorker struct {
 	ports    map[string]*port // by listener name
 	leaving  []*port          // removed; their connections drain
 	logs     map[*accesslog.Writer]*accesslog.Buffer
-	uses     []*use // of the logs
+	uses     []*use             // of the logs
+	adopted  *snapshot.Snapshot // nil: none yet
 }
 
 // responseLimits bound response heads. They are as wide as what clients may be
@@ -62,6 +63,7 @@ type adoption struct {
 func (w *edgeWorker) adopt(a *adoption) error {
 	var problems []error
 	w.upstream.Adopt(a.snapshot.Clusters)
+	w.adopted = a.snapshot
 	seen := map[string]bool{}
 	for _, l := range a.snapshot.Listeners {
 		seen[l.Name] = true

@@ -130,6 +130,9 @@ func (a *account) oldest() time.Duration {
 	return time.Duration(a.pool.cluster.worker.loop.Now() - first)
 }
 
+// HostsVersion is the version of the host set that requests are balanced over.
+func (c *Cluster) HostsVersion() uint64 { return c.hosts.Version }
+
 // Place is an endpoint of the cluster in a slot.
 type Place struct {
 	Slot     int

@@ -1,0 +1,304 @@
+package supervisor
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"longmen/gateway/cluster"
+	"longmen/gateway/ledger"
+	"longmen/gateway/snapshot"
+	"longmen/gateway/upstream"
+)
+
+const (
+	// answerLimit is how long a worker may take to answer before it counts as silent.
+	answerLimit = time.Second
+	// lookAgain is how often who waits looks although nothing was told: an address of
+	// a LogicalDNS endpoint changes without a new host set.
+	lookAgain = time.Second
+	// mostAskers bounds those who wait at once; the others get their answer at once.
+	mostAskers = 128
+)
+
+// desk is where those wait who ask for endpoints to be gone.
+type desk struct {
+	mu      sync.Mutex
+	askers  map[*asker]struct{}
+	indexes map[*cluster.Cluster]*index
+}
+
+// asker waits for endpoints to be gone.
+type asker struct {
+	at   []netip.AddrPort
+	news chan struct{} // holds one: something may have changed
+}
+
+// index finds the endpoints of a host set.
+type index struct {
+	hosts *cluster.HostSet
+	by    map[netip.AddrPort]*cluster.Endpoint
+}
+
+// Ledger says what there is of each endpoint. With wait it answers when all of
+// them are gone, at the latest when wait is over or ctx ends.
+func (s *Supervisor) Ledger(ctx context.Context, at []netip.AddrPort, wait time.Duration) []ledger.Entry {
+	entries := s.entries(at, false)
+	if wait <= 0 || allGone(entries) {
+		return entries
+	}
+	a := s.desk.join(at)
+	if a == nil {
+		return entries
+	}
+	defer s.desk.leave(a)
+	deadline := time.NewTimer(wait)
+	defer deadline.Stop()
+	again := time.NewTicker(lookAgain)
+	defer again.Stop()
+	for {
+		entries = s.entries(at, true)
+		if allGone(entries) {
+			return entries
+		}
+		select {
+		case <-a.news:
+		case <-again.C:
+		case <-deadline.C:
+			return entries
+		case <-ctx.Done():
+			return entries
+		case <-s.stop:
+			return entries
+		}
+	}
+}
+
+func allGone(entries []ledger.Entry) bool {
+	return !slices.ContainsFunc(entries, func(e ledger.Entry) bool { return !e.Gone })
+}
+
+// join makes an asker of who waits; nil when there are too many.
+func (d *desk) join(at []netip.AddrPort) *asker {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.askers) >= mostAskers {
+		return nil
+	}
+	if d.askers == nil {
+		d.askers = map[*asker]struct{}{}
+	}
+	a := &asker{at: at, news: make(chan struct{}, 1)}
+	d.askers[a] = struct{}{}
+	return a
+}
+
+func (d *desk) leave(a *asker) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.askers, a)
+}
+
+// tell has those look again who wait for one of the addresses, or with none all.
+func (d *desk) tell(at ...netip.AddrPort) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for a := range d.askers {
+		if len(at) > 0 && !slices.Contains(a.at, at[0]) {
+			continue
+		}
+		select {
+		case a.news <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// entries says what there is now. watch asks the workers to tell the desk when the
+// last stream has left an endpoint.
+//
+// The clusters are looked at before the workers are asked, and each worker follows
+// its clusters before it answers: what no cluster had then, no worker may pick
+// afterwards. A snapshot that is being applied shows in the workers' answers.
+func (s *Supervisor) entries(at []netip.AddrPort, watch bool) []ledger.Entry {
+	received := ""
+	if r := s.received.Load(); r != nil {
+		received = *r
+	}
+	current := s.current.Load()
+	inUse := ""
+	if current != nil {
+		inUse = current.Version
+	} else {
+		current = &snapshot.Snapshot{}
+	}
+	q := question{at: at, watch: watch, places: make([][]upstream.Place, len(at)), slots: make([]map[string]int, len(at))}
+	entries := make([]ledger.Entry, len(at))
+	for i := range entries {
+		entries[i] = ledger.Entry{Endpoint: at[i], Configuration: ledger.Configuration{Received: received, InUse: inUse}}
+		s.stand(&entries[i], current, &q, i)
+	}
+	answers := s.ask(&q)
+	if s.current.Load() != current {
+		current = nil // meanwhile another snapshot: no answer is of the one in use
+	}
+	for i := range entries {
+		for id, a := range answers {
+			entries[i].Workers = append(entries[i].Workers, a.of(id, i, current))
+		}
+		entries[i].Judge()
+	}
+	return entries
+}
+
+// stand finds what an endpoint is to the clusters, and was.
+func (s *Supervisor) stand(e *ledger.Entry, current *snapshot.Snapshot, q *question, i int) {
+	q.slots[i] = map[string]int{}
+	for slot, c := range current.Clusters {
+		if c == nil {
+			continue
+		}
+		hosts := c.Hosts()
+		endpoint := s.desk.find(c, hosts, e.Endpoint)
+		if endpoint == nil {
+			continue
+		}
+		name := c.Config().Name
+		q.places[i] = append(q.places[i], upstream.Place{Slot: slot, Endpoint: endpoint})
+		q.slots[i][name] = slot
+		e.Clusters = append(e.Clusters, ledger.Standing{Cluster: name, State: stateOf(endpoint), Hosts: hosts.Version, Origin: endpoint.Config().Origin})
+	}
+	for _, d := range s.clusters.History().Of(e.Endpoint) {
+		if _, stands := q.slots[i][d.Cluster]; stands {
+			continue
+		}
+		standing := ledger.Standing{Cluster: d.Cluster, State: ledger.Departed, Left: d.At}
+		if slot, seen := current.ClusterSlots[d.Cluster]; seen && current.Clusters[slot] != nil {
+			q.slots[i][d.Cluster] = slot
+			standing.Hosts = current.Clusters[slot].Hosts().Version
+		}
+		e.Clusters = append(e.Clusters, standing)
+	}
+	s.desk.keep(current)
+}
+
+// find finds an endpoint of a cluster by its address, or returns nil.
+func (d *desk) find(c *cluster.Cluster, hosts *cluster.HostSet, at netip.AddrPort) *cluster.Endpoint {
+	if c.Config().Discovery == cluster.LogicalDNS { // a few, whose addresses change
+		for _, e := range hosts.Endpoints {
+			if e.Address() == at {
+				return e
+			}
+		}
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	x := d.indexes[c]
+	if x == nil || x.hosts != hosts {
+		x = &index{hosts, make(map[netip.AddrPort]*cluster.Endpoint, len(hosts.Endpoints))}
+		for _, e := range hosts.Endpoints {
+			x.by[e.Address()] = e
+		}
+		if d.indexes == nil {
+			d.indexes = map[*cluster.Cluster]*index{}
+		}
+		d.indexes[c] = x
+	}
+	return x.by[at]
+}
+
+// keep drops the indexes of clusters that the snapshot does not have.
+func (d *desk) keep(current *snapshot.Snapshot) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for c := range d.indexes {
+		if slot, seen := current.ClusterSlots[c.Config().Name]; !seen || current.Clusters[slot] != c {
+			delete(d.indexes, c)
+		}
+	}
+}
+
+func stateOf(e *cluster.Endpoint) ledger.State {
+	switch {
+	case e.Config().Draining:
+		return ledger.Draining
+	case !e.Healthy():
+		return ledger.Unhealthy
+	}
+	return ledger.Serving
+}
+
+// question is what every worker is asked.
+type question struct {
+	at     []netip.AddrPort
+	watch  bool
+	places [][]upstream.Place
+	slots  []map[string]int // the clusters whose host sets' versions are wanted
+}
+
+// answer is a worker's; nil when it is silent.
+type answer struct {
+	adopted  *snapshot.Snapshot
+	holdings [][]ledger.Holding
+	hosts    []map[string]uint64
+}
+
+// ask asks every worker.
+func (s *Supervisor) ask(q *question) []*answer {
+	type said struct {
+		worker int
+		*answer
+	}
+	answered := make(chan said, len(s.workers))
+	for i, w := range s.workers {
+		w.loop.Post(func() { answered <- said{i, w.answer(q)} })
+	}
+	answers := make([]*answer, len(s.workers))
+	limit := time.NewTimer(answerLimit)
+	defer limit.Stop()
+	for range s.workers {
+		select {
+		case a := <-answered:
+			answers[a.worker] = a.answer
+		case <-limit.C:
+			return answers
+		case <-s.stop:
+			return answers
+		}
+	}
+	return answers
+}
+
+// answer is what this worker has to say; on its loop.
+func (w *edgeWorker) answer(q *question) *answer {
+	a := &answer{adopted: w.adopted}
+	for i, at := range q.at {
+		a.holdings = append(a.holdings, w.upstream.Holdings(at, q.places[i], q.watch))
+		hosts := map[string]uint64{}
+		for name, slot := range q.slots[i] {
+			if c := w.upstream.Cluster(slot); c != nil {
+				hosts[name] = c.HostsVersion()
+			}
+		}
+		a.hosts = append(a.hosts, hosts)
+	}
+	return a
+}
+
+// of is what the answer says of the i-th endpoint.
+func (a *answer) of(id, i int, current *snapshot.Snapshot) ledger.Worker {
+	w := ledger.Worker{ID: id}
+	if a == nil {
+		w.Silent = true
+		return w
+	}
+	if a.adopted != nil {
+		w.Configuration = a.adopted.Version
+	}
+	w.Current = a.adopted != nil && a.adopted == current
+	w.Hosts, w.Holdings = a.hosts[i], a.holdings[i]
+	return w
+}
