@@ -47,7 +47,7 @@ func (c *compiler) cluster(cl *clusterv3.Cluster) cluster.Config {
 		Pool:           cluster.Pool{Idle: defaultIdle, IdleTimeout: defaultPoolIdleTimeout},
 	}
 	c.discovery(at, cl, &out)
-	out.Endpoints = c.endpoints(at, assignment, out.Discovery)
+	c.endpoints(at, assignment, &out)
 	c.balance(at, cl, &out)
 	c.commonBalance(at, cl.GetCommonLbConfig(), &out)
 	for i, check := range cl.GetHealthChecks() {

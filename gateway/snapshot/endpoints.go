@@ -41,49 +41,63 @@ func (c *compiler) assignment(at resource.Path, cl *clusterv3.Cluster) *endpoint
 }
 
 // endpoints flattens the localities of an assignment.
-func (c *compiler) endpoints(at resource.Path, a *endpoint.ClusterLoadAssignment, discovery cluster.Discovery) []cluster.EndpointConfig {
+func (c *compiler) endpoints(at resource.Path, a *endpoint.ClusterLoadAssignment, out *cluster.Config) {
 	at = join(at, "endpoints")
 	if a == nil {
-		c.fail(at, "the cluster has no endpoints")
-		return nil
+		if out.Discovery != cluster.OriginalDst {
+			c.fail(at, "the cluster has no endpoints")
+		}
+		return
 	}
-	c.only(at, a, "cluster_name", "endpoints")
-	var out []cluster.EndpointConfig
+	c.only(at, a, "cluster_name", "endpoints", "policy")
+	c.assignmentPolicy(at, a.GetPolicy(), out)
+	weights := map[locality]uint32{}
 	places := map[string]resource.Path{}
 	for _, group := range a.GetEndpoints() {
-		c.only(at, group, "lb_endpoints")
+		where := item(at, len(out.Endpoints))
+		common := c.locality(where, group, weights)
 		for _, e := range group.GetLbEndpoints() {
-			where := item(at, len(out))
-			compiled := c.endpoint(where, e, discovery)
+			where := item(at, len(out.Endpoints))
+			compiled := c.endpoint(where, e, out.Discovery)
+			compiled.Priority, compiled.Locality, compiled.LocalityWeight = common.Priority, common.Locality, common.LocalityWeight
 			key := endpointName(compiled)
 			if before, twice := places[key]; twice && compiled.Host != "" {
 				c.fail(where, "%s is named twice (%s)", key, c.line(before, where))
 			}
 			places[key] = where
-			out = append(out, compiled)
+			out.Endpoints = append(out.Endpoints, compiled)
 		}
 	}
-	if len(out) == 0 {
+	c.gaps(at, out.Endpoints)
+	switch {
+	case out.Discovery == cluster.OriginalDst:
+		if len(out.Endpoints) > 0 {
+			c.fail(at, "an ORIGINAL_DST cluster has no endpoints of its own")
+		}
+	case len(out.Endpoints) == 0:
 		c.warn(at, "", "the cluster has no endpoints: every request to it is answered with 503")
 	}
-	if discovery == cluster.LogicalDNS && len(out) > 1 {
-		c.fail(at, "%d names: LOGICAL_DNS takes exactly one", len(out))
+	if out.Discovery == cluster.LogicalDNS && len(out.Endpoints) > 1 {
+		c.fail(at, "%d names: LOGICAL_DNS takes exactly one", len(out.Endpoints))
 	}
-	return out
 }
 
 func (c *compiler) endpoint(at resource.Path, e *endpoint.LbEndpoint, discovery cluster.Discovery) cluster.EndpointConfig {
-	c.only(at, e, "endpoint", "health_status", "load_balancing_weight")
-	c.only(at, e.GetEndpoint(), "address", "hostname")
+	c.only(at, e, "endpoint", "health_status", "load_balancing_weight", "metadata")
+	c.only(at, e.GetEndpoint(), "address", "hostname", "health_check_config")
 	out := cluster.EndpointConfig{
 		Weight:   uint32(c.number(join(at, "weight"), e.GetLoadBalancingWeight(), 1, maxWeight, 1)),
 		Hostname: e.GetEndpoint().GetHostname(),
 		Origin:   c.place(at),
 	}
+	c.labels(join(at, "labels"), e.GetMetadata(), &out)
+	c.checkedAt(join(at, "health"), e.GetEndpoint().GetHealthCheckConfig(), &out)
 	switch e.GetHealthStatus() {
 	case core.HealthStatus_UNKNOWN, core.HealthStatus_HEALTHY:
 	case core.HealthStatus_DRAINING:
 		out.Draining = true
+	case core.HealthStatus_UNHEALTHY, core.HealthStatus_TIMEOUT:
+		out.Down = true
 	default:
 		c.fail(at, "LbEndpoint.health_status: %v is not supported by this version yet", e.GetHealthStatus())
 	}

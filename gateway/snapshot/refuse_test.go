@@ -101,7 +101,10 @@ func TestRefusedResources(t *testing.T) {
 			set.Clusters[0].ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_ORIGINAL_DST}
 		}},
 		{"clusters.a.endpoints: the cluster has no endpoints", func(set *resource.Set) { set.Clusters[0].LoadAssignment = nil }},
-		{"LocalityLbEndpoints.priority is not supported by this version yet", func(set *resource.Set) {
+		{"LocalityLbEndpoints.proximity is not supported by this version yet", func(set *resource.Set) {
+			set.Clusters[0].GetLoadAssignment().GetEndpoints()[0].Proximity = wrapperspb.UInt32(1)
+		}},
+		{"clusters.a.endpoints[0].priority: there is priority 1, but not 0", func(set *resource.Set) {
 			set.Clusters[0].GetLoadAssignment().GetEndpoints()[0].Priority = 1
 		}},
 		{`clusters.a: "a" is there twice`, func(set *resource.Set) { set.Clusters = append(set.Clusters, set.Clusters[0]) }},

@@ -74,6 +74,10 @@ clusters:
     panic_threshold: 40
     tcp: {keepalive: {idle: 60s}, source: 10.0.0.9}
   api: {endpoints: {dns: "api:80", mode: logical, refresh: 9s, family: v4}, lb: random}
+  places:
+    endpoints:
+      - {address: "10.0.0.1:80", region: eu, zone: eu-a, sub_zone: r, labels: {version: v1, stage: [a, b]}, health: {port: 81, address: 10.0.0.9}}
+      - {address: "10.0.0.2:80", priority: 1, health: {off: true}}
   h2: {endpoints: ["10.0.0.1:80"], protocol: h2, http2: {max_streams: 10, max_connections: 10, ping: {interval: 1s}}}
 `
 
