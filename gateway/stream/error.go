@@ -58,11 +58,12 @@ const (
 	DurationTimeout              // DT: the request took too long to arrive
 	LocalReset                   // LR: the gateway gave up (drain deadline)
 	LocalError                   // LE: a filter panicked or failed
+	LoopDetected                 // LD: the request came round; no name of Envoy's
 	flagCount
 )
 
 func (f Flag) String() string {
-	return [...]string{"-", "NR", "NC", "UH", "UF", "UO", "UT", "UR", "UC", "UPE", "URX", "DC", "DPE", "SI", "DT", "LR", "LE"}[f]
+	return [...]string{"-", "NR", "NC", "UH", "UF", "UO", "UT", "UR", "UC", "UPE", "URX", "DC", "DPE", "SI", "DT", "LR", "LE", "LD"}[f]
 }
 
 // Flags lists every flag but FlagNone, for metrics.

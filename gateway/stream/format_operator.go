@@ -27,6 +27,8 @@ const (
 	opUpstreamHost
 	opUpstreamCluster
 	opUpstreamAttempts
+	opRetryReason
+	opRetryEnd
 	opRouteName
 	opRouteOrigin
 	opListener
@@ -115,6 +117,8 @@ var operators = [operatorCount]struct {
 	opUpstreamHost:        {name: "UPSTREAM_HOST"},                   // the endpoint's address and port
 	opUpstreamCluster:     {name: "UPSTREAM_CLUSTER", foreign: true},
 	opUpstreamAttempts:    {name: "UPSTREAM_REQUEST_ATTEMPT_COUNT", number: true},
+	opRetryReason:         {name: "RETRY_REASON"}, // RetryReason
+	opRetryEnd:            {name: "RETRY_END"},    // RetryEnd
 	opRouteName:           {name: "ROUTE_NAME", foreign: true},
 	opRouteOrigin:         {name: "ROUTE_ORIGIN", foreign: true}, // where the rule is written
 	opListener:            {name: "LISTENER", foreign: true},

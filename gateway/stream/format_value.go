@@ -73,10 +73,7 @@ func appendOperator(dst []byte, op operator, s *Stream, resp *Response) (_ []byt
 		}
 		return appendNumber(dst, int64(status))
 	case opResponseFlags:
-		if rec.Flag() == FlagNone {
-			return dst, false
-		}
-		return append(dst, rec.Flag().String()...), true
+		return appendFlags(dst, rec)
 	case opResponseCodeDetails, opErrorCause:
 		if rec.Err == nil || rec.Err.Cause == nil {
 			return dst, false
@@ -110,6 +107,16 @@ func appendOperator(dst []byte, op operator, s *Stream, resp *Response) (_ []byt
 		return appendText(dst, rec.Cluster)
 	case opUpstreamAttempts:
 		return appendNumber(dst, int64(rec.Tries))
+	case opRetryReason:
+		if rec.Retried == NotRetried {
+			return dst, false
+		}
+		return append(dst, rec.Retried.String()...), true
+	case opRetryEnd:
+		if rec.RetryEnd == RetryWentOn {
+			return dst, false
+		}
+		return append(dst, rec.RetryEnd.String()...), true
 	case opRouteName:
 		return appendText(dst, rec.Route)
 	case opRouteOrigin:
@@ -159,6 +166,22 @@ func appendOperator(dst []byte, op operator, s *Stream, resp *Response) (_ []byt
 		return appendText(dst, r.Scheme)
 	}
 	return appendTLS(dst, op, s)
+}
+
+// appendFlags appends the flag of the failure, and that of retries which ended.
+func appendFlags(dst []byte, rec *Record) ([]byte, bool) {
+	first, second := rec.Flag(), rec.RetryEnd.Flag()
+	if first == FlagNone || first == second {
+		first, second = second, FlagNone
+	}
+	if first == FlagNone {
+		return dst, false
+	}
+	dst = append(dst, first.String()...)
+	if second != FlagNone {
+		dst = append(append(dst, ','), second.String()...)
+	}
+	return dst, true
 }
 
 // appendGRPCStatus appends the status of a gRPC call; other requests have none.

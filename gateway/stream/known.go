@@ -11,6 +11,7 @@ const (
 	AcceptEncoding
 	Authorization
 	CacheControl
+	CDNLoop
 	Connection
 	ContentEncoding
 	ContentLength
@@ -107,6 +108,8 @@ func KnownName[T ~string | ~[]byte](name T) Known {
 		}
 	case 8:
 		switch string(name) {
+		case "cdn-loop":
+			return CDNLoop
 		case "location":
 			return Location
 		case "priority":

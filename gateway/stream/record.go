@@ -28,6 +28,9 @@ type Record struct {
 	Cluster     string
 	Endpoint    netip.AddrPort // zero when no endpoint was chosen
 	Tries       int            // times the request was given to an endpoint
+	// Retried is why it was tried again, the last time; RetryEnd why it was not any more.
+	Retried  RetryReason
+	RetryEnd RetryEnd
 	// UpstreamTLS is what the endpoint's connection agreed on; nil when it is
 	// plain, or there is none.
 	UpstreamTLS *handshake.Result

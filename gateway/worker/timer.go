@@ -44,6 +44,9 @@ func (t *Timer) Init(h TimerHandler) { t.handler = h }
 // Armed reports whether the timer is going to fire.
 func (t *Timer) Armed() bool { return t.deadline != 0 }
 
+// Left is how long it is until t fires; it must be armed.
+func (l *Loop) Left(t *Timer) time.Duration { return time.Duration(t.deadline - l.now) }
+
 // Arm lets t fire after d, in place of any earlier deadline. Timers fire up to
 // two ticks (8 ms) late, never early.
 func (l *Loop) Arm(t *Timer, d time.Duration) {

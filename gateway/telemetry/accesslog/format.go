@@ -3,10 +3,10 @@ package accesslog
 import "longmen/gateway/stream"
 
 // DefaultText is the template of a text log that names none: the request, how
-// it went, where it went, by which rule, and of a failure the side, phase and cause.
+// it went, where it went, in how many tries and why, by which rule, and of a failure the side, phase and cause.
 const DefaultText = `[%START_TIME%] %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% "%METHOD% %REQ(:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% ` +
 	`%BYTES_RECEIVED% %BYTES_SENT% %DURATION% "%REQ(:AUTHORITY)%" "%REQ(USER-AGENT)%" %UPSTREAM_CLUSTER% %UPSTREAM_HOST% ` +
-	`%ROUTE_ORIGIN% %ERROR_SIDE% %ERROR_PHASE% "%ERROR_CAUSE%"`
+	`%UPSTREAM_REQUEST_ATTEMPT_COUNT% %RETRY_REASON% %RETRY_END% %ROUTE_ORIGIN% %ERROR_SIDE% %ERROR_PHASE% "%ERROR_CAUSE%"`
 
 // DefaultJSON are the members of a JSON log that names none, in their order.
 func DefaultJSON() []stream.JSONField {
@@ -34,6 +34,8 @@ func DefaultJSON() []stream.JSONField {
 		{Name: "upstream", Template: "%UPSTREAM_HOST%"},
 		{Name: "cluster", Template: "%UPSTREAM_CLUSTER%"},
 		{Name: "tries", Template: "%UPSTREAM_REQUEST_ATTEMPT_COUNT%"},
+		{Name: "retry_reason", Template: "%RETRY_REASON%"},
+		{Name: "retry_end", Template: "%RETRY_END%"},
 		{Name: "route", Template: "%ROUTE_NAME%"},
 		{Name: "route_origin", Template: "%ROUTE_ORIGIN%"},
 		{Name: "user_agent", Template: "%REQ(USER-AGENT)%"},

@@ -52,7 +52,7 @@ func served() *stream.Stream {
 
 func failed() *stream.Stream {
 	s := served()
-	s.Record.Status, s.Record.Tries = 502, 2
+	s.Record.Status, s.Record.Tries, s.Record.Retried, s.Record.RetryEnd = 502, 2, stream.RetryReset, stream.RetryAttempts
 	s.Record.Err = &stream.Error{
 		Side: stream.Upstream, Phase: stream.PhaseResponseHead, Flag: stream.UpstreamConnectionEnd,
 		Cause: errors.New("closed before a response"),
@@ -66,9 +66,9 @@ func TestDefaultText(t *testing.T) {
 		want   string
 	}{
 		{served(), `[2023-11-14T22:13:20.123Z] 203.0.113.9 "GET /cart/1?a=b HTTP/1.1" 200 - 3 1024 12 "shop.example.com:8080" "probe/1" ` +
-			`cart 10.0.0.1:80 gateway.yaml:16:11 - - "-"`},
-		{failed(), `[2023-11-14T22:13:20.123Z] 203.0.113.9 "GET /cart/1?a=b HTTP/1.1" 502 UC 3 1024 12 "shop.example.com:8080" "probe/1" ` +
-			`cart 10.0.0.1:80 gateway.yaml:16:11 upstream response-head "closed before a response"`},
+			`cart 10.0.0.1:80 1 - - gateway.yaml:16:11 - - "-"`},
+		{failed(), `[2023-11-14T22:13:20.123Z] 203.0.113.9 "GET /cart/1?a=b HTTP/1.1" 502 UC,URX 3 1024 12 "shop.example.com:8080" "probe/1" ` +
+			`cart 10.0.0.1:80 2 reset attempts gateway.yaml:16:11 upstream response-head "closed before a response"`},
 	} {
 		if got := string(text(t).Append(nil, c.stream, nil)); got != c.want {
 			t.Errorf("got  %s\nwant %s", got, c.want)
@@ -84,7 +84,7 @@ func TestDefaultJSON(t *testing.T) {
 	}
 	want := map[string]any{
 		"time": "2023-11-14T22:13:20.123Z", "listener": "http", "client": "203.0.113.9", "method": "GET", "host": "shop.example.com:8080",
-		"path": "/cart/1", "query": "a=b", "protocol": "HTTP/1.1", "status": 502.0, "flag": "UC", "side": "upstream", "phase": "response-head",
+		"path": "/cart/1", "query": "a=b", "protocol": "HTTP/1.1", "status": 502.0, "flag": "UC,URX", "retry_reason": "reset", "retry_end": "attempts", "side": "upstream", "phase": "response-head",
 		"cause": "closed before a response", "bytes_in": 3.0, "bytes_out": 1024.0, "duration_ms": 12.0, "upstream": "10.0.0.1:80", "cluster": "cart",
 		"tries": 2.0, "route": "public[0].rules[1]", "route_origin": "gateway.yaml:16:11", "user_agent": "probe/1", "request_id": "7f3a",
 		"tls_version": nil, "tls_cipher": nil, "server_name": nil, "client_subject": nil,
@@ -113,7 +113,7 @@ func TestDefaultJSON(t *testing.T) {
 	if err := json.Unmarshal(jsonFormat(t).Append(nil, served(), nil), &got); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"flag", "side", "phase", "cause"} {
+	for _, name := range []string{"flag", "side", "phase", "cause", "retry_reason", "retry_end"} {
 		if value, there := got[name]; !there || value != nil {
 			t.Errorf("%s is %v", name, value)
 		}

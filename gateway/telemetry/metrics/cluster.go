@@ -37,11 +37,12 @@ const (
 	UpstreamTimeoutResponse                        // the cluster's response_timeout
 	UpstreamTimeoutIdle                            // no byte in either direction
 	UpstreamTimeoutCall                            // the deadline that a gRPC client set
+	UpstreamTimeoutTryIdle                         // the route's per_try_idle
 	UpstreamTimeoutCount                           // how many there are
 )
 
 func (t UpstreamTimeout) String() string {
-	return [...]string{"route", "try", "response", "idle", "call"}[t]
+	return [...]string{"route", "try", "response", "idle", "call", "try_idle"}[t]
 }
 
 // Limit is a cluster's limit (its circuit breakers).
