@@ -137,7 +137,7 @@ func TestHeaderResetKeepsMemoryWithinBounds(t *testing.T) {
 
 func TestKnownName(t *testing.T) {
 	names := map[string]Known{
-		"accept": Accept, "accept-encoding": AcceptEncoding, "authorization": Authorization, "cache-control": CacheControl,
+		"accept": Accept, "accept-encoding": AcceptEncoding, "authorization": Authorization, "cache-control": CacheControl, "cdn-loop": CDNLoop,
 		"connection": Connection, "content-encoding": ContentEncoding, "content-length": ContentLength, "content-type": ContentType,
 		"cookie": Cookie, "date": Date, "expect": Expect, "forwarded": Forwarded, "host": Host, "keep-alive": KeepAlive,
 		"location": Location, "proxy-authenticate": ProxyAuthenticate, "proxy-authorization": ProxyAuthorization,
