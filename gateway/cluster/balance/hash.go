@@ -15,6 +15,14 @@ func Hash(b []byte) uint64 { return xxhash.Sum64(b) }
 // with 0, as Envoy does with several hash policies.
 func Combine(before, hash uint64) uint64 { return bits.RotateLeft64(before, 1) ^ hash }
 
+// scatter makes another hash of a hash (the finaliser of MurmurHash3).
+func scatter(hash uint64) uint64 {
+	hash += 0x9e3779b97f4a7c15
+	hash = (hash ^ hash>>33) * 0xff51afd7ed558ccd
+	hash = (hash ^ hash>>33) * 0xc4ceb9fe1a85ec53
+	return hash ^ hash>>33
+}
+
 func hashSeeded(s string, seed uint64) uint64 {
 	var d xxhash.Digest
 	d.ResetWithSeed(seed)

@@ -12,11 +12,14 @@ const maxWalk = 64
 // hashed takes the endpoint that a request's hash belongs to. A request
 // without a hash gets a random one, and so an endpoint by weight.
 //
-// When the endpoint is excluded, or has as many requests as it may have, the
-// next one in the order of the hash is taken, so that every worker, and the
-// next try, finds the same. The bound on an endpoint of share p is
-// ceil(factor/100 × (m+1) × p) with m requests under way (Mirrokni, Thorup,
-// Zadimoghaddam: Consistent Hashing with Bounded Loads, SODA 2018).
+// When the endpoint is excluded, the next one in the order of the hash is taken.
+// When it has as many requests as it may have, the one of a hash made of the hash is, and so
+// on: a jump, so that not all that is too much for one endpoint comes to its
+// neighbour (Chen, Coleman, Shrivastava: Revisiting Consistent Hashing with Bounded
+// Loads, AAAI 2021). Either way every worker, and the next try, finds the same.
+//
+// The bound on an endpoint of share p is ceil(factor/100 × (m+1) × p) with m requests
+// under way (Mirrokni, Thorup, Zadimoghaddam: Consistent Hashing with Bounded Loads, SODA 2018).
 type hashed struct {
 	places  places
 	source  *rand.PCG
@@ -48,13 +51,13 @@ func (h *hashed) Pick(r *Request) int {
 	if exclude == nil && (h.factor == 0 || h.fits(first, h.total())) {
 		return first
 	}
-	return h.walk(cursor, exclude)
+	return h.walk(hash, cursor, exclude)
 }
 
 // walk goes through the places from a cursor on. If everyone that is not
 // excluded has too much already, which the bound leaves no room for but by
 // counts that change meanwhile, the first of them has to do.
-func (h *hashed) walk(cursor uint64, exclude func(int) bool) int {
+func (h *hashed) walk(hash, cursor uint64, exclude func(int) bool) int {
 	total := int64(0)
 	if h.factor > 0 {
 		total = h.total()
@@ -62,8 +65,8 @@ func (h *hashed) walk(cursor uint64, exclude func(int) bool) int {
 	first, fallback := h.places.at(cursor), -1
 	for range maxWalk {
 		i := h.places.at(cursor)
-		cursor = h.places.next(cursor)
 		if exclude != nil && exclude(i) {
+			cursor = h.places.next(cursor)
 			continue
 		}
 		if h.factor == 0 || h.fits(i, total) {
@@ -72,6 +75,8 @@ func (h *hashed) walk(cursor uint64, exclude func(int) bool) int {
 		if fallback < 0 {
 			fallback = i
 		}
+		hash = scatter(hash)
+		cursor = h.places.find(hash)
 	}
 	other := scan(len(h.weights), first, func(i int) bool {
 		return exclude != nil && exclude(i) || h.factor > 0 && !h.fits(i, total)

@@ -3,6 +3,7 @@ package balance
 import (
 	"cmp"
 	"slices"
+	"sort"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -42,7 +43,6 @@ type candidate struct {
 	place, skip uint64 // the best one that it has not tried, and how far the next one is
 	index       uint32
 	weight      uint32
-	phase       uint32
 }
 
 // fillMaglev deals out the places.
@@ -52,26 +52,61 @@ func fillMaglev(o *Options, size uint64) []uint32 {
 		table[place] = free
 	}
 	candidates := newCandidates(o, size)
-	if o.equal() {
-		for left := size; left > 0; {
-			for c := range candidates {
-				candidates[c].take(table)
-				if left--; left == 0 {
-					break
-				}
-			}
+	if !o.equal() {
+		for _, turn := range maglevTurns(candidates, size) {
+			candidates[uint32(turn)].take(table)
 		}
 		return table
 	}
-	turns := make([]turn, len(candidates))
-	for c := range candidates {
-		turns[c] = turn{position: uint64(candidates[c].phase), weight: candidates[c].weight, index: uint32(c)}
-	}
-	order := orderDeadlines(turns)
-	for range size {
-		candidates[order.step()].take(table)
+	for left := size; left > 0; {
+		for c := range candidates {
+			candidates[c].take(table)
+			if left--; left == 0 {
+				break
+			}
+		}
 	}
 	return table
+}
+
+// maglevTurns says who takes the places with unequal weights: candidates in the lower
+// halves, rounds in the upper. As with Envoy, everyone has a turn in the first
+// round, the heaviest in every round, and one of weight w its k-th further turn
+// in round k × heaviest / w, rounded up. To find the turns of all rounds by
+// sorting keeps the time bounded whatever the weights.
+func maglevTurns(candidates []candidate, size uint64) []uint64 {
+	heaviest := uint64(0)
+	for c := range candidates {
+		heaviest = max(heaviest, uint64(candidates[c].weight))
+	}
+	last := uint64(sort.Search(int(size), func(round int) bool {
+		sum := uint64(0)
+		for c := range candidates {
+			sum += candidates[c].turns(uint64(round), heaviest)
+		}
+		return sum >= size
+	}))
+	var turns []uint64
+	for c := range candidates {
+		weight := uint64(candidates[c].weight)
+		for k := range candidates[c].turns(last, heaviest) {
+			round := max((k*heaviest+weight-1)/weight, 1)
+			if weight == heaviest {
+				round = k + 1
+			}
+			turns = append(turns, round<<32|uint64(c))
+		}
+	}
+	slices.Sort(turns)
+	return turns[:size]
+}
+
+// turns is how many turns the candidate has up to a round, which counts from 1.
+func (c *candidate) turns(round, heaviest uint64) uint64 {
+	if uint64(c.weight) == heaviest {
+		return round
+	}
+	return 1 + round*uint64(c.weight)/heaviest
 }
 
 const free = ^uint32(0)
@@ -89,7 +124,7 @@ func newCandidates(o *Options, size uint64) []candidate {
 		offset, skip := xxhash.Sum64String(keys[i]), hashSeeded(keys[i], 1)
 		all[c] = candidate{
 			place: offset % size, skip: skip%(size-1) + 1,
-			index: i, weight: uint32(o.weight(int(i))), phase: uint32(offset >> 32),
+			index: i, weight: uint32(o.weight(int(i))),
 		}
 	}
 	return all
@@ -122,13 +157,6 @@ func (m *maglev) at(cursor uint64) int {
 	return int(m.wide[place])
 }
 
-// next scatters the cursor (the finaliser of MurmurHash3), so that the requests
-// of one endpoint do not all have the same second choice.
-func (m *maglev) next(cursor uint64) uint64 {
-	cursor += 0x9e3779b97f4a7c15
-	cursor = (cursor ^ cursor>>33) * 0xff51afd7ed558ccd
-	cursor = (cursor ^ cursor>>33) * 0xc4ceb9fe1a85ec53
-	return cursor ^ cursor>>33
-}
+func (m *maglev) next(cursor uint64) uint64 { return scatter(cursor) }
 
 func (m *maglev) size() int { return 2*len(m.narrow) + 4*len(m.wide) }
