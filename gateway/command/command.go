@@ -92,7 +92,7 @@ Exit codes: 0 good, 1 problems found, 2 misuse.`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return misuse{err} })
-	root.AddCommand(runCommand(start), checkCommand(), explainCommand(), diffCommand(), dumpCommand(), certCommand(), demoCommand(), versionCommand())
+	root.AddCommand(runCommand(start), checkCommand(), explainCommand(), diffCommand(), dumpCommand(), waitGoneCommand(), certCommand(), demoCommand(), versionCommand())
 	for _, sub := range root.Commands() {
 		check := sub.Args
 		sub.Args = func(cmd *cobra.Command, args []string) error {

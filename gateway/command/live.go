@@ -25,7 +25,12 @@ type live struct{ bind string }
 
 // get fetches a path of the API.
 func (l live) get(ctx context.Context, path string, query url.Values) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	return l.fetch(ctx, path, query, adminTimeout)
+}
+
+// fetch is get of what may take as long as limit.
+func (l live) fetch(ctx context.Context, path string, query url.Values, limit time.Duration) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	dialer := net.Dialer{}
 	network, address := "tcp", l.bind
