@@ -5,6 +5,8 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
+
+	"longmen/gateway/cgroup"
 )
 
 // A collection of garbage holds a worker up for some milliseconds, altogether,
@@ -31,7 +33,7 @@ const (
 
 func newCollector() *collector {
 	c := &collector{garbage: mostGarbage}
-	if limit := memoryLimit(os.DirFS("/")); limit > 0 {
+	if limit := cgroup.MemoryLimit(os.DirFS("/")); limit > 0 {
 		c.garbage = min(c.garbage, uint64(limit)/garbageShare)
 	}
 	for i, name := range []string{"/gc/cycles/automatic:gc-cycles", "/gc/heap/live:bytes", "/gc/gogc:percent"} {
