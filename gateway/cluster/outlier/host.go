@@ -1,0 +1,79 @@
+package outlier
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// Host is what is known of one endpoint; a part of that. It lives as long as the
+// endpoint, through new configurations.
+type Host struct {
+	Owner fmt.Stringer // the endpoint
+
+	// What workers write, when something fails.
+	rows [rowCount]atomic.Uint32 // failures in a row
+	due  atomic.Uint32           // causes whose row has reached its threshold, a bit each
+	next *Host                   // in the detector's inbox, while due is not 0
+
+	ejection atomic.Pointer[Ejection] // the last one; nil: there was none
+
+	// Under Detector.mu:
+	detector *Detector // nil: none
+	index    int       // in its hosts
+	monitors []*Monitor
+	backoff  int // how many times BaseEjectionTime an ejection lasts
+	seen     [2]sum
+	rates    [2]float64 // of the last interval, in percent; -1: there were too few requests
+}
+
+// sum is what all workers' tallies came to.
+type sum struct{ total, good uint32 }
+
+// Ejection is an endpoint's last ejection.
+type Ejection struct {
+	Active bool
+	Cause  Cause
+	Reason string    // one line
+	Since  time.Time // when it began
+	Until  time.Time // when it will end, or has ended
+	Times  int       // ejections of the endpoint up to and with this one
+}
+
+// Ejected tells whether the endpoint is ejected now: one atomic load.
+func (h *Host) Ejected() bool {
+	e := h.ejection.Load()
+	return e != nil && e.Active
+}
+
+// Ejection is the endpoint's last ejection; its Times is 0 when there was none.
+func (h *Host) Ejection() Ejection {
+	if e := h.ejection.Load(); e != nil {
+		return *e
+	}
+	return Ejection{}
+}
+
+// end ends a row of failures.
+func (h *Host) end(cause Cause) {
+	if row := &h.rows[cause]; row.Load() != 0 {
+		row.Store(0)
+	}
+}
+
+// sum adds up what workers saw since the last time.
+func (h *Host) sum() (recent [2]sum) {
+	var now [2]sum
+	for _, m := range h.monitors {
+		for i, t := range [...]*tally{&m.external, &m.local} {
+			both := t.both.Load()
+			now[i].total += uint32(both >> 32)
+			now[i].good += uint32(both)
+		}
+	}
+	for i := range now {
+		recent[i] = sum{now[i].total - h.seen[i].total, now[i].good - h.seen[i].good}
+	}
+	h.seen = now
+	return recent
+}
