@@ -19,10 +19,17 @@ func (c *Cluster) inheritStandby(previous *Cluster) {
 	}
 }
 
+// Capacity is the part of the cluster's requests that its healthy endpoints can take, 0 to 1:
+// over all priorities, overprovisioning included. The rest is for those it fails over to.
+func (h *HostSet) Capacity() float64 { return h.Available }
+
+// Serves tells whether a request finds an endpoint, in panic one that is not healthy.
+func (h *HostSet) Serves() bool { return len(h.Usable) > 0 }
+
 // FailOver divides a cluster's requests, a hundred of them, among it and those that
 // it fails over to, as if their endpoints were of lower priorities: the first takes as many as
 // it can, the next what is left, and so on. When all together cannot take all of
-// them, each takes its part of what they can. available is what each can take, 0 to 1 (HostSet.Available),
+// them, each takes its part of what they can. available is what each can take, 0 to 1 (HostSet.Capacity),
 // the cluster itself first. shares is filled in, with whole percents that sum to 100; when nobody can take
 // anything all are the first one's, who knows what to say then.
 //

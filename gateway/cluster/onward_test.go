@@ -64,7 +64,7 @@ func TestAvailable(t *testing.T) {
 		c.mu.Lock()
 		c.publish()
 		c.mu.Unlock()
-		if got := c.Hosts().Available; got < want-1e-9 || got > want+1e-9 {
+		if got := c.Hosts().Capacity(); got < want-1e-9 || got > want+1e-9 {
 			t.Errorf("%d of 10 dead: %v, want %v", dead, got, want)
 		}
 	}

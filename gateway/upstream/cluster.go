@@ -22,6 +22,8 @@ type Cluster struct {
 	waiting  []*worker.Coroutine // for a connection, when a limit is reached; the first came first
 	poll     worker.Timer        // looks for connections that other workers freed
 	closed   bool
+	token    bool    // requests carry the gateway's token in CDN-Loop
+	onward   *onward // nil: requests go nowhere else
 }
 
 func newCluster(w *Worker, shared *cluster.Cluster) *Cluster {

@@ -70,6 +70,7 @@ func (w *Worker) Adopt(clusters []*cluster.Cluster) {
 		}
 	}
 	w.clusters = w.clusters[:len(clusters)]
+	w.resolve()
 }
 
 // Cluster is the worker's side of the cluster in that slot, or nil.

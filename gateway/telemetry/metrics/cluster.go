@@ -17,9 +17,10 @@ type ClusterStats struct {
 	Duration        Histogram // try sent to last byte of its response
 	Retries         Counter
 	Timeouts        [UpstreamTimeoutCount]Counter
-	Overflows       [LimitCount]Counter // requests refused by a limit
-	Resets          Counter             // connections that the endpoint ended before the response was complete
-	ProtocolErrors  Counter             // responses that break the protocol's rules
+	Overflows       [LimitCount]Counter  // requests refused by a limit
+	Resets          Counter              // connections that the endpoint ended before the response was complete
+	ProtocolErrors  Counter              // responses that break the protocol's rules
+	Onward          [OnwardCount]Counter // requests that went on to another cluster
 	TLS             UpstreamTLSStats
 	HTTP2           UpstreamHTTP2Stats
 	Traffic         // with endpoints
@@ -60,3 +61,16 @@ const (
 func (l Limit) String() string {
 	return [...]string{"connections", "pending", "requests", "retries"}[l]
 }
+
+// Onward is why a request went on to another cluster than its route's.
+type Onward uint8
+
+// The reasons.
+const (
+	OnwardStandby  Onward = iota // the cluster is in standby
+	OnwardFailover               // its healthy endpoints cannot take all requests
+	OnwardRetry                  // none of its endpoints could be reached by the request
+	OnwardCount                  // how many there are
+)
+
+func (o Onward) String() string { return [...]string{"standby", "failover", "retry"}[o] }
