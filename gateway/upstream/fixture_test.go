@@ -78,6 +78,9 @@ func newPlace(t testing.TB, shared ...*cluster.Cluster) *place {
 				}
 			}
 		}
+		if n := len(p.up.accounts); n != 0 {
+			t.Errorf("%d addresses have an account after the end", n)
+		}
 		p.until("buffers are given back", func() bool { n, _ := l.Buffers.Lent(); return n == 0 })
 		l.Stop()
 		if err := <-ended; err != nil {
@@ -128,19 +131,20 @@ func (p *place) idle(i int) (n int64) {
 type use struct {
 	place *place
 	stream.Stream
-	tried []*cluster.Endpoint
-	fresh bool
-	up    bool // it wants an upgrade
-	conn  *Conn
-	err   error
-	then  func(u *use)
-	got   chan bool // closed when Acquire has returned
+	tried  []*cluster.Endpoint
+	fresh  bool
+	up     bool // it wants an upgrade
+	choice Choice
+	conn   *Conn
+	err    error
+	then   func(u *use)
+	got    chan bool // closed when Acquire has returned
 }
 
 // Run acquires.
 func (u *use) Run(co *worker.Coroutine) {
 	u.Co = co
-	u.conn, u.err = u.place.up.Cluster(0).Acquire(&u.Stream, co, &u.tried, Want{Fresh: u.fresh, Upgrade: u.up})
+	u.conn, u.err = u.place.up.Cluster(0).Acquire(&u.Stream, co, &u.tried, Want{Fresh: u.fresh, Upgrade: u.up, Choice: u.choice})
 	if u.then != nil && u.err == nil {
 		u.then(u)
 	}
