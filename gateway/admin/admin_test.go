@@ -72,9 +72,9 @@ func start(t *testing.T, change ...func(*Server)) *gateway {
 		Listeners: func() []Listener {
 			return []Listener{{Name: "http", Addresses: []string{"0.0.0.0:80", "[::]:80"}, Routes: "public", Version: "7f3a"}}
 		},
-		Certificates: certificates,
-		Drain:        func() { g.drains.Add(1) },
-		Draining:     func() DrainState { return DrainState{Draining: g.drains.Load() > 0, Connections: 4} },
+		Certificates: certificates, Ledger: told,
+		Drain:    func() { g.drains.Add(1) },
+		Draining: func() DrainState { return DrainState{Draining: g.drains.Load() > 0, Connections: 4} },
 	})
 	for _, f := range change {
 		f(g.Server)
