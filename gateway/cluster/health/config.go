@@ -40,8 +40,9 @@ type Config struct {
 	NoTraffic, NoTrafficHealthy time.Duration
 	// UnhealthyInterval is the interval while an endpoint is down; default Every.
 	UnhealthyInterval time.Duration
-	// UnhealthyEdge and HealthyEdge are the intervals right after an endpoint went down, or
-	// came up; defaults UnhealthyInterval and Every.
+	// UnhealthyEdge is the interval after a check of an endpoint that is up has failed, and
+	// HealthyEdge that after a check of one that is down has passed, when the threshold
+	// asks for more of them; defaults UnhealthyInterval and Every.
 	UnhealthyEdge, HealthyEdge time.Duration
 
 	// Reuse keeps the connection for the next check, where the protocol allows it

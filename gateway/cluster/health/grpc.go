@@ -87,7 +87,7 @@ func field(f *http2.MetaHeadersFrame, name string) string {
 func (a *grpcAnswer) data(f *http2.DataFrame) error {
 	switch {
 	case !a.headed:
-		return &networkError{errors.New("response: data before the head")}
+		return &networkError{error: errors.New("response: data before the head")}
 	case f.StreamEnded():
 		return errors.New("the answer has no grpc-status")
 	case len(a.messages)+len(f.Data()) > maxMessage:

@@ -40,7 +40,7 @@ type answer2 interface {
 // exchange2 sends a request and reads what comes, limit bytes at most.
 func exchange2(conn net.Conn, request []byte, limit int64, a answer2) error {
 	if _, err := conn.Write(request); err != nil {
-		return &networkError{fmt.Errorf("send: %w", cause(err))}
+		return &networkError{error: fmt.Errorf("send: %w", cause(err))}
 	}
 	limited := &io.LimitedReader{R: conn, N: limit}
 	framer := http2.NewFramer(conn, bufio.NewReaderSize(limited, 4096))
@@ -64,11 +64,11 @@ func readError2(err error, tooMuch bool, limit int64) error {
 	case tooMuch:
 		return fmt.Errorf("the response is larger than %d bytes", limit)
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		return &networkError{errors.New("response: closed before it was complete")}
+		return &networkError{error: errors.New("response: closed before it was complete")}
 	case errors.As(err, new(*net.OpError)):
-		return &networkError{fmt.Errorf("response: %w", cause(err))}
+		return &networkError{error: fmt.Errorf("response: %w", cause(err))}
 	}
-	return &networkError{errors.New("response: not HTTP/2")} // x/net cites what came
+	return &networkError{error: errors.New("response: not HTTP/2")} // x/net cites what came
 }
 
 // take2 takes one frame of the connection, and answers those that want it.
@@ -84,11 +84,11 @@ func take2(framer *http2.Framer, frame http2.Frame, a answer2) error {
 		}
 	case *http2.GoAwayFrame:
 		if f.ErrCode != http2.ErrCodeNo || f.LastStreamID < onlyStream {
-			return &networkError{fmt.Errorf("the server closes the connection (%v)", f.ErrCode)}
+			return &networkError{error: fmt.Errorf("the server closes the connection (%v)", f.ErrCode)}
 		}
 	case *http2.RSTStreamFrame:
 		if f.StreamID == onlyStream {
-			return &networkError{fmt.Errorf("the request was reset (%v)", f.ErrCode)}
+			return &networkError{error: fmt.Errorf("the request was reset (%v)", f.ErrCode)}
 		}
 	case *http2.MetaHeadersFrame:
 		switch {
@@ -180,7 +180,7 @@ func (a *httpAnswer) fields(f *http2.MetaHeadersFrame) error {
 	}
 	status, err := strconv.Atoi(f.PseudoValue("status"))
 	if err != nil {
-		return &networkError{errors.New("response: not HTTP/2")}
+		return &networkError{error: errors.New("response: not HTTP/2")}
 	}
 	a.headed, a.over = true, f.StreamEnded() || len(a.Expect) == 0
 	return a.judge(status)
@@ -188,7 +188,7 @@ func (a *httpAnswer) fields(f *http2.MetaHeadersFrame) error {
 
 func (a *httpAnswer) data(f *http2.DataFrame) error {
 	if !a.headed {
-		return &networkError{errors.New("response: data before the head")}
+		return &networkError{error: errors.New("response: data before the head")}
 	}
 	a.found = a.take(f.Data())
 	// The server's window ends a byte before maxSearch, and is not opened.

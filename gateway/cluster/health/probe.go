@@ -25,7 +25,10 @@ type Dialer interface {
 }
 
 // networkError is a failure to get a complete answer, as opposed to a wrong one.
-type networkError struct{ error }
+type networkError struct {
+	error
+	connect bool // there was no connection
+}
 
 func (e *networkError) Unwrap() error { return e.error }
 
@@ -40,14 +43,14 @@ func probe(ctx context.Context, dial Dialer, t *Target) error {
 	address := t.Address()
 	conn, err := dial.DialContext(ctx, "tcp", address)
 	if err != nil {
-		return &networkError{fmt.Errorf("connect: %w", cause(err))}
+		return &networkError{fmt.Errorf("connect: %w", cause(err)), true}
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	if t.Secure != nil {
 		if conn, err = t.Secure(conn, t.Hostname, t.alpn()); err != nil {
-			return &networkError{fmt.Errorf("TLS: %w", err)}
+			return &networkError{error: fmt.Errorf("TLS: %w", err)}
 		}
 		defer conn.Close()
 	}
@@ -85,7 +88,7 @@ func cause(err error) error {
 func probeTCP(conn net.Conn, c *TCP) error {
 	if len(c.Send) > 0 {
 		if _, err := conn.Write(c.Send); err != nil {
-			return &networkError{fmt.Errorf("send: %w", cause(err))}
+			return &networkError{error: fmt.Errorf("send: %w", cause(err))}
 		}
 	}
 	if len(c.Receive) == 0 {
@@ -94,7 +97,7 @@ func probeTCP(conn net.Conn, c *TCP) error {
 	found, err := search(conn, c.Receive)
 	switch {
 	case err != nil:
-		return &networkError{fmt.Errorf("receive: %w", cause(err))}
+		return &networkError{error: fmt.Errorf("receive: %w", cause(err))}
 	case !found:
 		return errors.New("the answer lacks the expected text")
 	}
@@ -103,7 +106,7 @@ func probeTCP(conn net.Conn, c *TCP) error {
 
 func probeHTTP(conn net.Conn, c *HTTP, host string) error {
 	if _, err := conn.Write(request(c, host)); err != nil {
-		return &networkError{fmt.Errorf("send: %w", cause(err))}
+		return &networkError{error: fmt.Errorf("send: %w", cause(err))}
 	}
 	// The limit of head and body together; net/http has none for a head.
 	limited := &io.LimitedReader{R: conn, N: maxHead}
@@ -113,7 +116,7 @@ func probeHTTP(conn net.Conn, c *HTTP, host string) error {
 		if limited.N <= 0 {
 			return fmt.Errorf("the response head is larger than %d bytes", maxHead)
 		}
-		return &networkError{fmt.Errorf("response: %w", err)}
+		return &networkError{error: fmt.Errorf("response: %w", err)}
 	}
 	if err := c.judge(response.StatusCode); err != nil {
 		return err
@@ -125,7 +128,7 @@ func probeHTTP(conn net.Conn, c *HTTP, host string) error {
 	found, err := search(response.Body, c.Expect)
 	switch {
 	case err != nil && limited.N > 0:
-		return &networkError{fmt.Errorf("response body: %w", cause(err))}
+		return &networkError{error: fmt.Errorf("response body: %w", cause(err))}
 	case !found:
 		return errors.New("the body lacks the expected text")
 	}
