@@ -447,9 +447,9 @@ const (
 	// leastShare is what a turn spends at least on coroutines that were woken, and
 	// again on those that begin: a crowd of them does not keep others waiting. A turn
 	// whose events took longer spends as long, so that they do not fall behind.
-	leastShare = int64(250 * time.Microsecond)
+	leastShare = int64(100 * time.Microsecond)
 	// resumedLook is how many are resumed between two looks at the clock.
-	resumedLook = 8
+	resumedLook = 4
 )
 
 // divide gives the turn's coroutines their share, when its events and tasks are

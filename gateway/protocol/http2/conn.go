@@ -48,6 +48,7 @@ type conn struct {
 	fills    int        // reads since then
 	work     int        // of the frames taken since the clock was read
 	tired    bool       // it took long
+	greedy   bool       // the last look did not take all there was
 	resting  bool       // goOn will be called
 	resume   func()     // does that
 	pumping  bool       // pumpLater is to be called
@@ -131,9 +132,13 @@ const (
 	// which the clock is read when frames of so much work were taken: each counts as
 	// its octets and frameWork.
 	fillsAtOnce = 4
-	lookTime    = int64(100 * time.Microsecond)
+	lookTime    = int64(50 * time.Microsecond)
 	workPerLook = 2 << 10
 	frameWork   = 128
+	resetWork   = 1 << 10 // a stream that is broken off takes a system call, or two
+	// A connection whose last look was cut short goes on at the end of the turn when the
+	// turn's events have taken that long: those who ask for little come first.
+	turnTime = int64(100 * time.Microsecond)
 	// What the output of a connection may hold before streams wait with their
 	// content, and down to what it shrinks before they go on.
 	highWater = 64 << 10
@@ -177,6 +182,7 @@ func (c *conn) read() {
 			return
 		}
 		if c.fills++; c.tired || c.fills >= fillsAtOnce {
+			c.greedy = true
 			c.rest()
 			return
 		}
@@ -185,6 +191,7 @@ func (c *conn) read() {
 			c.active = c.Loop().Now()
 		case connection.ErrWait:
 			if !c.again {
+				c.greedy = false
 				return
 			}
 		default:
@@ -420,6 +427,7 @@ func (c *conn) onReset(h frameHeader, p []byte) *ConnError {
 	}
 	code := ErrCode(binary.BigEndian.Uint32(p))
 	f.isReset, f.gaveUp = true, true
+	c.work += resetWork
 	c.leave(f)
 	f.user.peerReset(code)
 	if c.client && code == CodeNo {
@@ -506,7 +514,12 @@ func (c *conn) ready(ev worker.Events) {
 	if c.Pending() <= lowWater {
 		c.pump()
 	}
-	if c.failed == nil && !c.resting && (c.MayRead() || c.Buffered() > 0) && c.Pending() <= stopReading {
-		c.read()
+	if c.failed != nil || c.resting || !c.MayRead() && c.Buffered() == 0 || c.Pending() > stopReading {
+		return
 	}
+	if l := c.Loop(); ev != 0 && c.greedy && l.Clock()-l.Now() > turnTime {
+		c.rest()
+		return
+	}
+	c.read()
 }

@@ -76,8 +76,9 @@ func (cfg *Config) rules() rules {
 
 // Observer hears of a server's connections.
 type Observer interface {
-	// ConnectionClosed is called once for each connection that Take took.
-	ConnectionClosed()
+	// ConnectionClosed is called once for each connection that Take took; remote is
+	// its client.
+	ConnectionClosed(remote netip.AddrPort)
 }
 
 // Server serves the connections of one listener on one worker. Its methods
@@ -88,8 +89,10 @@ type Server struct {
 	observer Observer
 	config   *Config
 	draining bool
+	hurry    connection.Hurry
 
 	connections *serverConn // list of all
+	hurried     *serverConn // the next of them to be held to a shorter idle timeout
 	count       int
 	ids         uint64
 	loggedAt    int64 // loop time when the end of a connection was logged
@@ -146,6 +149,9 @@ func (srv *Server) connection() *serverConn {
 // gone takes a closed connection off the list.
 func (srv *Server) gone(c *serverConn) {
 	srv.loop.Drop(&c.timer)
+	if srv.hurried == c {
+		srv.hurried = c.next
+	}
 	if c.prev != nil {
 		c.prev.next = c.next
 	} else {
@@ -155,7 +161,7 @@ func (srv *Server) gone(c *serverConn) {
 		c.next.prev = c.prev
 	}
 	srv.count--
-	srv.observer.ConnectionClosed()
+	srv.observer.ConnectionClosed(c.remote)
 	if w := srv.shared; len(w.conns) < keepConnections && !c.reading {
 		c.reset()
 		w.conns = append(w.conns, c)

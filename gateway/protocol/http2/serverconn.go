@@ -208,8 +208,8 @@ func (c *serverConn) started() {
 const (
 	// startTime is how long a connection starts streams before the others have their
 	// turn; startsPerClock is how many it starts between two looks at the clock.
-	startTime      = int64(250 * time.Microsecond)
-	startsPerClock = 8
+	startTime      = int64(100 * time.Microsecond)
+	startsPerClock = 4
 )
 
 // start starts the streams that have begun; those that would take it too long are
@@ -311,5 +311,5 @@ func (c *serverConn) streamDone() {
 		return
 	}
 	c.rested = false
-	c.Loop().ArmBy(&c.timer, min(restAfter, c.srv.config.IdleTimeout))
+	c.Loop().ArmBy(&c.timer, min(restAfter, c.srv.idle()))
 }

@@ -10,7 +10,7 @@ import (
 // armIdle lets the timer look at what is next due on a connection.
 func (c *serverConn) armIdle() {
 	cfg := c.srv.config
-	wait := cfg.IdleTimeout
+	wait := c.srv.idle()
 	switch {
 	case !c.peer.seen:
 		wait = cfg.HeaderTimeout
@@ -29,7 +29,7 @@ type connTimer serverConn
 // Expire does what is due.
 func (t *connTimer) Expire(*worker.Timer) {
 	c := (*serverConn)(t)
-	cfg, now := c.srv.config, c.Loop().Now()
+	cfg, now, idle := c.srv.config, c.Loop().Now(), c.srv.idle()
 	since := time.Duration(now - c.since)
 	switch c.phase {
 	case phaseClosed:
@@ -72,8 +72,8 @@ func (t *connTimer) Expire(*worker.Timer) {
 		c.ended(errPingTimeout)
 		return
 	case c.phase == phaseServing && c.live == 0 && c.peer.seen:
-		if since >= cfg.IdleTimeout {
-			cfg.timedOut(metrics.TimeoutIdle)
+		if since >= idle {
+			c.srv.countIdle(since)
 			c.last()
 			return
 		}
@@ -84,9 +84,9 @@ func (t *connTimer) Expire(*worker.Timer) {
 		}
 	}
 	c.keepAlive(cfg, now)
-	next := cfg.IdleTimeout
+	next := idle
 	if c.live == 0 && c.phase == phaseServing {
-		if left := cfg.IdleTimeout - since; left > 0 {
+		if left := idle - since; left > 0 {
 			next = left
 		}
 		if !c.rested {

@@ -79,7 +79,7 @@ type testServer struct {
 }
 
 // ConnectionClosed counts.
-func (ts *testServer) ConnectionClosed() { ts.closed++ }
+func (ts *testServer) ConnectionClosed(netip.AddrPort) { ts.closed++ }
 
 // accepted is a connection until the server takes it.
 type accepted struct{ connection.Conn }

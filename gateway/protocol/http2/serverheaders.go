@@ -62,7 +62,7 @@ func (c *serverConn) newStream(id uint32, end bool, block []byte) *ConnError {
 		return st.refuse(m)
 	}
 	c.begun = append(c.begun, st)
-	if cfg := st.cfg; cfg.MaxRequests > 0 && int(c.served) >= cfg.MaxRequests {
+	if cfg := st.cfg; srv.hurry.Close || cfg.MaxRequests > 0 && int(c.served) >= cfg.MaxRequests {
 		c.retire()
 	}
 	return nil
