@@ -53,6 +53,11 @@ const (
 	//   http2_max_stream_window   number: bytes that a stream's window may grow to
 	//   http2_max_connections number: connections of HTTP/2 that each worker has to an endpoint (0: no limit)
 	ClusterExtension = "type.googleapis.com/longmen.v1.Cluster"
+
+	// PeakEWMAExtension is a typed_config of load_balancing_policy:
+	//   decay                 duration: in which what is remembered of a response time shrinks to 1/e
+	//   choices               number: endpoints compared
+	PeakEWMAExtension = "type.googleapis.com/longmen.v1.PeakEwma"
 )
 
 // What xDS has no field for about TLS travels as common_tls_context.custom_handshaker
@@ -127,7 +132,8 @@ const Redacted = "[redacted]"
 //   - "cookies" are RouteMatch.cookies; "percent" is runtime_fraction.default_value;
 //   - endpoints are in Cluster.load_assignment; DNS is type STRICT_DNS or LOGICAL_DNS with
 //     dns_refresh_rate, respect_dns_ttl and dns_lookup_family;
-//   - "lb" is load_balancing_policy with one policy (RoundRobin, Random or LeastRequest);
+//   - "lb" is load_balancing_policy with one policy: RoundRobin, Random, LeastRequest, RingHash, Maglev, or a TypedStruct
+//     of PeakEWMAExtension; with "subsets" that stands in a policy Subset;
 //   - "pool.idle_timeout" and "pool.max_requests" are common_http_protocol_options of
 //     typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"];
 //   - TLS is the filter chain's transport_socket envoy.transport_sockets.tls; secrets are

@@ -93,6 +93,7 @@ var extensionKeys = map[string]map[string]string{
 		"idle_per_worker": "number", "max_age": "duration", "response_timeout": "duration",
 		"http2_max_stream_window": "number", "http2_max_connections": "number",
 	},
+	PeakEWMAExtension: {"decay": "duration", "choices": "number"},
 	DownstreamTLSExtension: {
 		"strict_sni": "bool", "plain": "bool", "ech": "string", "passthrough": "names", "domains": "messages",
 		"crypto": "auto|openssl|go", "handshake_timeout": "duration", "max_handshakes": "number",
@@ -125,6 +126,12 @@ func ExtendAny(typeURL string, values Values) (*anypb.Any, error) {
 	if len(values) == 0 {
 		return nil, nil
 	}
+	return PackExtension(typeURL, values)
+}
+
+// PackExtension is ExtendAny where the type alone says something: without values
+// too it gives a message.
+func PackExtension(typeURL string, values Values) (*anypb.Any, error) {
 	fields := make(map[string]*structpb.Value, len(values))
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		field, err := extensionField(values[key])

@@ -175,7 +175,7 @@ func (c *compiler) commonBalance(at resource.Path, l *clusterv3.Cluster_CommonLb
 	c.only(at, l, "healthy_panic_threshold")
 	if p := l.GetHealthyPanicThreshold(); p != nil {
 		if p.GetValue() < 0 || p.GetValue() > 100 || p.GetValue() != float64(int(p.GetValue())) {
-			c.fail(join(at, "panic_threshold"), "%v %%: must be a whole number from 0 to 100", p.GetValue())
+			c.fail(join(at, "panic"), "%v %%: must be a whole number from 0 to 100", p.GetValue())
 			return
 		}
 		out.PanicThreshold = int(p.GetValue())

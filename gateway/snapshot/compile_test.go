@@ -286,7 +286,7 @@ clusters:
     timeouts: {connect: 1s, response: 2s}
     limits: {connections: 1, requests: 2, pending: 3, retries: 4}
     pool: {idle: 1, idle_timeout: 2s, max_requests: 3, max_age: 4s}
-    panic_threshold: 40
+    panic: 40
     tcp: {keepalive: {idle: 60s, interval: 61s, probes: 62}, source: 10.0.0.9}
     protocol: h2
     http2: {max_streams: 1, max_connections: 2, stream_window: 70000, max_stream_window: 80000, connection_window: 90000, header_table: 0, ping: {interval: 1s, timeout: 2s}}

@@ -71,7 +71,7 @@ clusters:
     timeouts: {connect: 1s, response: 9s}
     limits: {connections: 9, requests: 9, pending: 9, retries: 9}
     pool: {idle: 9, idle_timeout: 9s, max_requests: 9, max_age: 9s}
-    panic_threshold: 40
+    panic: 40
     tcp: {keepalive: {idle: 60s}, source: 10.0.0.9}
   api: {endpoints: {dns: "api:80", mode: logical, refresh: 9s, family: v4}, lb: random}
   places:

@@ -2,15 +2,11 @@ package yaml
 
 import (
 	"net/netip"
-	"strconv"
 	"strings"
 	"time"
 
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	least "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/least_request/v3"
-	random "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/random/v3"
-	robin "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/round_robin/v3"
 	upstream "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	types "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/proto"
@@ -26,9 +22,7 @@ func (d *decoder) cluster(v value) *cluster.Cluster {
 	extra := resource.Values{}
 	out := &cluster.Cluster{Name: v.key.Value}
 	d.endpoints(f, out)
-	if v, ok := f.get("lb"); ok {
-		out.LoadBalancingPolicy = d.balance(v)
-	}
+	d.balance(f, out)
 	if v, ok := f.get("health"); ok {
 		for _, entry := range d.oneOrMore(v) {
 			out.HealthChecks = append(out.HealthChecks, d.health(entry))
@@ -45,60 +39,14 @@ func (d *decoder) cluster(v value) *cluster.Cluster {
 		out.CircuitBreakers = d.breakers(v)
 	}
 	d.pool(f, out, extra, d.clusterTLS(f, out))
-	if v, ok := f.get("panic_threshold"); ok {
-		if share, ok := d.threshold(v); ok {
-			out.CommonLbConfig = &cluster.Cluster_CommonLbConfig{HealthyPanicThreshold: &types.Percent{Value: share}}
+	if v, ok := f.get("panic"); ok {
+		if share, ok := d.wholePercent(v, 0, 100); ok {
+			common(out).HealthyPanicThreshold = &types.Percent{Value: float64(share)}
 		}
 	}
 	d.clusterTCP(f, out)
 	out.Metadata = d.extend(v, resource.ClusterExtension, extra)
 	return out
-}
-
-// threshold is a whole percentage, which may be 0.
-func (d *decoder) threshold(v value) (float64, bool) {
-	n, err := strconv.ParseUint(strings.TrimSuffix(v.node.Value, "%"), 10, 8)
-	if !v.scalar() || err != nil || n > 100 {
-		d.fail(v, `must be a whole percentage from 0 to 100 such as 50 or "50%%", not %s`, shape(v.node))
-		return 0, false
-	}
-	return float64(n), true
-}
-
-// balance reads the algorithm: its name, or {name: settings}.
-func (d *decoder) balance(v value) *cluster.LoadBalancingPolicy {
-	if !v.isMap() {
-		s, ok := d.text(v)
-		if !ok {
-			return nil
-		}
-		switch s {
-		case "round_robin":
-			return d.policy(v, "envoy.load_balancing_policies.round_robin", &robin.RoundRobin{})
-		case "random":
-			return d.policy(v, "envoy.load_balancing_policies.random", &random.Random{})
-		case "least_request":
-			return d.policy(v, "envoy.load_balancing_policies.least_request", &least.LeastRequest{})
-		case "peak_ewma", "maglev", "ring_hash":
-			d.fail(v, "%s is not supported by this version yet", s)
-			return nil
-		}
-		d.choice(v, "round_robin", "random", "least_request")
-		return nil
-	}
-	f := d.object(v, lbTable)
-	settings, ok := f.get("least_request")
-	if !ok {
-		return nil
-	}
-	l := d.object(settings, leastRequestTable)
-	return d.policy(v, "envoy.load_balancing_policies.least_request", &least.LeastRequest{ChoiceCount: l.uint32("choices", 2, 100)})
-}
-
-func (d *decoder) policy(v value, name string, config proto.Message) *cluster.LoadBalancingPolicy {
-	return &cluster.LoadBalancingPolicy{Policies: []*cluster.LoadBalancingPolicy_Policy{{
-		TypedExtensionConfig: &core.TypedExtensionConfig{Name: name, TypedConfig: d.pack(v, config)},
-	}}}
 }
 
 func (d *decoder) breakers(v value) *cluster.CircuitBreakers {

@@ -6,7 +6,6 @@ import (
 
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	least "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/least_request/v3"
 	upstream "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	yaml "go.yaml.in/yaml/v4"
 	"google.golang.org/protobuf/proto"
@@ -20,9 +19,7 @@ func (e *encoder) cluster(c *cluster.Cluster) *mapping {
 	values, err := resource.Extended(c.GetMetadata(), resource.ClusterExtension)
 	values = e.extended("cluster", c.GetName(), values, err)
 	out.put("endpoints", endpointsNode(c))
-	for _, policy := range c.GetLoadBalancingPolicy().GetPolicies() {
-		e.balance(out, policy.GetTypedExtensionConfig())
-	}
+	e.balance(out, c)
 	var checks []*yaml.Node
 	for _, check := range c.GetHealthChecks() {
 		checks = append(checks, healthMap(check).node())
@@ -44,7 +41,7 @@ func (e *encoder) cluster(c *cluster.Cluster) *mapping {
 	}
 	e.pool(out, c, values)
 	if t := c.GetCommonLbConfig().GetHealthyPanicThreshold(); t != nil {
-		out.word("panic_threshold", strconv.FormatFloat(t.GetValue(), 'f', -1, 64)+"%")
+		out.put("panic", percentNode(t.GetValue()))
 	}
 	tcp := &mapping{}
 	if k := c.GetUpstreamConnectionOptions().GetTcpKeepalive(); k != nil {
@@ -53,28 +50,6 @@ func (e *encoder) cluster(c *cluster.Cluster) *mapping {
 	tcp.word("source", c.GetUpstreamBindConfig().GetSourceAddress().GetAddress())
 	out.sub("tcp", tcp)
 	return out
-}
-
-func (e *encoder) balance(out *mapping, config *core.TypedExtensionConfig) {
-	switch config.GetName() {
-	case "envoy.load_balancing_policies.round_robin":
-		out.word("lb", "round_robin")
-	case "envoy.load_balancing_policies.random":
-		out.word("lb", "random")
-	case "envoy.load_balancing_policies.least_request":
-		l := &least.LeastRequest{}
-		if err := config.GetTypedConfig().UnmarshalTo(l); err != nil {
-			e.fail("%s: %w", config.GetName(), err)
-		}
-		if l.GetChoiceCount() == nil {
-			out.word("lb", "least_request")
-			return
-		}
-		settings, lb := &mapping{}, &mapping{}
-		settings.number("choices", l.GetChoiceCount())
-		lb.put("least_request", settings.node())
-		out.put("lb", lb.node())
-	}
 }
 
 // limit writes a circuit breaker; what is never reached is no limit.

@@ -2,31 +2,28 @@ package yaml
 
 // clusterObjects are the tables of clusters, in the order of the reference.
 var clusterObjects = []object{
-	clusterTable, endpointTable, endpointHealthTable, dnsTable, dnsNameTable, lbTable, leastRequestTable, healthTable, tcpCheckTable,
+	clusterTable, endpointTable, endpointHealthTable, dnsTable, dnsNameTable, healthTable, tcpCheckTable,
 	clusterTimeoutsTable, clusterLimitsTable, poolTable, clusterTCPTable, clusterHTTP2Table,
 }
 
 var clusterTable = object{"cluster", "A service that requests go to (`clusters.<name>`).", append([]key{
 	{"endpoints", either(listOf(either(aString, ref("endpoint"))), ref("dns")), "", "Addresses, or DNS names. Required.", "`type: STATIC` with `load_assignment`; DNS: see there", `["10.0.0.1:8080"]`, false},
-	{"lb", either(one("round_robin", "random", "least_request"), ref("lb")), "round_robin", "How an endpoint is chosen; all go by weight.", "`load_balancing_policy`", "least_request", false},
+	{"lb", either(one(algorithms...), ref("lb")), "round_robin", "How an endpoint is chosen; all go by weight.", "`load_balancing_policy`", "least_request", false},
+	{"slow_start", ref("slow_start"), "", "Endpoints that are new begin with a part of their weight.", "`slow_start_config` of the policy", "{window: 30s}", false},
+	{"locality", either(one("zone_aware"), ref("locality")), "", "Requests are divided by localities, or stay in the gateway's own.", "`locality_lb_config` of the policy; with peak_ewma `common_lb_config`", "{weighted: {eu-1a: 3, eu-1b: 1}}", false},
+	{"subsets", either(listOf(either(listOf(aString), ref("selector"))), ref("subsets")), "", "Subsets of endpoints that rules may ask for.", "policy `Subset`, with that of `lb` in it", "[[version]]", false},
+	{"overprovisioning", kind{"whole percent", `{"anyOf":[{"type":"integer","minimum":100},{"type":"string","pattern":"^[0-9]{3,5}%$"}]}`}, "140%", "A priority, or locality, of which a share is healthy takes that share times this (100% to 10000%) of its requests: at 140% all of them while 72 % are.", "`ClusterLoadAssignment.policy.overprovisioning_factor`", "120%", false},
+	{"weighted_health", aBool, "false", "Count healthy endpoints by their weights.", "`ClusterLoadAssignment.policy.weighted_priority_health`", "true", false},
 	{"health", oneOrMore(ref("health")), "", "Active health checks; an endpoint is up when all say so.", "`health_checks`", "{http: /healthz}", false},
 	{"timeouts", ref("cluster timeouts"), "", "Timeouts of connections.", "see there", "{connect: 1s}", false},
 	{"limits", ref("cluster limits"), "", "Bounds over all workers.", "`circuit_breakers.thresholds`", "{connections: 1024}", false},
 	{"pool", ref("pool"), "", "Keep-alive connections.", "see there", "{idle_timeout: 30s}", false},
-	{"panic_threshold", kind{"whole percent", `{"anyOf":[{"type":"integer","minimum":0,"maximum":100},{"type":"string","pattern":"^[0-9]{1,3}%$"}]}`}, "0", "When less than this share of the endpoints is healthy, all are used; 0 is never.", "`common_lb_config.healthy_panic_threshold`", "50", false},
+	{"panic", kind{"whole percent", `{"anyOf":[{"type":"integer","minimum":0,"maximum":100},{"type":"string","pattern":"^[0-9]{1,3}%$"}]}`}, "0", "When less than this share of the endpoints is healthy, all are used; 0 is never. Of a priority, when all priorities together cannot take all requests.", "`common_lb_config.healthy_panic_threshold`", "50", false},
 	{"tcp", ref("cluster tcp"), "", "Socket options.", "see there", "{keepalive: {idle: 1m}}", false},
 	{"protocol", one("http/1.1", "h2", "auto"), "http/1.1", "What is spoken: HTTP/1.1; HTTP/2, which without `tls` the endpoints must know beforehand; or what an endpoint chooses by ALPN, with HTTP/2 first.", "`HttpProtocolOptions.explicit_http_config`; auto: `auto_config`", "h2", false},
 	{"http2", ref("cluster http2"), "", "Settings of HTTP/2.", "`http2_protocol_options` there", "{max_streams: 1000}", false},
 	{"tls", either(onlyTrue, ref("cluster tls")), "", "TLS to the endpoints; plain without.", "`transport_socket` (`UpstreamTlsContext`)", "true", false},
-}, notYet("outlier", "subset", "sticky", "slow_start", "filters")...)}
-
-var lbTable = object{"lb", "A balancing algorithm with settings.", append([]key{
-	{"least_request", ref("least_request"), "", "The endpoint with the fewest requests under way, of some.", "`LeastRequest`", "{choices: 3}", false},
-}, notYet("peak_ewma", "maglev", "ring_hash")...)}
-
-var leastRequestTable = object{"least_request", "Settings of `least_request`.", []key{
-	{"choices", aWhole, "2", "Endpoints compared (2 to 100).", "`LeastRequest.choice_count`", "3", false},
-}}
+}, notYet("outlier", "filters")...)}
 
 var healthTable = object{"health", "An active health check: exactly one of `http`, `grpc` and `tcp`.", append([]key{
 	{"http", aString, "", "Path that is asked for, over HTTP/1.1 whatever `protocol` says.", "`http_health_check.path`", "/healthz", false},

@@ -53,6 +53,6 @@ var objects = slices.Concat([]object{
 	listenerTCPTable, keepaliveTable, accessLogTable, listenerHTTP2Table, pingTable, allowanceTable,
 	routeTable, hostTable, ruleTable, grpcTimeoutTable, matchTable, valueMatchTable, rangeTable, targetTable, byHeaderTable,
 	retryTable, backoffTable, headersTable, editsTable, rewriteTable, substitutionTable, redirectTable, respondTable,
-}, clusterObjects, []object{
+}, clusterObjects, balanceObjects, []object{
 	secretTable, acmeTable, eabTable, sm2Table, listenerTLSTable, domainTLSTable, earlyDataTable, gmTable, sanTable, clusterTLSTable,
 }, []object{overloadTable()}, overloadTables(), filterObjects())
