@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"longmen/gateway/stream"
+	"longmen/gateway/worker"
 )
 
 // crowd serves requests of which each takes a while to begin, and returns in turns
@@ -71,6 +72,34 @@ func TestEndBeforeTheStart(t *testing.T) {
 			}
 			rc.Close()
 			until(t, ts.l, "the connection is gone", func() bool { return ts.closed == 1 })
+		})
+	}
+}
+
+// A connection whose last look was cut short waits for the end of the turn when the
+// turn is old, and one that asked for little does not.
+func TestGreedyConnectionsGoOnLater(t *testing.T) {
+	for _, greedy := range []bool{false, true} {
+		ts := serve(t, nil)
+		rc := ts.dial(true)
+		rc.request(1, true, "GET", "/")
+		rc.answer(1)
+		ts.l.Do(func() {
+			c := ts.srv.connections
+			c.greedy = greedy
+			for ts.l.Clock()-ts.l.Now() <= turnTime {
+			}
+			c.Ready(worker.Readable)
+			if c.resting != greedy {
+				t.Errorf("greedy %v: it rests: %v", greedy, c.resting)
+			}
+		})
+		rc.request(3, true, "GET", "/")
+		rc.answer(3)
+		ts.l.Do(func() {
+			if c := ts.srv.connections; c.greedy || c.resting {
+				t.Errorf("greedy %v: after a look at all there was: greedy %v, resting %v", greedy, c.greedy, c.resting)
+			}
 		})
 	}
 }
