@@ -59,6 +59,11 @@ func (e *Edge) Begin(s *stream.Stream) (*stream.Response, error) {
 func (e *Edge) route(s *stream.Stream) (*stream.Response, error) {
 	rnd := uint32(e.proxy.random.Uint64())
 	route := e.find(s, rnd)
+	if s.Request.Header.HasKnown(stream.CDNLoop) && e.proxy.guard != nil {
+		if err := e.proxy.guard.cameRound(&s.Request.Header); err != nil {
+			return nil, err
+		}
+	}
 	if s.Early != nil && !e.early(s, route) {
 		s.End = unconfirmed{}
 		return nil, stream.ErrCoroutine
@@ -188,10 +193,11 @@ func (e *Edge) forward(s *stream.Stream, route *router.Route, rnd uint32) error 
 			return err
 		}
 	}
-	target, c, err := e.target(s, f, rnd)
+	target, routed, err := e.target(s, f, rnd)
 	if err != nil {
 		return err
 	}
+	c, why := routed.Onward(s)
 	s.Record.Cluster = c.Config().Name
 	out := stream.Outgoing{Authority: r.Authority, Expect: r.ExpectContinue}
 	if f.HostRewrite != "" {
@@ -205,10 +211,14 @@ func (e *Edge) forward(s *stream.Stream, route *router.Route, rnd uint32) error 
 		target.Request.Apply(&r.Header, s, nil)
 	}
 	route.Request.Apply(&r.Header, s, nil)
+	if c.Token() {
+		e.proxy.sign(s, why)
+	}
 	x, err := e.proxy.prepare(s, route, target, c, out)
 	if err != nil {
 		return err
 	}
+	x.onward.routed, x.onward.why, x.onward.signed = routed, why, c.Token()
 	if x.begin() {
 		return stream.ErrParked
 	}
@@ -322,6 +332,9 @@ func (e *Edge) LocalReply(s *stream.Stream, err *stream.Error) *stream.Response 
 		if err.Status == 405 {
 			resp.Header.AddString("allow", "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS")
 		}
+	}
+	if err.Flag == stream.LoopDetected {
+		resp.Header.Add("proxy-status", e.proxy.guard.status)
 	}
 	e.ours(resp)
 	return resp

@@ -19,11 +19,13 @@ type exchange struct {
 	s       *stream.Stream
 	forward *router.Forward
 	cluster *upstream.Cluster
-	shared  *cluster.Cluster // whose limit of requests the stream counts against
-	conn    *upstream.Conn
-	out     stream.Outgoing
-	route   *router.Route
-	target  *router.WeightedCluster // nil when the request named the cluster
+	// breakers are what the stream counts against.
+	breakers *cluster.Breakers
+	conn     *upstream.Conn
+	out      stream.Outgoing
+	route    *router.Route
+	target   *router.WeightedCluster // nil when the request named the cluster
+	onward   onward
 
 	progress progress
 	early    error           // of polled
@@ -36,7 +38,8 @@ type exchange struct {
 	copied   []byte // the request body, when it may be sent again
 	hasCopy  bool
 	spent    bool        // a part of the request body is gone: no other try can send it
-	retrying bool        // holds a unit of the cluster's limit of retries
+	retrying bool        // holds a unit of the cluster's retries
+	hedge    *hedge      // of one try of several; nil: it is a stream's own
 	answered bool        // the response head was given to the downstream
 	body     stream.Body // of the response, as the endpoint sends it
 	record   recorder
@@ -45,29 +48,17 @@ type exchange struct {
 	upload   upload
 	deadline worker.Timer // the route's timeout, or the client's
 	pause    worker.Timer // before a retry, or for 100 Continue
+	idle     worker.Timer // the route's time for a try of which nothing comes
 	paused   bool
 	informer stream.Informer
 	goOn     bool // the request body may be sent
 }
-
-// progress is how far the try under way came without a coroutine.
-type progress uint8
-
-const (
-	notBegun progress = iota
-	sent              // the request is on its way
-	polled            // the response's head was read, or the try failed: early
-)
 
 var (
 	errNoClusterNamed = errors.New("no such cluster")
 	errRequests       = errors.New("the cluster's limit of requests is reached")
 	errRouteTimeout   = errors.New("no complete response within the route's timeout")
 )
-
-// continueWait is how long a request body is held back for the endpoint's 100
-// Continue before it is sent all the same (RFC 9110 section 10.1.1).
-const continueWait = time.Second
 
 // maxReplay bounds the request bodies that are kept for another try, in bytes.
 const maxReplay = 64 << 10
@@ -76,13 +67,14 @@ const maxReplay = 64 << 10
 const keepCopy = 16 << 10
 
 func (x *exchange) reset() {
-	x.s, x.forward, x.cluster, x.shared, x.conn, x.informer = nil, nil, nil, nil, nil, nil
+	x.s, x.forward, x.cluster, x.breakers, x.conn, x.informer, x.hedge = nil, nil, nil, nil, nil, nil, nil
 	x.route, x.target, x.early, x.body = nil, nil, nil, nil
 	x.record, x.call = recorder{}, callTime{}
 	x.progress, x.choice = notBegun, upstream.Choice{}
 	x.out = stream.Outgoing{}
 	clear(x.tried)
 	x.tried = x.tried[:0]
+	x.onward.reset()
 	x.forget()
 	x.retries, x.resends = 0, 0
 	x.fresh, x.hasCopy, x.spent, x.retrying, x.answered, x.paused, x.goOn = false, false, false, false, false, false, false
@@ -96,19 +88,19 @@ func (p *Proxy) prepare(s *stream.Stream, route *router.Route, target *router.We
 		c.Stats.Timeouts[metrics.UpstreamTimeoutCall].Inc()
 		return nil, err
 	}
-	shared := c.Shared()
-	if !shared.TryRequest() {
+	breakers := c.Shared().Breakers(route.Forward.HighPriority)
+	if !breakers.TryRequest() {
 		c.Stats.Overflows[metrics.LimitRequests].Inc()
 		return nil, &stream.Error{Side: stream.Upstream, Phase: stream.PhasePick, Flag: stream.UpstreamOverflow, Status: 503, Cause: errRequests}
 	}
 	x := p.get()
-	x.s, x.route, x.target, x.forward, x.cluster, x.shared, x.out = s, route, target, route.Forward, c, shared, out
+	x.s, x.route, x.target, x.forward, x.cluster, x.breakers, x.out = s, route, target, route.Forward, c, breakers, out
 	if x.call = call; call.until != 0 {
 		s.Loop.Arm(&x.deadline, time.Duration(call.until-s.Loop.Now()))
 	}
 	x.fresh = s.Request.WantsTunnel() // a tunnel does not begin where requests went before
 	s.End = x
-	if out.Expect && s.Informational != nil {
+	if x.informs() {
 		x.informer, s.Informational = s.Informational, x
 	}
 	if d := x.forward.IdleTimeout; d > 0 {
@@ -118,66 +110,6 @@ func (p *Proxy) prepare(s *stream.Stream, route *router.Route, target *router.We
 		x.requestDone()
 	}
 	return x, nil
-}
-
-// begin sends the request without waiting, when all of it is at hand and a
-// connection is idle, and reports whether it did: s.Parked is woken then.
-func (x *exchange) begin() bool {
-	s := x.s
-	if s.Parked == nil || x.fresh || x.out.Expect || x.out.Upgrade != nil {
-		return false
-	}
-	if body := s.Request.Body; body != nil {
-		if _, whole := atHand(body); !whole {
-			return false
-		}
-	}
-	conn, choice := x.cluster.AcquireIdle(s, &x.tried)
-	x.choice = choice
-	if conn == nil {
-		return false
-	}
-	x.conn = conn
-	s.Record.Endpoint, s.Record.UpstreamTLS = conn.Endpoint().Address(), conn.Agreed()
-	s.Record.Tries++
-	s.Record.UpstreamBegin, s.Record.UpstreamHead = s.Loop.Now(), 0
-	x.progress = sent
-	if x.sendRequest(nil) != nil {
-		return false
-	}
-	x.awaitHead()
-	conn.WakeOn(s.Parked)
-	return true
-}
-
-// poll looks for the answer to what begin sent. Its errors are those of
-// stream.Inline: what is not plain goes on on a coroutine.
-func (x *exchange) poll() (*stream.Response, error) {
-	s, conn := x.s, x.conn
-	if s.Aborted() != nil || conn.Cancelled() != nil {
-		conn.WakeOn(nil)
-		return nil, stream.ErrCoroutine
-	}
-	resp := &s.Response
-	done, err := conn.PollHead(resp, false)
-	if !done && err == nil {
-		return nil, stream.ErrParked
-	}
-	conn.WakeOn(nil)
-	conn.HeadCame()
-	x.progress, x.early = polled, err
-	if err != nil || x.forward.Retry != nil && x.wanted(x.forward.Retry, resp, nil) {
-		return nil, stream.ErrCoroutine
-	}
-	x.answer(resp)
-	return resp, nil
-}
-
-// answer notes that the response's head is given to the downstream: there is no
-// other try.
-func (x *exchange) answer(resp *stream.Response) {
-	x.answered, x.body = true, resp.Body
-	x.record.give()
 }
 
 // finish waits for the answer, on a coroutine.
@@ -205,7 +137,7 @@ func (x *exchange) run(co *worker.Coroutine) (*stream.Response, error) {
 	for {
 		resp, err := x.try(co)
 		err = x.overdue(err)
-		again := x.s.Aborted() == nil && x.again(co, resp, err)
+		again := x.s.Aborted() == nil && (x.elsewhere(co, resp, err, false) || x.again(co, resp, err) || x.elsewhere(co, resp, err, true))
 		if e := x.s.Aborted(); e != nil {
 			return nil, e
 		}
@@ -229,7 +161,7 @@ func (x *exchange) try(co *worker.Coroutine) (*stream.Response, error) {
 	case notBegun:
 		before, choice := len(x.tried), x.choice
 		x.choice = upstream.Choice{}
-		conn, err := x.cluster.Acquire(s, co, &x.tried, upstream.Want{Fresh: x.fresh, Upgrade: x.out.Upgrade != nil, Choice: choice})
+		conn, err := x.cluster.Acquire(s, co, &x.tried, upstream.Want{Pick: &x.pick, Fresh: x.fresh, Upgrade: x.out.Upgrade != nil, Choice: choice})
 		if len(x.tried) > before {
 			s.Record.Endpoint, s.Record.UpstreamTLS = x.tried[len(x.tried)-1].Address(), nil
 			s.Record.Tries++
@@ -252,7 +184,7 @@ func (x *exchange) try(co *worker.Coroutine) (*stream.Response, error) {
 		}
 	}
 	err := x.conn.ReadHead(co, resp, x.out.Upgrade != nil)
-	x.conn.HeadCame()
+	x.headCame()
 	if err != nil {
 		return nil, err
 	}
@@ -317,31 +249,12 @@ func atHand(body stream.Body) (piece []byte, whole bool) {
 func (x *exchange) mayReplay() bool {
 	retry := x.forward.Retry
 	switch {
-	case x.conn.Shared():
-		return true // the endpoint may say that it did not process it
+	case x.conn.Shared() || x.onward.why != upstream.SentNot:
+		return true // the endpoint, or another gateway, may say that it did not process it
 	case retry == nil:
 		return x.idempotent() && x.conn.Pooled()
 	}
 	return x.idempotent() || retry.Unsafe || retry.On&router.OnGRPC != 0 && x.s.Request.GRPC()
-}
-
-// requestDone notes that the request was received as a whole: the route's
-// timeout begins.
-func (x *exchange) requestDone() {
-	if d := x.forward.Timeout; d > 0 && !x.call.alone {
-		x.s.Loop.ArmBy(&x.deadline, d)
-	}
-}
-
-// awaitHead bounds the wait for the response's head.
-func (x *exchange) awaitHead() {
-	d, limit := x.cluster.Config().ResponseTimeout, metrics.UpstreamTimeoutResponse
-	if r := x.forward.Retry; r != nil && r.PerTry > 0 && (d == 0 || r.PerTry < d) {
-		d, limit = r.PerTry, metrics.UpstreamTimeoutTry
-	}
-	if d > 0 && x.conn != nil {
-		x.conn.AwaitHead(d, limit)
-	}
 }
 
 // drop gives up the try under way.
@@ -353,6 +266,7 @@ func (x *exchange) drop(co *worker.Coroutine, status int) {
 	stats := x.cluster.Stats
 	stats.Requests.Count(status)
 	stats.Duration.Observe(x.s.Loop.Now() - x.s.Record.UpstreamBegin)
+	x.s.Loop.Disarm(&x.idle)
 	x.conn.Release()
 	x.conn = nil
 }
@@ -373,10 +287,8 @@ func (x *exchange) EndStream(s *stream.Stream) {
 	if x.record.Body != nil {
 		s.Request.Body = x.record.Body
 	}
-	if x.retrying {
-		x.shared.ReleaseRetry()
-	}
-	x.shared.ReleaseRequest()
+	x.giveRetry()
+	x.breakers.ReleaseRequest()
 	x.proxy.put(x)
 }
 
@@ -393,49 +305,4 @@ func (x *exchange) count(e *stream.Error) {
 	case stream.StreamIdleTimeout:
 		stats.Timeouts[metrics.UpstreamTimeoutIdle].Inc()
 	}
-}
-
-// Inform passes an informational response on, and lets the request body go when
-// it is 100 Continue.
-func (x *exchange) Inform(status int, h *stream.Header) {
-	if status == 100 {
-		x.goOn = true
-		x.upload.wake()
-	}
-	x.informer.Inform(status, h)
-}
-
-// deadlineTimer ends the stream at its route's timeout.
-type deadlineTimer exchange
-
-// Expire aborts the stream.
-func (t *deadlineTimer) Expire(*worker.Timer) {
-	x := (*exchange)(t)
-	phase := stream.PhaseResponseHead
-	switch {
-	case x.answered:
-		phase = stream.PhaseResponseBody
-	case x.conn == nil:
-		phase = stream.PhaseConnect
-	}
-	limit, cause := metrics.UpstreamTimeoutRoute, errRouteTimeout
-	if x.call.over(x.s.Loop.Now()) {
-		limit, cause = metrics.UpstreamTimeoutCall, errCallTimeout
-	}
-	x.cluster.Stats.Timeouts[limit].Inc()
-	x.s.Abort(&stream.Error{Side: stream.Upstream, Phase: phase, Flag: stream.UpstreamTimeout, Status: 504, Sent: x.conn != nil, Cause: cause})
-}
-
-// pauseTimer ends a pause.
-type pauseTimer exchange
-
-// Expire lets who pauses go on.
-func (t *pauseTimer) Expire(*worker.Timer) {
-	x := (*exchange)(t)
-	x.paused = false
-	if !x.answered {
-		x.goOn = true
-	}
-	x.upload.wake()
-	x.s.Co.Wake()
 }

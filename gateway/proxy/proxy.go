@@ -20,6 +20,8 @@ type Proxy struct {
 
 	freeFiltered []*filtered
 
+	guard *loopGuard // nil: requests may come round
+
 	// Challenges are answered before there is any route; nil for none.
 	Challenges Challenges
 }
@@ -41,6 +43,7 @@ func (p *Proxy) get() *exchange {
 	x := &exchange{proxy: p}
 	x.deadline.Init((*deadlineTimer)(x))
 	x.pause.Init((*pauseTimer)(x))
+	x.idle.Init((*idleTimer)(x))
 	x.upload.x = x
 	return x
 }
@@ -49,10 +52,12 @@ func (p *Proxy) put(x *exchange) {
 	if len(p.free) >= keepExchanges {
 		p.loop.Drop(&x.deadline)
 		p.loop.Drop(&x.pause)
+		p.loop.Drop(&x.idle)
 		return
 	}
 	p.loop.Disarm(&x.deadline)
 	p.loop.Disarm(&x.pause)
+	p.loop.Disarm(&x.idle)
 	x.reset()
 	p.free = append(p.free, x)
 }

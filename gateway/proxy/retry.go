@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"slices"
-	"time"
 
 	"longmen/gateway/router"
 	"longmen/gateway/stream"
@@ -24,41 +23,29 @@ func (x *exchange) again(co *worker.Coroutine, resp *stream.Response, err error)
 	if e != nil && e.Side == stream.Downstream {
 		return false
 	}
-	if x.stale(e) {
-		// The endpoint closed the connection while the request was on its way
-		// (RFC 9112 section 9.3.1): one more connection, no attempt counted.
-		x.drop(co, 0)
-		x.fresh = true
-		x.tried = x.tried[:0]
+	if x.freely(co, e) {
 		return true
 	}
-	if x.unprocessed(e) {
-		x.resend(co)
-		return true
+	if x.hedge != nil {
+		return false // that is for the hedged request to say
 	}
-	retry := x.forward.Retry
-	limit := unsentRetries
-	if retry != nil {
-		limit = retry.Attempts
-	}
-	if x.retries >= limit || !x.wanted(retry, resp, e) || !x.safe(retry, resp, e) {
+	rec, retry := &x.s.Record, x.forward.Retry
+	reason := x.reason(retry, resp, e)
+	if reason == stream.NotRetried {
 		return false
 	}
-	if e != nil && e.Phase == stream.PhasePick {
-		return false // there is nobody to try
+	pause, end := x.mayRetry(retry, resp, e)
+	if end == stream.RetryWentOn && !x.takeRetry() {
+		end = stream.RetryOverflow
 	}
-	if !x.cluster.HasOther(x.tried) {
-		if retry == nil {
-			return false
+	if end != stream.RetryWentOn {
+		if retry != nil {
+			rec.RetryEnd = end
 		}
+		return false
+	}
+	if !x.cluster.HasOther(&x.pick, x.tried) {
 		x.tried = x.tried[:0] // all had their turn: whoever comes next has another one
-	}
-	if !x.retrying {
-		if !x.shared.TryRetry() {
-			x.cluster.Stats.Overflows[metrics.LimitRetries].Inc()
-			return false
-		}
-		x.retrying = true
 	}
 	status := 0
 	if resp != nil {
@@ -68,7 +55,28 @@ func (x *exchange) again(co *worker.Coroutine, resp *stream.Response, err error)
 	x.drop(co, status)
 	x.cluster.Stats.Retries.Inc()
 	x.retries++
-	return retry == nil || x.backoff(co, retry)
+	rec.Retried = reason
+	return x.rest(co, pause)
+}
+
+// freely takes the request to another connection where that is no retry: the
+// endpoint surely never saw it, or a kept connection was closed meanwhile.
+func (x *exchange) freely(co *worker.Coroutine, e *stream.Error) bool {
+	switch {
+	case x.stale(e):
+		// The endpoint closed the connection while the request was on its way
+		// (RFC 9112 section 9.3.1): one more connection, no attempt counted.
+		x.drop(co, 0)
+		x.fresh = true
+		x.tried = x.tried[:0]
+		x.s.Record.Retried = stream.RetryStale
+	case x.unprocessed(e):
+		x.resend(co)
+		x.s.Record.Retried = stream.RetryRefused
+	default:
+		return false
+	}
+	return true
 }
 
 // stale reports whether a kept connection turned out to be closed before the
@@ -78,45 +86,144 @@ func (x *exchange) stale(e *stream.Error) bool {
 		e.Flag == stream.UpstreamConnectionEnd && x.idempotent() && !x.spent
 }
 
-// wanted reports whether the route asks for a retry of this outcome.
-func (x *exchange) wanted(r *router.Retry, resp *stream.Response, e *stream.Error) bool {
-	if r == nil {
-		return e != nil && !e.Sent
+// reason says why the route asks for a retry of this outcome, NotRetried if it
+// does not. It is what Envoy's RetryState asks, but that a request which reached no
+// endpoint has a second chance without any policy.
+func (x *exchange) reason(r *router.Retry, resp *stream.Response, e *stream.Error) stream.RetryReason {
+	switch {
+	case r == nil && e != nil && !e.Sent && e.Phase != stream.PhasePick:
+		return unsentReason(e)
+	case r == nil:
+		return stream.NotRetried
+	case e != nil:
+		return failed(r.On, e)
 	}
-	on := r.On
-	if e != nil {
-		switch {
-		case e.Phase == stream.PhaseConnect:
-			return on&(router.OnConnectFailure|router.On5xx|router.OnGatewayError|router.OnReset|router.OnResetBeforeRequest) != 0
-		case !e.Sent:
-			return on&(router.OnRefusedStream|router.OnResetBeforeRequest|router.OnReset|router.On5xx) != 0
-		case e.Flag == stream.UpstreamTimeout:
-			return on&(router.On5xx|router.OnGatewayError|router.OnReset) != 0
+	return x.answeredBadly(r, resp)
+}
+
+// failed is the reason to retry a try that ended without a response.
+func failed(on router.RetryOn, e *stream.Error) stream.RetryReason {
+	const gone = router.On5xx | router.OnGatewayError | router.OnReset
+	switch {
+	case e.Phase == stream.PhasePick: // there is nobody to try, or no room for it
+		return stream.NotRetried
+	case e.Phase == stream.PhaseConnect && on&(gone|router.OnResetBeforeRequest|router.OnConnectFailure) != 0,
+		e.Phase != stream.PhaseConnect && !e.Sent && on&(gone|router.OnResetBeforeRequest|router.OnRefusedStream) != 0:
+		return unsentReason(e)
+	case !e.Sent || on&gone == 0:
+		return stream.NotRetried
+	case e.Cause == errTryIdle:
+		return stream.RetryIdle
+	case e.Flag == stream.UpstreamTimeout:
+		return stream.RetryTimeout
+	}
+	return stream.RetryReset
+}
+
+// unsentReason is why a request that reached no endpoint is tried again.
+func unsentReason(e *stream.Error) stream.RetryReason {
+	if e.Phase == stream.PhaseConnect {
+		return stream.RetryConnect
+	}
+	return stream.RetryRefused
+}
+
+// answeredBadly is the reason to retry a try that ended in a response.
+func (x *exchange) answeredBadly(r *router.Retry, resp *stream.Response) stream.RetryReason {
+	on, h := r.On, &resp.Header
+	if resp.Upgraded != nil {
+		return stream.NotRetried
+	}
+	if on&router.OnEnvoyRateLimited != 0 || resp.Status == 429 {
+		if h.Get("x-envoy-ratelimited") != nil { // of another proxy: a condition of its own
+			if on&router.OnEnvoyRateLimited != 0 {
+				return stream.RetryRateLimited
+			}
+			return stream.NotRetried
 		}
-		return on&(router.On5xx|router.OnReset) != 0
 	}
 	switch s := resp.Status; {
-	case resp.Upgraded != nil:
-		return false
 	case s >= 500 && on&router.On5xx != 0,
 		s >= 502 && s <= 504 && on&router.OnGatewayError != 0,
 		s == 409 && on&router.OnRetriable4xx != 0,
-		on&router.OnRetriableStatusCodes != 0 && slices.Contains(r.Codes, s),
-		on&router.OnGRPC != 0 && x.refused(on, resp):
-		return true
+		on&router.OnRetriableStatusCodes != 0 && slices.Contains(r.Codes, s) && !(s == 425 && x.cameEarly()):
+		return stream.RetryStatus
+	case on&router.OnRetriableHeaders != 0 && holdsAny(r.Headers, h):
+		return stream.RetryHeaders
+	case on&router.OnGRPC != 0 && x.refused(on, resp):
+		return stream.RetryGRPC
+	}
+	return stream.NotRetried
+}
+
+// cameEarly reports whether the request came as early data: 425 is then the
+// client's, who repeats it when its handshake is complete (RFC 8470 section 5.2).
+func (x *exchange) cameEarly() bool { return x.s.Request.Header.Get("early-data") != nil }
+
+func holdsAny(any []router.ValueMatch, h *stream.Header) bool {
+	for i := range any {
+		if any[i].HoldsHeader(h) {
+			return true
+		}
 	}
 	return false
 }
 
-// safe reports whether the request can and may be sent again.
-func (x *exchange) safe(r *router.Retry, resp *stream.Response, e *stream.Error) bool {
+// mayRetry says whether one more try is allowed after this outcome, RetryWentOn if
+// it is, and how long it is to wait.
+func (x *exchange) mayRetry(r *router.Retry, resp *stream.Response, e *stream.Error) (pause pause, end stream.RetryEnd) {
+	limit := unsentRetries
+	if r != nil {
+		limit = r.Attempts
+		if len(r.RequestHeaders) > 0 && !holdsAny(r.RequestHeaders, &x.s.Request.Header) {
+			return pause, stream.RetryNoHeader
+		}
+	}
 	switch {
 	case x.spent:
-		return false
-	case e != nil && !e.Sent, x.idempotent():
+		return pause, stream.RetryBodySent
+	case !x.safe(r, resp, e):
+		return pause, stream.RetryUnsafe
+	case x.retries >= limit:
+		return pause, stream.RetryAttempts
+	case r == nil && !x.cluster.HasOther(&x.pick, x.tried):
+		return pause, stream.RetryNobody
+	}
+	if r != nil {
+		var ok bool
+		if pause, ok = x.backoff(r, resp); !ok {
+			return pause, stream.RetryTooLate
+		}
+	}
+	return pause, stream.RetryWentOn
+}
+
+// takeRetry takes a unit of the cluster's limit or budget of retries, which the
+// exchange holds until a response is given to the client.
+func (x *exchange) takeRetry() bool {
+	if x.retrying {
 		return true
 	}
-	return r != nil && (r.Unsafe || resp != nil && x.refused(r.On, resp))
+	if !x.breakers.TryRetry() {
+		x.cluster.Stats.Overflows[metrics.LimitRetries].Inc()
+		return false
+	}
+	x.retrying = true
+	return true
+}
+
+// giveRetry gives back what takeRetry took.
+func (x *exchange) giveRetry() {
+	if x.retrying {
+		x.breakers.ReleaseRetry()
+		x.retrying = false
+	}
+}
+
+// safe reports whether the request may be sent again after this outcome: it surely
+// did not run, or running twice is the same, or the route says that it may.
+func (x *exchange) safe(r *router.Retry, resp *stream.Response, e *stream.Error) bool {
+	return e != nil && !e.Sent || x.idempotent() || r != nil && (r.Unsafe || resp != nil && x.refused(r.On, resp))
 }
 
 // idempotent follows RFC 9110 section 9.2.2.
@@ -126,24 +233,4 @@ func (x *exchange) idempotent() bool {
 		return true
 	}
 	return false
-}
-
-// backoff waits a random time before the next try.
-func (x *exchange) backoff(co *worker.Coroutine, r *router.Retry) bool {
-	if r.BackoffBase <= 0 {
-		return true
-	}
-	most := r.BackoffBase << min(x.retries-1, 16)
-	if r.BackoffMax > 0 {
-		most = min(most, r.BackoffMax)
-	}
-	d := time.Duration(x.proxy.random.Uint64() % uint64(most+1))
-	x.paused = true
-	x.s.Loop.Arm(&x.pause, d)
-	for x.paused {
-		if x.s.Wait(co) != nil {
-			return false
-		}
-	}
-	return true
 }

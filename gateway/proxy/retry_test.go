@@ -26,12 +26,12 @@ type failure struct {
 }
 
 var failures = []failure{
-	{"reset within the request", func(p *peer) { p.r.ReadByte(); p.reset() }, router.On5xx | router.OnReset, 0},
-	{"closed after the request", func(p *peer) { p.ask() }, router.On5xx | router.OnReset, 0},
-	{"reset after the request", func(p *peer) { p.ask(); p.reset() }, router.On5xx | router.OnReset, 0},
-	{"closed in the head", func(p *peer) { p.ask(); p.send("HTTP/1.1 200 OK\r\ncont") }, router.On5xx | router.OnReset, 0},
-	{"closed after 103", func(p *peer) { p.ask(); p.send("HTTP/1.1 103 Early\r\n\r\n") }, router.On5xx | router.OnReset, 0},
-	{"no HTTP", func(p *peer) { p.ask(); p.send("SSH-2.0\r\n\r\n") }, router.On5xx | router.OnReset, 0},
+	{"reset within the request", func(p *peer) { p.r.ReadByte(); p.reset() }, router.On5xx | router.OnGatewayError | router.OnReset, 0},
+	{"closed after the request", func(p *peer) { p.ask() }, router.On5xx | router.OnGatewayError | router.OnReset, 0},
+	{"reset after the request", func(p *peer) { p.ask(); p.reset() }, router.On5xx | router.OnGatewayError | router.OnReset, 0},
+	{"closed in the head", func(p *peer) { p.ask(); p.send("HTTP/1.1 200 OK\r\ncont") }, router.On5xx | router.OnGatewayError | router.OnReset, 0},
+	{"closed after 103", func(p *peer) { p.ask(); p.send("HTTP/1.1 103 Early\r\n\r\n") }, router.On5xx | router.OnGatewayError | router.OnReset, 0},
+	{"no HTTP", func(p *peer) { p.ask(); p.send("SSH-2.0\r\n\r\n") }, router.On5xx | router.OnGatewayError | router.OnReset, 0},
 	{"503", func(p *peer) {
 		p.ask()
 		p.send("HTTP/1.1 503 Busy\r\nconnection: close\r\ncontent-length: 4\r\n\r\nbusy")
@@ -223,14 +223,14 @@ func TestLimitOfRetries(t *testing.T) {
 	set := settings{routes: []*router.Route{to("/", func(f *router.Forward) { f.Retry = &router.Retry{Attempts: 3, On: router.On5xx} })}}.with(o)
 	set.clusters[0].Limits = cluster.Limits{Connections: 1000, Pending: 1000, Requests: 1000, Retries: 1}
 	s := newStage(t, set)
-	if !s.shared[s0].TryRetry() { // somebody else's
+	if !s.shared[s0].Breakers(false).TryRetry() { // somebody else's
 		t.Fatal("no unit")
 	}
 	s.get("/")
 	if r := s.record(); r.Tries != 1 {
 		t.Errorf("%d tries", r.Tries)
 	}
-	s.shared[s0].ReleaseRetry()
+	s.shared[s0].Breakers(false).ReleaseRetry()
 	if n := s.stats(s0).Overflows[metrics.LimitRetries].Load(); n != 1 {
 		t.Errorf("%d overflows", n)
 	}

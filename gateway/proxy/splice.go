@@ -15,10 +15,13 @@ func (e *Edge) Splice(s *stream.Stream, cluster string) (*stream.Response, error
 	if err != nil {
 		return nil, err
 	}
-	s.Record.Cluster = cluster
+	routed := c
+	c, why := routed.Onward(s)
+	s.Record.Cluster = c.Config().Name
 	x, err := e.proxy.prepare(s, &router.Route{Forward: &router.Forward{}}, nil, c, stream.Outgoing{})
 	if err != nil {
 		return nil, err
 	}
+	x.onward.routed, x.onward.why = routed, why
 	return x.finish(s.Co)
 }

@@ -177,6 +177,9 @@ func (c *Cluster) may(h *stream.Header, tried []*Cluster) bool {
 	return c.serves() && !slices.Contains(tried, c) && !been(h, c.config.Peer)
 }
 
+// GoesOn tells whether requests to the cluster may go on to others.
+func (c *Cluster) GoesOn() bool { return c != nil && c.onward != nil }
+
 // Token tells whether requests to the cluster are to carry the gateway's token.
 func (c *Cluster) Token() bool { return c.token }
 
