@@ -23,8 +23,7 @@ type Acceptor struct {
 	fd     int
 	slot   worker.Slot
 	at     netip.AddrPort
-	own    *Gate // the listener's
-	global *Gate // the process's
+	limits *Limits
 	server Server
 	stats  *metrics.ListenerStats
 	pause  worker.Timer
@@ -32,12 +31,20 @@ type Acceptor struct {
 	warned int64 // when a rest was logged last
 }
 
+// Limits are what a connection has to pass. They may be changed on the loop.
+type Limits struct {
+	Own     *Gate    // the listener's
+	Global  *Gate    // the process's
+	Clients *Clients // the listener's, of each client; nil: none
+	Load    *Load    // the worker's
+}
+
 const (
 	// acceptBatch bounds the connections taken in one turn, so that those that
 	// are there already get theirs.
 	acceptBatch = 64
-	// pauseFor is how long accepting rests when there are no file descriptors:
-	// connections wait in the backlog meanwhile.
+	// pauseFor is how long accepting rests when there are no file descriptors, or too
+	// few: connections wait in the backlog meanwhile.
 	pauseFor = 100 * time.Millisecond
 	// closeBatch bounds what Close takes from the backlog: that of a moment in
 	// which the loop was busy, not of a flood.
@@ -45,13 +52,13 @@ const (
 )
 
 // Accept begins to accept from fd, which belongs to the acceptor from then on.
-func Accept(l *worker.Loop, fd int, own, global *Gate, s Server, stats *metrics.ListenerStats) (*Acceptor, error) {
+func Accept(l *worker.Loop, fd int, limits *Limits, s Server, stats *metrics.ListenerStats) (*Acceptor, error) {
 	at, err := LocalAddr(fd)
 	if err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
-	a := &Acceptor{loop: l, fd: fd, at: at, own: own, global: global, server: s, stats: stats}
+	a := &Acceptor{loop: l, fd: fd, at: at, limits: limits, server: s, stats: stats}
 	a.pause.Init(a)
 	if a.slot, err = l.Add(fd, a); err != nil {
 		unix.Close(fd)
@@ -69,6 +76,10 @@ func (a *Acceptor) Expire(*worker.Timer) { a.accept() }
 func (a *Acceptor) accept() {
 	for range acceptBatch {
 		if a.closed {
+			return
+		}
+		if a.limits.Load.Pause {
+			a.loop.Arm(&a.pause, pauseFor)
 			return
 		}
 		fd, remote, e := accept4(a.fd)
@@ -100,16 +111,8 @@ func (a *Acceptor) rest(e unix.Errno) {
 }
 
 func (a *Acceptor) take(fd int, remote netip.AddrPort) {
-	switch {
-	case !a.own.InRate(a.loop.Wall()):
-		a.refuse(fd, metrics.RefusedRate)
-		return
-	case !a.global.Enter():
-		a.refuse(fd, metrics.RefusedGlobalLimit)
-		return
-	case !a.own.Enter():
-		a.global.Leave()
-		a.refuse(fd, metrics.RefusedListenerLimit)
+	if why := a.limits.enter(a.loop.Wall(), remote.Addr()); why != metrics.RefusalCount {
+		a.refuse(fd, why)
 		return
 	}
 	local := a.at
@@ -117,8 +120,7 @@ func (a *Acceptor) take(fd int, remote netip.AddrPort) {
 		local, _ = LocalAddr(fd)
 	}
 	if err := a.server.Serve(fd, remote, local); err != nil {
-		a.own.Leave()
-		a.global.Leave()
+		a.limits.Leave(remote.Addr())
 		a.loop.Log.Error("a connection cannot be served", "address", a.at, "error", err)
 		unix.Close(fd)
 		return

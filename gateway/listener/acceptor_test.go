@@ -48,6 +48,8 @@ type porch struct {
 	loop        *worker.Loop
 	acceptor    *Acceptor
 	own, global Gate
+	load        Load
+	limits      Limits
 	server      sockets
 	stats       *metrics.ListenerStats
 	at          netip.AddrPort
@@ -57,6 +59,7 @@ type porch struct {
 func newPorch(t testing.TB, bind string, o snapshot.Socket) *porch {
 	t.Helper()
 	p := &porch{TB: t}
+	p.limits = Limits{Own: &p.own, Global: &p.global, Load: &p.load}
 	if o.Backlog == 0 {
 		o.Backlog = 1024
 	}
@@ -72,7 +75,7 @@ func newPorch(t testing.TB, bind string, o snapshot.Socket) *porch {
 		t.Fatal(err)
 	}
 	p.stats = metrics.NewRegistry().NewWorker(p.loop.Stats()).Listener("test")
-	if p.acceptor, err = Accept(p.loop, fd, &p.own, &p.global, &p.server, p.stats); err != nil {
+	if p.acceptor, err = Accept(p.loop, fd, &p.limits, &p.server, p.stats); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
@@ -254,7 +257,7 @@ func TestAcceptFails(t *testing.T) {
 	fd, _ := unix.Dup(int(file.Fd()))
 	file.Close()
 	p.loop.Do(func() {
-		if _, err = Accept(p.loop, fd, &p.own, &p.global, &p.server, p.stats); err == nil {
+		if _, err = Accept(p.loop, fd, &p.limits, &p.server, p.stats); err == nil {
 			t.Error("no error")
 		}
 	})
@@ -286,6 +289,67 @@ func TestLimitsRefuse(t *testing.T) {
 			t.Errorf("%v: %d refused", why, n)
 		}
 	}
+}
+
+func TestOneClientsConnectionsAreRefused(t *testing.T) {
+	p := newPorch(t, "127.0.0.1:0", snapshot.Socket{})
+	p.loop.Do(func() { p.limits.Clients = NewClients(2) })
+	p.dial()
+	p.dial()
+	p.refused()
+	p.loop.Do(func() {
+		if p.own.Open() != 2 || p.global.Open() != 2 || p.stats.Refused[metrics.RefusedClientLimit].Load() != 1 {
+			t.Errorf("%d and %d open", p.own.Open(), p.global.Open())
+		}
+		p.server.fail = errors.New("no room")
+		p.limits.Clients.SetLimit(3)
+	})
+	p.dial()
+	p.until("it is forgotten", func() bool { return p.own.Open() == 2 })
+	p.loop.Do(func() { p.server.fail = nil })
+	p.dial() // who could not be served left the limit, too
+	p.until("it is accepted", func() bool { return len(p.server.fds) == 3 })
+}
+
+func TestOverloadRefusesConnections(t *testing.T) {
+	p := newPorch(t, "127.0.0.1:0", snapshot.Socket{})
+	p.loop.Do(func() { p.load.Refuse = 1 << 32 })
+	for range 20 {
+		p.refused()
+	}
+	p.loop.Do(func() { p.load.Refuse = 0 })
+	p.dial()
+	p.until("it is accepted", func() bool { return len(p.server.fds) == 1 })
+	if n := p.stats.Refused[metrics.RefusedOverload].Load(); n != 20 || p.own.Open() != 1 || p.global.Open() != 1 {
+		t.Errorf("%d refused, %d and %d open", n, p.own.Open(), p.global.Open())
+	}
+	// In between it is as likely as asked for.
+	half, refused := Load{Refuse: 1 << 31}, 0
+	for range 10_000 {
+		if half.refuses() {
+			refused++
+		}
+	}
+	if refused < 4700 || refused > 5300 { // 6 standard deviations
+		t.Errorf("%d of 10000 refused", refused)
+	}
+}
+
+// Connections wait in the backlog while accepting is paused, and are served then.
+func TestOverloadPausesAccepting(t *testing.T) {
+	p := newPorch(t, "127.0.0.1:0", snapshot.Socket{})
+	p.loop.Do(func() { p.load.Pause = true })
+	for range 5 {
+		p.dial()
+	}
+	p.until("it has seen them", func() bool { return p.loop.Stats().Events.Load() > 0 || p.acceptor.pause.Armed() })
+	p.loop.Do(func() {
+		if n := len(p.server.fds); n != 0 {
+			t.Errorf("%d accepted", n)
+		}
+		p.load.Pause = false
+	})
+	p.until("they are accepted", func() bool { return len(p.server.fds) == 5 })
 }
 
 // A connection that the server cannot take leaves nothing behind.

@@ -86,7 +86,7 @@ func (h *hall) Kept() int64 {
 	return 0
 }
 
-func (h *hall) ConnectionClosed() {
+func (h *hall) ConnectionClosed(netip.AddrPort) {
 	h.closed++
 	h.own.Leave()
 	h.global.Leave()
@@ -143,7 +143,7 @@ func newHall(t testing.TB, edit func(*server.Config)) *hall {
 	if h.at, err = LocalAddr(fd); err != nil {
 		t.Fatal(err)
 	}
-	acceptor, err := Accept(l, fd, &h.own, &h.global, h.Terminator, h.stats)
+	acceptor, err := Accept(l, fd, &Limits{Own: &h.own, Global: &h.global, Load: &Load{}}, h.Terminator, h.stats)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func newHall(t testing.TB, edit func(*server.Config)) *hall {
 			h.Close()
 			for _, g := range h.guests {
 				g.Conn.Close()
-				h.ConnectionClosed()
+				h.ConnectionClosed(netip.AddrPort{})
 			}
 		})
 		l.Do(func() {

@@ -71,8 +71,9 @@ type Traffic interface {
 
 // Observer hears of the connections that were taken from an Acceptor.
 type Observer interface {
-	// ConnectionClosed is called once for each connection that ended.
-	ConnectionClosed()
+	// ConnectionClosed is called once for each connection that ended; remote is its
+	// client.
+	ConnectionClosed(remote netip.AddrPort)
 }
 
 const (
@@ -200,8 +201,9 @@ func (t *Terminator) place() bool {
 
 // gone forgets a connection that ended here.
 func (t *Terminator) gone(g *greeting) {
+	remote := g.remote
 	t.forget(g)
-	t.observer.ConnectionClosed()
+	t.observer.ConnectionClosed(remote)
 }
 
 // forget gives up a greeting: its connection ended, or was passed on.

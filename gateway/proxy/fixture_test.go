@@ -147,7 +147,7 @@ func newStage(t testing.TB, set settings) *stage {
 	}
 	s.address = at.String()
 	var gate listener.Gate
-	acceptor, err := listener.Accept(l, fd, &gate, &gate, s, s.metrics.Listener("test"))
+	acceptor, err := listener.Accept(l, fd, &listener.Limits{Own: &gate, Global: &gate, Load: &listener.Load{}}, s, s.metrics.Listener("test"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func (s *stage) Serve(fd int, remote, local netip.AddrPort) error {
 }
 
 // ConnectionClosed is told of by the server.
-func (s *stage) ConnectionClosed() { s.open.Add(-1) }
+func (s *stage) ConnectionClosed(netip.AddrPort) { s.open.Add(-1) }
 
 // stats are the worker's figures of cluster i.
 func (s *stage) stats(i int) *metrics.ClusterStats {

@@ -15,8 +15,7 @@ import (
 // port is one listener on one worker.
 type port struct {
 	name      string
-	gate      *listener.Gate
-	global    *listener.Gate
+	limits    listener.Limits
 	http1     *http1.Server
 	http2     *http2.Server
 	tls       *listener.Terminator // nil: never had TLS
@@ -83,8 +82,7 @@ func (p *port) close() {
 }
 
 // ConnectionClosed is told of by the servers.
-func (p *port) ConnectionClosed() {
-	p.gate.Leave()
-	p.global.Leave()
+func (p *port) ConnectionClosed(remote netip.AddrPort) {
+	p.limits.Leave(remote.Addr())
 	p.stats.ConnectionsActive.Dec()
 }

@@ -28,8 +28,10 @@ type edgeWorker struct {
 	ports    map[string]*port // by listener name
 	leaving  []*port          // removed; their connections drain
 	logs     map[*accesslog.Writer]*accesslog.Buffer
-	uses     []*use             // of the logs
-	adopted  *snapshot.Snapshot // nil: none yet
+
+	accepting listener.Load      // of an overload
+	uses      []*use             // of the logs
+	adopted   *snapshot.Snapshot // nil: none yet
 }
 
 // responseLimits bound response heads. They are as wide as what clients may be
@@ -72,7 +74,7 @@ func (w *edgeWorker) adopt(a *adoption) error {
 		p := w.ports[l.Name]
 		if p == nil {
 			stats := w.metrics.Listener(l.Name)
-			p = &port{name: l.Name, gate: a.gates[l.Name], global: a.global, stats: stats, loop: w.loop, acceptors: map[bind]*listener.Acceptor{}}
+			p = &port{name: l.Name, limits: listener.Limits{Own: a.gates[l.Name], Global: a.global, Load: &w.accepting}, stats: stats, loop: w.loop, acceptors: map[bind]*listener.Acceptor{}}
 			p.http1 = http1.NewServer(w.loop, w.streams, one, p)
 			p.http2 = http2.NewServer(w.loop, w.shared, two, p)
 			w.ports[l.Name] = p
@@ -115,7 +117,7 @@ func (w *edgeWorker) secure(p *port, l *snapshot.Listener, a *adoption) {
 func (p *port) bindTo(l *snapshot.Listener, sockets map[bind]int) error {
 	var problems []error
 	for b, fd := range sockets {
-		acceptor, err := listener.Accept(p.loop, fd, p.gate, p.global, p, p.stats)
+		acceptor, err := listener.Accept(p.loop, fd, &p.limits, p, p.stats)
 		if err != nil {
 			problems = append(problems, err)
 			continue

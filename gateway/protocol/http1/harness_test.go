@@ -81,7 +81,7 @@ type testServer struct {
 }
 
 // ConnectionClosed counts.
-func (ts *testServer) ConnectionClosed() { ts.closed++ }
+func (ts *testServer) ConnectionClosed(netip.AddrPort) { ts.closed++ }
 
 // serve starts a server with the handler of handler_test.go; change may adjust
 // its configuration.

@@ -61,8 +61,9 @@ func (cfg *Config) timedOut(t metrics.Timeout) {
 
 // Observer hears of a server's connections.
 type Observer interface {
-	// ConnectionClosed is called once for each connection that Serve took.
-	ConnectionClosed()
+	// ConnectionClosed is called once for each connection that Serve took; remote is
+	// its client.
+	ConnectionClosed(remote netip.AddrPort)
 }
 
 // Server serves the connections of one listener on one worker. Its methods
@@ -73,8 +74,10 @@ type Server struct {
 	observer Observer
 	config   *Config
 	draining bool
+	hurry    connection.Hurry
 
 	connections *serverConn // list of all
+	hurried     *serverConn // the next of them to be held to a shorter idle timeout
 	count       int
 	free        *serverConn
 	freeCount   int
@@ -178,7 +181,7 @@ func (srv *Server) begin(c *serverConn, remote, local netip.AddrPort) {
 // gone takes a closed connection off the list.
 func (srv *Server) gone(c *serverConn) {
 	srv.unlist(c)
-	srv.observer.ConnectionClosed()
+	srv.observer.ConnectionClosed(c.remote.unpack())
 	srv.recycle(c)
 }
 
@@ -187,13 +190,16 @@ func (srv *Server) pass(c *serverConn) {
 	srv.unlist(c)
 	if srv.config.HTTP2(&c.Conn, c.remote.unpack(), c.local.unpack(), c.tls) != nil {
 		c.Close()
-		srv.observer.ConnectionClosed()
+		srv.observer.ConnectionClosed(c.remote.unpack())
 	}
 	srv.recycle(c)
 }
 
 func (srv *Server) unlist(c *serverConn) {
 	srv.loop.Drop(&c.timer)
+	if srv.hurried == c {
+		srv.hurried = c.next
+	}
 	if c.prev != nil {
 		c.prev.next = c.next
 	} else {

@@ -21,7 +21,7 @@ type serverConn struct {
 	tls        *handshake.Result // nil: plain
 	next, prev *serverConn
 	timer      worker.Timer
-	began      int64 // loop time when the head under way began, or lingering did
+	began      int64 // loop time when the head under way began, or idleness or lingering did
 	served     uint32
 	scanned    uint32 // of the head under way, see headEnd
 	remote     address
@@ -104,7 +104,8 @@ func (c *serverConn) ConnReady(ev worker.Events) {
 // idle waits for the next request.
 func (c *serverConn) idle() {
 	c.phase, c.rested = phaseIdle, false
-	wait := c.srv.config.IdleTimeout
+	c.began = c.srv.loop.Now()
+	wait := c.srv.hurry.Idle(c.srv.config.IdleTimeout)
 	if c.IsSecure() || c.srv.draining {
 		wait = min(wait, restAfter)
 	}
@@ -114,18 +115,20 @@ func (c *serverConn) idle() {
 // idled does what the end of a step of idleness asks for: first a connection
 // over TLS gives up what its keys expand to, then any one is closed.
 func (c *serverConn) idled() {
-	cfg := c.srv.config
 	if c.srv.draining { // its handshake was under way when that began, and no request came
 		c.end()
 		return
 	}
-	if c.IsSecure() && !c.rested && cfg.IdleTimeout > restAfter {
-		c.rested = true
-		c.Rest()
-		c.srv.loop.Arm(&c.timer, cfg.IdleTimeout-restAfter)
+	idle := time.Duration(c.srv.loop.Now() - c.began)
+	if left := c.srv.hurry.Idle(c.srv.config.IdleTimeout) - idle; left > 0 {
+		if c.IsSecure() && !c.rested {
+			c.rested = true
+			c.Rest()
+		}
+		c.srv.loop.Arm(&c.timer, left)
 		return
 	}
-	cfg.timedOut(metrics.TimeoutIdle)
+	c.srv.countIdle(idle)
 	c.end()
 }
 

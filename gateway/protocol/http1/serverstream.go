@@ -163,7 +163,6 @@ func (c *serverConn) conclude(resp *stream.Response, whole bool) (next bool) {
 		c.closeAfterWrite()
 		return false
 	}
-	c.began = 0
 	c.idle()
 	return (c.Buffered() > 0 || c.MayRead()) && c.parse()
 }
@@ -238,7 +237,7 @@ func (st *serverStream) caught(err *error) {
 func (st *serverStream) mayKeep(resp *stream.Response) bool {
 	c := st.conn
 	switch {
-	case resp == nil || resp.Upgraded != nil, c.srv.draining, c.leaving, st.f.close:
+	case resp == nil || resp.Upgraded != nil, c.srv.draining, c.srv.hurry.Close, c.leaving, st.f.close:
 		return false
 	case st.cfg.MaxRequests > 0 && int(c.served) >= st.cfg.MaxRequests:
 		return false

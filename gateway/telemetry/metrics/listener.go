@@ -23,6 +23,8 @@ type ListenerStats struct {
 	ProtocolErrors    Counter               // requests refused because they break the protocol's rules
 	Timeouts          [TimeoutCount]Counter // by Timeout
 
+	RequestsShed   [ShedCount]Counter // requests refused because there were too many, by Shed
+	IdleShortened  Counter            // connections that were idle for less than their timeout, and ended (TimeoutIdle, too)
 	RequestsActive Gauge
 	Requests       ByClass   // requests by what the client was told
 	Duration       Histogram // first byte of the request to last byte of the response
@@ -82,12 +84,26 @@ const (
 	RefusedGlobalLimit                  // the process's limit of connections
 	RefusedRate                         // the listener's accept_rate
 	RefusedNoFiles                      // out of file descriptors
+	RefusedClientLimit                  // the listener's limit of one client's connections
+	RefusedOverload                     // the overload manager
 	RefusalCount                        // how many there are
 )
 
 func (r Refusal) String() string {
-	return [...]string{"listener-limit", "global-limit", "rate", "no-files"}[r]
+	return [...]string{"listener-limit", "global-limit", "rate", "no-files", "client-limit", "overload"}[r]
 }
+
+// Shed is why a request was refused that would have been served at another time.
+type Shed uint8
+
+// The reasons.
+const (
+	ShedOverload Shed = iota // the overload manager
+	ShedLimit                // the listener's limit of requests at once
+	ShedCount                // how many there are
+)
+
+func (s Shed) String() string { return [...]string{"overload", "listener-limit"}[s] }
 
 // Timeout is a limit of time that a client ran into.
 type Timeout uint8
