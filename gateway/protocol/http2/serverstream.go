@@ -356,8 +356,12 @@ func (st *serverStream) conclude(resp *stream.Response) {
 	if !f.isReset && f.conn.failed == nil {
 		switch {
 		case !f.sentEnd:
-			st.count(CodeInternal, false)
-			f.reset(CodeInternal)
+			code := CodeInternal
+			if e := st.Record.Err; e != nil && e.Side == stream.Downstream {
+				code = CodeCancel // it takes no bytes, or too slowly
+			}
+			st.count(code, false)
+			f.reset(code)
 		case !f.gotEnd:
 			f.reset(CodeNo) // the response is whole (RFC 9113 section 8.1)
 		}
