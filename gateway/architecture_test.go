@@ -32,11 +32,12 @@ protocol/http2:      protocol/http2/hpack worker connection stream telemetry/met
 protocol/http2/hpack: stream
 filter:              worker stream
 standby:
-cluster:             standby ledger cluster/balance cluster/dns cluster/health cluster/outlier tls/client
+cluster:             standby ledger cluster/balance cluster/dns cluster/eventlog cluster/health cluster/outlier tls/client
 cluster/balance:
 cluster/dns:
 cluster/health:      protocol/grpc
 cluster/outlier:
+cluster/eventlog:
 ledger:
 router:              stream cluster protocol/grpc
 upstream:            standby worker connection stream ledger cluster cluster/balance cluster/outlier protocol/* telemetry/metrics tls/client tls/handshake
