@@ -2,13 +2,13 @@ package cluster
 
 import (
 	"context"
-	"net/netip"
 	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"longmen/gateway/cluster/health"
+	"longmen/gateway/cluster/outlier"
 	"longmen/gateway/ledger"
 	"longmen/gateway/standby"
 )
@@ -27,11 +27,13 @@ import (
 //	hosts := c.Hosts()
 //	if hosts != mine.hosts {
 //		mine.hosts = hosts
-//		mine.balancer = balance.New(config.Balance, balance.Options{Weights: hosts.Weights, ...})
-//		// and close the idle connections of every pool whose endpoint is Gone
+//		// close the idle connections to the endpoints that are gone since, and
+//		// make balancers for the groups of hosts.All that are others than before:
+//		mine.balancer = balance.New(config.Balance, balance.Options{Table: group.Table, Weights: group.Weights, ...})
 //	}
+//	group := hosts.All.Groups[hosts.All.At(random)]
 //	i := mine.balancer.Pick(nil)   // -1: there is none
-//	pool := mine.pools[hosts.Usable[i].ID]
+//	pool := mine.pools[group.Usable[i].ID]
 //
 // A worker without requests to the cluster does not look at it; Runtime's
 // Changed is there to tell it that connections are to be closed.
@@ -41,10 +43,14 @@ type Cluster struct {
 
 	breakers [2]Breakers // of default and high priority
 	standby  *standby.Switch
+	entered  *counter // requests at endpoints; nil: not counted
 
 	ready     chan struct{}
 	readyOnce sync.Once
-	changed   chan struct{} // holds one: something was noted below that is not published
+	changed   chan struct{}  // holds one: something was noted below that is not published
+	doubts    chan *Endpoint // connections to them have failed
+	used      atomic.Bool    // a connection for a request was begun
+	zones     atomic.Bool    // where the gateways are has changed
 	work      sync.WaitGroup
 
 	mu        sync.Mutex
@@ -55,10 +61,23 @@ type Cluster struct {
 	ids       *ids
 	version   uint64
 	sources   []*source
-	stale     bool // the sources have changed since the endpoints were made
-	endpoints map[key]*Endpoint
+	stale     bool              // the sources have changed since the endpoints were made
+	endpoints map[key]*Endpoint // made anew when it changes
 	order     []*Endpoint
-	group     *health.Group // nil: no checks
+	group     *health.Group     // nil: no checks
+	outliers  *outlier.Detector // nil: none
+	isSettled bool
+
+	divisions []*division // the first is that of all endpoints
+	subsets   *subsets
+	arranged  bool        // divisions are to be looked at as a whole
+	changes   []*Endpoint // whose state or weight has changed
+	beginners []*Endpoint // in their slow start
+	// Of OriginalDst, those that are or will be among endpoints.
+	destinations map[key]*Endpoint
+
+	removed []*Endpoint // the last that have gone
+	goneBy  uint64      // how many have gone
 }
 
 // New makes a cluster from a checked configuration, which it keeps. It does no
@@ -68,12 +87,17 @@ func New(config *Config) *Cluster {
 		config:   config,
 		breakers: [2]Breakers{newBreakers(&config.Limits), newBreakers(&config.HighLimits)},
 		standby:  newStandby(config),
+		entered:  newEntered(config),
 		ready:    make(chan struct{}),
 		changed:  make(chan struct{}, 1),
+		doubts:   make(chan *Endpoint, maxDoubts),
+		outliers: newOutliers(config),
 		ids:      &ids{},
 		sources:  newSources(config),
+
+		destinations: map[key]*Endpoint{},
 	}
-	c.hosts.Store(&HostSet{})
+	c.hosts.Store(&HostSet{All: &Selection{}})
 	c.reconcile()
 	c.publish()
 	return c
@@ -104,9 +128,19 @@ func (c *Cluster) Inherit(previous *Cluster) {
 	for i := range c.breakers {
 		c.breakers[i].inherit(&previous.breakers[i])
 	}
+	if c.entered != nil && previous.entered != nil {
+		c.entered = previous.entered
+	}
 	c.ids, c.version, c.history = previous.ids, previous.version, previous.history
+	c.removed, c.goneBy = previous.removed, previous.goneBy
+	if c.config.Discovery == OriginalDst {
+		c.destinations = previous.destinations
+	}
 	c.endpoints, previous.endpoints = previous.endpoints, nil
+	c.inheritOutliers(previous)
+	c.used.Store(previous.used.Load())
 	if c.config.TCP != previous.config.TCP {
+		clear(c.destinations)
 		c.releaseAll()
 	}
 	sameChecks := reflect.DeepEqual(c.config.Health, previous.config.Health)
@@ -118,7 +152,9 @@ func (c *Cluster) Inherit(previous *Cluster) {
 	}
 	inheritSources(c, previous)
 	c.inheritStandby(previous)
+	c.divisions = nil // their groups were made with other settings
 	c.reconcile()
+	c.inheritBeginners(previous)
 	c.publish()
 }
 
@@ -129,6 +165,9 @@ func (c *Cluster) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.releaseAll()
+	if c.runtime != nil {
+		c.runtime.ended(c)
+	}
 }
 
 // end stops DNS and checks and waits for them.
@@ -158,74 +197,11 @@ func (c *Cluster) HealthStats() health.Stats {
 	return group.Stats()
 }
 
-// reconcile makes the endpoints those that the sources have now.
-func (c *Cluster) reconcile() {
-	found := make(map[key]*Endpoint, len(c.endpoints))
-	order := make([]*Endpoint, 0, len(c.endpoints))
-	for _, s := range c.sources {
-		for _, address := range s.addresses {
-			at := netip.AddrPortFrom(address, s.config.Port)
-			k := key{address: at}
-			if s.logical {
-				k = key{address: netip.AddrPortFrom(netip.Addr{}, s.config.Port), name: s.config.Host}
-			}
-			if found[k] != nil {
-				continue // written twice, or of two names: the first counts
-			}
-			e := c.endpoints[k]
-			if e == nil {
-				e = newEndpoint(c.ids.take(), k, at, s.config, len(c.config.Health))
-			}
-			if old := e.Address(); old != at {
-				c.history.Left(old, c.config.Name, time.Now())
-				e.address.Store(&at)
-			}
-			e.config.Store(s.config)
-			found[k] = e
-			order = append(order, e)
-		}
-	}
-	for k, e := range c.endpoints {
-		if found[k] == nil {
-			c.release(e)
-		}
-	}
-	c.endpoints, c.order, c.stale = found, order, false
-	c.addChecks()
-}
-
-// release lets go of an endpoint.
-func (c *Cluster) release(e *Endpoint) {
-	e.gone.Store(true)
-	c.history.Left(e.Address(), c.config.Name, time.Now())
-	for _, check := range e.checks {
-		check.Remove()
-	}
-	c.ids.put(e.ID)
-}
-
-func (c *Cluster) releaseAll() {
-	for _, e := range c.endpoints {
-		c.release(e)
-	}
-	c.endpoints = nil
-}
-
-// publish makes the endpoints' state visible to workers, and tells whether
-// there was anything new.
-func (c *Cluster) publish() bool {
-	next := newHostSet(c.order, c.config.PanicThreshold)
-	if next.same(c.Hosts()) {
-		return false
-	}
-	c.version++
-	next.Version = c.version
-	c.hosts.Store(next)
-	return true
-}
-
 // settled tells that all names and endpoints have had their first result.
 func (c *Cluster) settled() bool {
+	if c.isSettled {
+		return true
+	}
 	for _, s := range c.sources {
 		if !s.resolved {
 			return false
@@ -236,6 +212,7 @@ func (c *Cluster) settled() bool {
 			return false
 		}
 	}
+	c.isSettled = true
 	return true
 }
 
@@ -252,6 +229,8 @@ const (
 func (c *Cluster) run(ctx context.Context) {
 	limit := time.NewTimer(readyLimit)
 	defer limit.Stop()
+	step := time.NewTimer(0) // of slow starts, and to forget destinations
+	defer step.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -259,16 +238,26 @@ func (c *Cluster) run(ctx context.Context) {
 		case <-limit.C:
 			c.setReady()
 			continue
+		case <-step.C:
+		case e := <-c.doubts:
+			c.doubt(e)
+			continue
 		case <-c.changed:
 		}
 		c.mu.Lock()
+		now := time.Now()
+		c.forgetDestinations(now)
 		if c.stale {
 			c.reconcile()
 		}
+		c.grow(now)
 		news, settled := c.publish(), c.settled()
+		if wait := c.wait(); wait > 0 {
+			step.Reset(wait)
+		}
 		c.mu.Unlock()
-		if news && c.runtime.changed != nil {
-			c.runtime.changed(c)
+		if news {
+			c.runtime.published(c)
 		}
 		if settled {
 			c.setReady()
@@ -279,6 +268,25 @@ func (c *Cluster) run(ctx context.Context) {
 		case <-time.After(settle):
 		}
 	}
+}
+
+// wait is after how long run has something to do by itself; 0: it has not.
+func (c *Cluster) wait() time.Duration {
+	switch {
+	case len(c.beginners) > 0:
+		return c.config.SlowStart.step()
+	case c.config.Discovery == OriginalDst && len(c.order) > 0:
+		return c.config.OriginalDestination.unused()
+	}
+	return 0
+}
+
+// touch notes that an endpoint may be usable, or not any more.
+func (c *Cluster) touch(e *Endpoint) {
+	c.mu.Lock()
+	c.changes = append(c.changes, e)
+	c.mu.Unlock()
+	c.note()
 }
 
 // note has run look at what changed.

@@ -14,16 +14,16 @@ func TestOffline(t *testing.T) {
 	c := New(config)
 	hosts := c.Hosts()
 	expect(t, "all, each once", addresses(hosts.Endpoints), "10.0.0.1:80 10.0.0.2:80 10.0.0.3:80 10.0.0.4:80")
-	expect(t, "not draining", addresses(hosts.Usable), "10.0.0.1:80 10.0.0.2:80 10.0.0.4:80")
-	if w := hosts.Weights; len(w) != 3 || w[0] != 1 || w[1] != 5 || w[2] != 1 {
+	expect(t, "not draining", addresses(hosts.Usable()), "10.0.0.1:80 10.0.0.2:80 10.0.0.4:80")
+	if w := hosts.All.Groups[0].Weights; len(w) != 3 || w[0] != 1 || w[1] != 5 || w[2] != 1 {
 		t.Errorf("weights %v", w)
 	}
 	uniqueIDs(t, hosts.Endpoints, 3)
 	if hosts.Panic || hosts.Version != 1 || c.Config() != config {
 		t.Errorf("%+v", hosts)
 	}
-	if names := New(named(StrictDNS, "web.test", "10.0.0.9")).Hosts(); addresses(names.Usable) != "10.0.0.9:8080" {
-		t.Errorf("before its start a cluster of names has %s", addresses(names.Usable))
+	if names := New(named(StrictDNS, "web.test", "10.0.0.9")).Hosts(); addresses(names.Usable()) != "10.0.0.9:8080" {
+		t.Errorf("before its start a cluster of names has %s", addresses(names.Usable()))
 	}
 	c.Close()
 	c.Close()
@@ -36,25 +36,25 @@ func TestPanic(t *testing.T) {
 	c := New(static(numbered(10)...))
 	all := c.Hosts().Endpoints
 	all[9].config.Store(&EndpointConfig{Draining: true, Weight: 1})
-	down := func(n int) {
-		for i, e := range all {
-			e.health.Store(&Health{Healthy: i >= n})
-		}
-	}
+	c.arrange()
 	for _, test := range []struct {
 		down, threshold, usable int
 		panics                  bool
 	}{
+		// Up to 2 of 9 the others can take all, at 140 %: then the threshold does not matter.
 		{0, 50, 9, false}, {4, 50, 5, false}, {5, 50, 9, true}, {9, 50, 9, true},
-		{9, 0, 0, false}, {8, 0, 1, false}, {1, 100, 9, true}, {0, 100, 9, false},
+		{9, 0, 0, false}, {8, 0, 1, false}, {2, 100, 7, false}, {3, 100, 9, true}, {0, 100, 9, false},
 	} {
-		down(test.down)
-		hosts := newHostSet(all, test.threshold)
-		if len(hosts.Usable) != test.usable || hosts.Panic != test.panics || len(hosts.Weights) != test.usable {
-			t.Errorf("%d of 9 down, threshold %d: %d usable, panic %v", test.down, test.threshold, len(hosts.Usable), hosts.Panic)
+		c.config.PanicThreshold = test.threshold
+		for i, e := range all {
+			c.setHealth(e, i >= test.down)
+		}
+		c.publish()
+		if hosts := c.Hosts(); len(hosts.Usable()) != test.usable || hosts.Panic != test.panics || len(hosts.All.Groups[0].Weights) != test.usable {
+			t.Errorf("%d of 9 down, threshold %d: %d usable, panic %v", test.down, test.threshold, len(hosts.Usable()), hosts.Panic)
 		}
 	}
-	if empty := newHostSet(nil, 50); empty.Panic {
+	if empty := New(&Config{PanicThreshold: 50}).Hosts(); empty.Panic || empty.Available != 0 || empty.Serves() {
 		t.Error("panic without endpoints")
 	}
 }
@@ -94,8 +94,8 @@ func TestHostsDoesNotAllocate(t *testing.T) {
 	config.Limits.Requests = 5
 	c := New(config)
 	if n := testing.AllocsPerRun(100, func() {
-		if c.TryRequest() && c.Hosts().Usable[0].Address().Port() == 80 {
-			c.ReleaseRequest()
+		if c.Breakers(false).TryRequest() && c.Hosts().All.Groups[0].Usable[0].Address().Port() == 80 {
+			c.Breakers(false).ReleaseRequest()
 		}
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
@@ -110,12 +110,5 @@ func BenchmarkHosts(b *testing.B) {
 		if hosts := c.Hosts(); hosts != seen {
 			seen = hosts
 		}
-	}
-}
-
-func BenchmarkHostSet(b *testing.B) {
-	c := New(static(numbered(10_000)...))
-	for b.Loop() {
-		newHostSet(c.order, 50)
 	}
 }

@@ -82,6 +82,11 @@ type Config struct {
 	HTTP2    HTTP2
 }
 
+// CountsActive tells whether Endpoint.Active is to be counted.
+func (c *Config) CountsActive() bool {
+	return c.Balance.CountsLoad(c.HashBalanceFactor) || c.EndpointLimits.Requests > 0
+}
+
 // Protocol is what is spoken to the endpoints.
 type Protocol uint8
 

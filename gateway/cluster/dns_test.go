@@ -24,7 +24,7 @@ func TestStrictDNS(t *testing.T) {
 		if !isReady(c) {
 			t.Error("not ready after all names were resolved")
 		}
-		expect(t, "endpoints", addresses(c.Hosts().Usable), "10.0.0.1:8080 10.0.0.2:8080 10.0.1.1:8080")
+		expect(t, "endpoints", addresses(c.Hosts().Usable()), "10.0.0.1:8080 10.0.0.2:8080 10.0.1.1:8080")
 		one, two := find(t, c, "10.0.0.1:8080"), find(t, c, "10.0.0.2:8080")
 
 		// A server that rotates its answers changes nothing.
@@ -36,7 +36,7 @@ func TestStrictDNS(t *testing.T) {
 
 		// What stays keeps its object; what goes is gone, and its ID is used again.
 		w.resolve("a.test", nil, "10.0.0.1", "10.0.0.3")
-		expect(t, "after a change", addresses(c.Hosts().Usable), "10.0.0.1:8080 10.0.0.3:8080 10.0.1.1:8080")
+		expect(t, "after a change", addresses(c.Hosts().Usable()), "10.0.0.1:8080 10.0.0.3:8080 10.0.1.1:8080")
 		if find(t, c, "10.0.0.1:8080") != one || one.Gone() || !two.Gone() || c.Hosts().Version != before.Version+1 {
 			t.Error("the wrong endpoints are gone")
 		}
@@ -58,10 +58,10 @@ func TestStrictDNS(t *testing.T) {
 			w.resolve("a.test", err)
 		}
 		if c.Hosts() != before || c.Names()[0].Failure != "no such name" || c.Names()[0].Addresses != 1 {
-			t.Errorf("after failures: %s, %+v", addresses(c.Hosts().Usable), c.Names())
+			t.Errorf("after failures: %s, %+v", addresses(c.Hosts().Usable()), c.Names())
 		}
 		w.resolve("a.test", nil)
-		expect(t, "after an empty answer", addresses(c.Hosts().Usable), "10.0.0.1:8080 10.0.1.1:8080")
+		expect(t, "after an empty answer", addresses(c.Hosts().Usable()), "10.0.0.1:8080 10.0.1.1:8080")
 
 		c.Close()
 		want := []string{
@@ -98,8 +98,8 @@ func TestLogicalDNS(t *testing.T) {
 			t.Error("an endpoint without an address")
 		}
 		w.resolve("a.test", nil, "10.0.0.2", "10.0.0.1")
-		expect(t, "endpoints", addresses(c.Hosts().Usable), "10.0.0.2:8080")
-		before, e := c.Hosts(), c.Hosts().Usable[0]
+		expect(t, "endpoints", addresses(c.Hosts().Usable()), "10.0.0.2:8080")
+		before, e := c.Hosts(), c.Hosts().Usable()[0]
 		w.resolve("a.test", nil, "10.0.0.1", "10.0.0.2")
 		if c.Hosts() != before || e.Gone() {
 			t.Error("a new first address is not another endpoint")
@@ -120,7 +120,7 @@ func TestReadyAfterFailure(t *testing.T) {
 		c.Start(w.runtime)
 		defer c.Close()
 		w.resolve("a.test", errors.New("timeout"))
-		if !isReady(c) || len(c.Hosts().Usable) != 0 {
+		if !isReady(c) || len(c.Hosts().Usable()) != 0 {
 			t.Error("not ready after the first outcome")
 		}
 	})
@@ -138,7 +138,7 @@ func TestReadyIsBounded(t *testing.T) {
 			t.Errorf("waited %s", waited)
 		}
 		w.resolve("a.test", nil, "10.0.0.1")
-		expect(t, "later", addresses(c.Hosts().Usable), "10.0.0.1:8080")
+		expect(t, "later", addresses(c.Hosts().Usable()), "10.0.0.1:8080")
 	})
 }
 

@@ -6,7 +6,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"longmen/gateway/cluster/balance"
 	"longmen/gateway/cluster/health"
+	"longmen/gateway/cluster/outlier"
 )
 
 // Endpoint is one address of a cluster. It lives as long as the address is
@@ -37,13 +39,25 @@ type Endpoint struct {
 	checks  []*health.Check
 	states  []health.State // one for each of Config.Health
 	wasDown bool           // what unchecked states stand for, after the checks themselves changed
+	places  []place
+	listed  bool          // it was usable when that was looked at last
+	began   time.Time     // its slow start
+	percent atomic.Uint32 // of its weight that it has in that
+
+	used atomic.Int64 // of OriginalDst: when a worker picked it last, in Unix seconds
+
+	// What is known of it by what requests to it came to.
+	outlier outlier.Host
 
 	_ [64]byte // all above is seldom written; what all workers write has a cache line of its own
 
-	// Active is the number of requests under way over all workers. Only
-	// clusters that balance by LeastRequest need it counted.
+	// Active is the number of requests under way over all workers, with Config.CountsActive.
 	Active atomic.Int64
-	_      [56]byte
+	// Connections is the number of connections of all workers, with a limit of them.
+	Connections atomic.Int64
+	// Latency is what PeakEWMA goes by.
+	Latency balance.Latency
+	_       [40]byte
 }
 
 // key tells endpoints apart: by address, or with LogicalDNS by name and port.
@@ -107,6 +121,23 @@ func (e *Endpoint) ConnectFailures() (count uint64, last time.Time) {
 		last = time.Unix(0, at)
 	}
 	return e.connectFailures.Load(), last
+}
+
+// Usable tells whether new requests may go to the endpoint, but for panic.
+func (e *Endpoint) Usable() bool {
+	config := e.Config()
+	return e.Healthy() && !config.Draining && !config.Down && !e.outlier.Ejected()
+}
+
+// Percent is how much of its weight the endpoint has in its slow start; 100 else.
+func (e *Endpoint) Percent() uint32 { return e.percent.Load() }
+
+// hashKey is what stands for the endpoint where hashes decide.
+func (e *Endpoint) hashKey() string {
+	if key := e.Config().HashKey; key != "" {
+		return key
+	}
+	return e.key.String()
 }
 
 // weight is the share of requests, at least 1.
@@ -178,10 +209,13 @@ func newEndpoint(id uint32, k key, address netip.AddrPort, config *EndpointConfi
 	e.address.Store(&address)
 	e.config.Store(config)
 	e.health.Store(&Health{Healthy: true})
+	e.percent.Store(fullWeight)
+	e.listed = true
+	e.outlier.Owner = e
 	return e
 }
 
 // String names the endpoint in logs.
-func (e *Endpoint) String() string {
-	return cmp.Or(e.key.name, e.key.address.String())
-}
+func (e *Endpoint) String() string { return e.key.String() }
+
+func (k key) String() string { return cmp.Or(k.name, k.address.String()) }

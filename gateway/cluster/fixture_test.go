@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"longmen/gateway/cluster/dns"
+	"longmen/gateway/cluster/eventlog"
 	"longmen/gateway/cluster/health"
 )
 
@@ -54,6 +55,7 @@ func newWorld(t *testing.T) *world {
 			w.changes++
 		},
 	}
+	w.runtime.events = eventlog.New(w.runtime.log)
 	t.Cleanup(w.runtime.Close)
 	return w
 }
@@ -202,4 +204,10 @@ func numbered(n int) []string {
 		list[i] = fmt.Sprintf("10.%d.%d.%d:80", i>>16, i>>8&255, i&255)
 	}
 	return list
+}
+
+// setHealth is what checks would say.
+func (c *Cluster) setHealth(e *Endpoint, healthy bool) {
+	e.health.Store(&Health{Healthy: healthy})
+	c.changes = append(c.changes, e)
 }

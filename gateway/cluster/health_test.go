@@ -16,11 +16,11 @@ func TestHealth(t *testing.T) {
 		w.set(503, "10.0.0.2:80")
 		w.set(0, "10.0.0.3:80")
 		c := New(config)
-		expect(t, "before the first check", addresses(c.Hosts().Usable), "10.0.0.1:80 10.0.0.2:80 10.0.0.3:80")
+		expect(t, "before the first check", addresses(c.Hosts().Usable()), "10.0.0.1:80 10.0.0.2:80 10.0.0.3:80")
 		c.Start(w.runtime)
 		defer c.Close()
 		<-c.Ready()
-		expect(t, "after it", addresses(c.Hosts().Usable), "10.0.0.1:80")
+		expect(t, "after it", addresses(c.Hosts().Usable()), "10.0.0.1:80")
 		expect(t, "all", addresses(c.Hosts().Endpoints), "10.0.0.1:80 10.0.0.2:80 10.0.0.3:80")
 		two := find(t, c, "10.0.0.2:80")
 		if h := two.Health(); h.Healthy || h.State.String() != "down" || h.Since.IsZero() || h.Reason != "status 503 is not in 200..299" {
@@ -31,7 +31,7 @@ func TestHealth(t *testing.T) {
 		}
 		w.set(200, "10.0.0.2:80", "10.0.0.3:80")
 		time.Sleep(20 * time.Second)
-		expect(t, "after recovery", addresses(c.Hosts().Usable), "10.0.0.1:80 10.0.0.2:80 10.0.0.3:80")
+		expect(t, "after recovery", addresses(c.Hosts().Usable()), "10.0.0.1:80 10.0.0.2:80 10.0.0.3:80")
 		if find(t, c, "10.0.0.2:80") != two {
 			t.Error("health made another endpoint")
 		}
@@ -91,13 +91,13 @@ func TestHealthOfNames(t *testing.T) {
 		c.Start(w.runtime)
 		defer c.Close()
 		w.resolve("a.test", nil, "10.0.0.1", "10.0.0.2")
-		expect(t, "usable", addresses(c.Hosts().Usable), "10.0.0.1:8080")
+		expect(t, "usable", addresses(c.Hosts().Usable()), "10.0.0.1:8080")
 		two := find(t, c, "10.0.0.2:8080")
 		w.resolve("a.test", nil, "10.0.0.1", "10.0.0.3", "10.0.0.4")
-		expect(t, "usable", addresses(c.Hosts().Usable), "10.0.0.1:8080 10.0.0.4:8080")
+		expect(t, "usable", addresses(c.Hosts().Usable()), "10.0.0.1:8080 10.0.0.4:8080")
 		w.set(500, "10.0.0.4:8080")
 		time.Sleep(30 * time.Second)
-		if !c.Hosts().Panic || len(c.Hosts().Usable) != 3 {
+		if !c.Hosts().Panic || len(c.Hosts().Usable()) != 3 {
 			t.Errorf("one of three healthy is less than 40 %%: %+v", c.Hosts())
 		}
 		last := ""
@@ -129,15 +129,15 @@ func TestHostSetsAreNotMadeForEachChange(t *testing.T) {
 		c.Start(w.runtime)
 		defer c.Close()
 		<-c.Ready()
-		if n := c.Hosts().Version; len(c.Hosts().Usable) != 0 || n > 10 {
-			t.Errorf("%d host sets, %d usable", n, len(c.Hosts().Usable))
+		if n := c.Hosts().Version; len(c.Hosts().Usable()) != 0 || n > 10 {
+			t.Errorf("%d host sets, %d usable", n, len(c.Hosts().Usable()))
 		}
 		w.set(200, list...)
 		start, before := time.Now(), c.Hosts().Version
 		time.Sleep(15 * time.Second)
 		n := c.Hosts().Version - before
-		if len(c.Hosts().Usable) != len(list) || n > uint64(time.Since(start)/settle) {
-			t.Errorf("%d more host sets, %d usable", n, len(c.Hosts().Usable))
+		if len(c.Hosts().Usable()) != len(list) || n > uint64(time.Since(start)/settle) {
+			t.Errorf("%d more host sets, %d usable", n, len(c.Hosts().Usable()))
 		}
 	})
 }

@@ -27,11 +27,11 @@ func TestInherit(t *testing.T) {
 		next := New(changed)
 		next.Inherit(old)
 		expect(t, "endpoints", addresses(next.Hosts().Endpoints), "10.0.0.9:80 10.0.0.2:80 10.0.0.1:80")
-		expect(t, "usable", addresses(next.Hosts().Usable), "10.0.0.9:80 10.0.0.1:80")
+		expect(t, "usable", addresses(next.Hosts().Usable()), "10.0.0.9:80 10.0.0.1:80")
 		if find(t, next, "10.0.0.1:80") != one || find(t, next, "10.0.0.2:80") != two || two.Healthy() {
 			t.Error("endpoints that stay are others, or lost their health")
 		}
-		if one.Gone() || two.Gone() || !three.Gone() || next.Hosts().Weights[1] != 7 || next.Hosts().Version <= kept.Version {
+		if one.Gone() || two.Gone() || !three.Gone() || next.Hosts().All.Groups[0].Weights[1] != 7 || next.Hosts().Version <= kept.Version {
 			t.Errorf("gone: %v %v %v; %+v", one.Gone(), two.Gone(), three.Gone(), next.Hosts())
 		}
 		uniqueIDs(t, append(next.Hosts().Endpoints, three), 3)
@@ -53,7 +53,7 @@ func TestInherit(t *testing.T) {
 		w.set(200, "10.0.0.2:80")
 		w.set(500, "10.0.0.1:80")
 		time.Sleep(30 * time.Second)
-		expect(t, "usable", addresses(next.Hosts().Usable), "10.0.0.9:80 10.0.0.2:80")
+		expect(t, "usable", addresses(next.Hosts().Usable()), "10.0.0.9:80 10.0.0.2:80")
 		next.Close()
 		if !one.Gone() {
 			t.Error("not gone after the end")
@@ -78,11 +78,11 @@ func TestInheritOtherChecks(t *testing.T) {
 		other.Health[0].HTTP.Path = "/live"
 		second := New(other)
 		second.Inherit(first)
-		expect(t, "usable", addresses(second.Hosts().Usable), "10.0.0.1:80")
+		expect(t, "usable", addresses(second.Hosts().Usable()), "10.0.0.1:80")
 		w.set(200, "10.0.0.2:80")
 		second.Start(w.runtime)
 		<-second.Ready()
-		expect(t, "usable", addresses(second.Hosts().Usable), "10.0.0.1:80 10.0.0.2:80")
+		expect(t, "usable", addresses(second.Hosts().Usable()), "10.0.0.1:80 10.0.0.2:80")
 
 		// No checks: all may be used.
 		w.set(500, "10.0.0.2:80")
@@ -93,7 +93,7 @@ func TestInheritOtherChecks(t *testing.T) {
 		third := New(static("10.0.0.1:80", "10.0.0.2:80"))
 		third.Inherit(second)
 		third.Start(w.runtime)
-		expect(t, "usable", addresses(third.Hosts().Usable), "10.0.0.1:80 10.0.0.2:80")
+		expect(t, "usable", addresses(third.Hosts().Usable()), "10.0.0.1:80 10.0.0.2:80")
 		if find(t, third, "10.0.0.2:80") != two {
 			t.Error("another endpoint")
 		}
@@ -128,13 +128,13 @@ func TestInheritNames(t *testing.T) {
 		one := find(t, old, "10.0.0.1:8080")
 		next := New(named(StrictDNS, "c.test", "a.test"))
 		next.Inherit(old)
-		expect(t, "at once", addresses(next.Hosts().Usable), "10.0.0.1:8080")
+		expect(t, "at once", addresses(next.Hosts().Usable()), "10.0.0.1:8080")
 		next.Start(w.runtime)
 		w.resolve("a.test", errors.New("timeout"))
-		expect(t, "after a failure", addresses(next.Hosts().Usable), "10.0.0.1:8080")
+		expect(t, "after a failure", addresses(next.Hosts().Usable()), "10.0.0.1:8080")
 		w.resolve("c.test", nil, "10.0.0.3")
 		w.resolve("a.test", nil, "10.0.0.2", "10.0.0.1")
-		expect(t, "then", addresses(next.Hosts().Usable), "10.0.0.3:8080 10.0.0.1:8080 10.0.0.2:8080")
+		expect(t, "then", addresses(next.Hosts().Usable()), "10.0.0.3:8080 10.0.0.1:8080 10.0.0.2:8080")
 		if find(t, next, "10.0.0.1:8080") != one {
 			t.Error("another endpoint")
 		}

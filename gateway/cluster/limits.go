@@ -180,26 +180,26 @@ func (c *Cluster) InUse() (connections, pending, requests, retries int64) {
 	return connections, pending, requests, retries
 }
 
-// TryConnection is that of the default priority, as the others are.
-func (c *Cluster) TryConnection() bool { return c.breakers[0].TryConnection() }
+// newEntered is what Entered counts in; nil: nobody asks.
+func newEntered(config *Config) *counter {
+	if !config.Balance.Hashes() || config.HashBalanceFactor == 0 {
+		return nil
+	}
+	return new(counter)
+}
 
-// ReleaseConnection answers it.
-func (c *Cluster) ReleaseConnection() { c.breakers[0].ReleaseConnection() }
+// Entered counts a request that is at an endpoint, or with -1 one that has left, where hashed
+// requests are bounded by the mean.
+func (c *Cluster) Entered(n int64) {
+	if c.entered != nil {
+		c.entered.n.Add(n)
+	}
+}
 
-// TryPending is that of the default priority.
-func (c *Cluster) TryPending() bool { return c.breakers[0].TryPending() }
-
-// ReleasePending answers it.
-func (c *Cluster) ReleasePending() { c.breakers[0].ReleasePending() }
-
-// TryRequest is that of the default priority.
-func (c *Cluster) TryRequest() bool { return c.breakers[0].TryRequest() }
-
-// ReleaseRequest answers it.
-func (c *Cluster) ReleaseRequest() { c.breakers[0].ReleaseRequest() }
-
-// TryRetry is that of the default priority.
-func (c *Cluster) TryRetry() bool { return c.breakers[0].TryRetry() }
-
-// ReleaseRetry answers it.
-func (c *Cluster) ReleaseRetry() { c.breakers[0].ReleaseRetry() }
+// Active is how many requests have entered and not left.
+func (c *Cluster) Active() int64 {
+	if c.entered == nil {
+		return 0
+	}
+	return c.entered.n.Load()
+}

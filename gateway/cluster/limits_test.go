@@ -9,7 +9,7 @@ import (
 // Four workers never hold more than the limit, and nothing is lost.
 func TestLimits(t *testing.T) {
 	config := &Config{Limits: Limits{Connections: 1, Pending: 2, Requests: 3, Retries: 4}}
-	c := New(config)
+	c := New(config).Breakers(false)
 	for _, l := range []struct {
 		name    string
 		try     func() bool
@@ -51,8 +51,8 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%s: more than the limit was given", l.name)
 		}
 	}
-	if connections, pending, requests, retries := c.InUse(); connections != 1 || pending != 2 || requests != 3 || retries != 4 {
-		t.Errorf("in use: %d %d %d %d", connections, pending, requests, retries)
+	if s := c.States(); s.Connections.InUse != 1 || s.Pending.InUse != 2 || s.Requests.InUse != 3 || s.Retries != (Breaker{4, 4}) || s.Retries.Remaining() != 0 {
+		t.Errorf("in use: %+v", s)
 	}
 }
 
@@ -62,31 +62,31 @@ func TestLimitsAreInherited(t *testing.T) {
 
 	first := limited(2)
 	for range 2 {
-		if !first.TryRequest() {
+		if !first.Breakers(false).TryRequest() {
 			t.Fatal("no requests")
 		}
 	}
 	second := limited(3)
 	second.Inherit(first)
-	if !second.TryRequest() || second.TryRequest() {
+	if !second.Breakers(false).TryRequest() || second.Breakers(false).TryRequest() {
 		t.Errorf("requests under way do not count after a reload: %d", used(second))
 	}
 	unlimited := limited(0)
 	unlimited.Inherit(second)
-	if !unlimited.TryRequest() || used(unlimited) != 0 {
+	if !unlimited.Breakers(false).TryRequest() || used(unlimited) != 0 {
 		t.Error("no limit limits")
 	}
 	fourth := limited(1)
 	fourth.Inherit(unlimited)
-	unlimited.ReleaseRequest()
+	unlimited.Breakers(false).ReleaseRequest()
 	for range 2 {
-		first.ReleaseRequest()
+		first.Breakers(false).ReleaseRequest()
 	}
-	second.ReleaseRequest()
+	second.Breakers(false).ReleaseRequest()
 	if used(first) != 0 || used(second) != 0 || used(fourth) != 0 {
 		t.Errorf("left over: %d %d %d", used(first), used(second), used(fourth))
 	}
-	if !fourth.TryRequest() || fourth.TryRequest() {
+	if !fourth.Breakers(false).TryRequest() || fourth.Breakers(false).TryRequest() {
 		t.Error("the limit of one is not one")
 	}
 }

@@ -24,7 +24,7 @@ func (c *Cluster) inheritStandby(previous *Cluster) {
 func (h *HostSet) Capacity() float64 { return h.Available }
 
 // Serves tells whether a request finds an endpoint, in panic one that is not healthy.
-func (h *HostSet) Serves() bool { return len(h.Usable) > 0 }
+func (h *HostSet) Serves() bool { return h.serves }
 
 // FailOver divides a cluster's requests, a hundred of them, among it and those that
 // it fails over to, as if their endpoints were of lower priorities: the first takes as many as

@@ -59,7 +59,7 @@ func TestAvailable(t *testing.T) {
 	all := c.Hosts().Endpoints
 	for dead, want := range []float64{1, 1, 1, 0.98, 0.84, 0.70, 0.56, 0.42, 0.28, 0.14, 0} {
 		for i, e := range all {
-			e.health.Store(&Health{Healthy: i >= dead})
+			c.setHealth(e, i >= dead)
 		}
 		c.mu.Lock()
 		c.publish()

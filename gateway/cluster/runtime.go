@@ -5,10 +5,10 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"strconv"
-	"time"
+	"sync"
 
 	"longmen/gateway/cluster/dns"
+	"longmen/gateway/cluster/eventlog"
 	"longmen/gateway/cluster/health"
 	"longmen/gateway/ledger"
 )
@@ -20,8 +20,13 @@ type Runtime struct {
 	checks   *health.Scheduler
 	dialer   func(*TCP) health.Dialer
 	log      *slog.Logger
+	events   *eventlog.Log
 	changed  func(*Cluster)
 	history  ledger.History
+	locality Locality
+
+	mu       sync.Mutex
+	clusters map[string]*Cluster // that have been started, by name; a later one of a name counts
 }
 
 type resolver interface {
@@ -39,7 +44,60 @@ func NewRuntime(log *slog.Logger, changed func(*Cluster)) *Runtime {
 		checks:   health.NewScheduler(health.DefaultLimit),
 		dialer:   dialer,
 		log:      log,
+		events:   eventlog.New(log),
 		changed:  changed,
+	}
+}
+
+// Locate says where the gateway itself is, for LocalityZoneAware. It is to be called before the
+// first cluster is started.
+func (r *Runtime) Locate(locality Locality) { r.locality = locality }
+
+// started notes a cluster, and has those follow that look at its endpoints.
+func (r *Runtime) started(c *Cluster) {
+	r.mu.Lock()
+	if r.clusters == nil {
+		r.clusters = map[string]*Cluster{}
+	}
+	r.clusters[c.config.Name] = c
+	r.mu.Unlock()
+	r.tellFollowers(c)
+}
+
+// ended forgets a cluster.
+func (r *Runtime) ended(c *Cluster) {
+	r.mu.Lock()
+	if r.clusters[c.config.Name] == c {
+		delete(r.clusters, c.config.Name)
+	}
+	r.mu.Unlock()
+	r.tellFollowers(c)
+}
+
+// cluster finds a cluster that has been started.
+func (r *Runtime) cluster(name string) *Cluster {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.clusters[name]
+}
+
+// published tells whom a new host set concerns.
+func (r *Runtime) published(c *Cluster) {
+	if r.changed != nil {
+		r.changed(c)
+	}
+	r.tellFollowers(c)
+}
+
+// tellFollowers has the clusters look again whose zones depend on c's endpoints.
+func (r *Runtime) tellFollowers(c *Cluster) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, other := range r.clusters {
+		if s := &other.config.Spread; s.Localities == LocalityZoneAware && s.ZoneAware.LocalCluster == c.config.Name {
+			other.zones.Store(true)
+			other.note()
+		}
 	}
 }
 
@@ -47,7 +105,10 @@ func NewRuntime(log *slog.Logger, changed func(*Cluster)) *Runtime {
 func (r *Runtime) History() *ledger.History { return &r.history }
 
 // Close ends the runtime. Its clusters must be closed before.
-func (r *Runtime) Close() { r.checks.Close() }
+func (r *Runtime) Close() {
+	r.checks.Close()
+	r.events.Close()
+}
 
 // dialer makes connections of health checks as requests' are made.
 func dialer(tcp *TCP) health.Dialer {
@@ -58,8 +119,8 @@ func dialer(tcp *TCP) health.Dialer {
 	return d
 }
 
-// Start begins to resolve names and to check endpoints. A cluster that has
-// neither needs no goroutine.
+// Start begins to resolve names and to check endpoints. A cluster in which nothing
+// changes by itself needs no goroutine.
 func (c *Cluster) Start(r *Runtime) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -67,8 +128,12 @@ func (c *Cluster) Start(r *Runtime) {
 		return
 	}
 	c.runtime, c.history = r, &r.history
+	defer r.started(c)
+	if c.subsets != nil && c.subsets.left > 0 {
+		r.log.Warn("some combinations of labels have no subset: there are too many", "cluster", c.config.Name, "left out", c.subsets.left, "most", mostSubsets)
+	}
 	names := c.names()
-	if len(names) == 0 && len(c.config.Health) == 0 {
+	if len(names) == 0 && !c.changesByItself() {
 		c.setReady()
 		return
 	}
@@ -83,67 +148,18 @@ func (c *Cluster) Start(r *Runtime) {
 			r.resolver.Watch(ctx, name, &c.config.DNS, func(result dns.Result) { c.resolved(name, result) })
 		})
 	}
+	if c.outliers != nil {
+		c.work.Go(func() { c.outliers.Run(ctx, c.ejected) })
+	}
+	c.zones.Store(true)
 	c.work.Go(func() { c.run(ctx) })
 	c.note()
 }
 
-// addChecks has every endpoint checked that is not yet.
-func (c *Cluster) addChecks() {
-	if c.group == nil {
-		return
-	}
-	for _, e := range c.order {
-		if e.checks != nil {
-			continue
-		}
-		var secure func(net.Conn, string, []string) (net.Conn, error)
-		if c.config.TLS != nil {
-			secure = c.config.TLS.Secure
-		}
-		for i := range c.config.Health {
-			e.checks = append(e.checks, c.group.Add(health.Target{
-				Config:   &c.config.Health[i],
-				Address:  func() string { return e.Address().String() },
-				Hostname: checkHost(e),
-				Initial:  e.states[i],
-				Secure:   secure,
-				HTTP2:    c.config.Protocol == HTTP2Only,
-				Report:   func(event health.Event) { c.checked(e, i, event) },
-			}))
-		}
-	}
-}
-
-// checkHost is the Host field of checks; "" is the address.
-func checkHost(e *Endpoint) string {
-	host, config := e.Hostname(), e.Config()
-	if host != "" && config.Hostname == "" && config.Port != 80 {
-		return net.JoinHostPort(host, strconv.Itoa(int(config.Port)))
-	}
-	return host
-}
-
-// checked notes a change of one check's state.
-func (c *Cluster) checked(e *Endpoint, i int, event health.Event) {
-	c.mu.Lock()
-	if e.Gone() || c.ended {
-		c.mu.Unlock()
-		return
-	}
-	e.states[i] = event.New
-	e.judge(time.Now(), event.Reason)
-	healthy := e.Healthy()
-	c.mu.Unlock()
-	c.note()
-
-	level := slog.LevelInfo
-	switch {
-	case event.New == health.Down:
-		level = slog.LevelWarn
-	case event.Old == health.Unchecked:
-		level = slog.LevelDebug
-	}
-	c.runtime.log.Log(context.Background(), level, "health check",
-		"cluster", c.config.Name, "endpoint", e.String(), "check", i,
-		"old", event.Old.String(), "new", event.New.String(), "reason", event.Reason, "healthy", healthy)
+// changesByItself tells whether the state of the cluster's endpoints can change without another
+// configuration and another answer of a name server.
+func (c *Cluster) changesByItself() bool {
+	config := c.config
+	return len(config.Health) > 0 || config.Outlier != nil || len(c.beginners) > 0 ||
+		config.Discovery == OriginalDst || config.Spread.Localities == LocalityZoneAware
 }

@@ -45,7 +45,7 @@ func TestRealCluster(t *testing.T) {
 		at := netip.MustParseAddrPort(origin.Listener.Addr().String())
 
 		changes := make(chan int, 64)
-		r := newTestRuntime(t, "127.0.0.1 web.test\n", func(c *Cluster) { changes <- len(c.Hosts().Usable) })
+		r := newTestRuntime(t, "127.0.0.1 web.test\n", func(c *Cluster) { changes <- len(c.Hosts().Usable()) })
 		defer r.Close()
 		config := &Config{
 			Name: "web", Discovery: StrictDNS, PanicThreshold: 0,
@@ -123,8 +123,8 @@ func TestReadersSeeWholeHostSets(t *testing.T) {
 				c := <-current
 				current <- c
 				hosts := c.Hosts()
-				if len(hosts.Weights) != len(hosts.Usable) || len(hosts.Usable) > len(hosts.Endpoints) {
-					t.Errorf("%d weights, %d usable, %d endpoints", len(hosts.Weights), len(hosts.Usable), len(hosts.Endpoints))
+				if len(hosts.All.Groups[0].Weights) != len(hosts.Usable()) || len(hosts.Usable()) > len(hosts.Endpoints) {
+					t.Errorf("%d weights, %d usable, %d endpoints", len(hosts.All.Groups[0].Weights), len(hosts.Usable()), len(hosts.Endpoints))
 				}
 				for _, e := range hosts.Endpoints {
 					_, _, _ = e.Address(), e.Gone(), e.Health()

@@ -87,8 +87,8 @@ func TestClientGone(t *testing.T) {
 			}
 			s := newStage(t, set)
 			if set.clusters[0].Limits.Connections == 1 {
-				s.shared[0].TryConnection()
-				defer s.shared[0].ReleaseConnection()
+				s.shared[0].Breakers(false).TryConnection()
+				defer s.shared[0].Breakers(false).ReleaseConnection()
 			}
 			c := s.dial()
 			go c.send("%s", test.request)
@@ -124,8 +124,8 @@ func TestRouteTimeout(t *testing.T) {
 		set := settings{routes: []*router.Route{to("/", short)}}.clustered(clusterOf("c", origintest.ClosedPort(t)))
 		set.clusters[0].Limits.Connections = 1
 		s := newStage(t, set)
-		s.shared[0].TryConnection()
-		defer s.shared[0].ReleaseConnection()
+		s.shared[0].Breakers(false).TryConnection()
+		defer s.shared[0].Breakers(false).ReleaseConnection()
 		if resp, _ := s.get("/"); resp.StatusCode != 504 {
 			t.Errorf("%d", resp.StatusCode)
 		}

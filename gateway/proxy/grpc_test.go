@@ -85,7 +85,7 @@ func TestGRPCLocalReplies(t *testing.T) {
 		clusters: []*cluster.Config{clusterOf("c", stuck.At), clusterOf("broken", broken.At),
 			clusterOf("refused", origintest.ClosedPort(t)), full, clusterOf("nobody")},
 	})
-	c.shared[3].TryRequest()
+	c.shared[3].Breakers(false).TryRequest()
 	for _, test := range []struct {
 		path, body string
 		code       grpc.Code
@@ -118,7 +118,7 @@ func TestGRPCLocalReplies(t *testing.T) {
 			}
 		})
 	}
-	c.shared[3].ReleaseRequest()
+	c.shared[3].Breakers(false).ReleaseRequest()
 	if resp, body := c.call("/fine", ""); body != "fine" || resp.Header.Get("Grpc-Status") != "" {
 		t.Errorf("a success is what its route says: %v %q", resp.Header, body)
 	}

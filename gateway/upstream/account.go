@@ -93,7 +93,9 @@ func (a *account) pickable() bool {
 }
 
 // pickable reports whether requests go to the endpoint.
-func (p *pool) pickable() bool { return p.hosts == p.cluster.hosts && !p.cluster.closed }
+func (p *pool) pickable() bool {
+	return !p.cluster.closed && !p.endpoint.Gone() && p.cluster.hosts.Picks(p.endpoint)
+}
 
 // begin counts the try, which has its connection now.
 func (c *Conn) begin() {
@@ -161,13 +163,16 @@ func (w *Worker) Holdings(at netip.AddrPort, places []Place, watch bool) []ledge
 		if c == nil {
 			continue
 		}
-		id := int(place.Endpoint.ID)
-		if id >= len(c.pools) || c.pools[id] == nil || c.pools[id].endpoint != place.Endpoint {
+		e, id := place.Endpoint, int(place.Endpoint.ID)
+		if e.Gone() {
 			continue
 		}
-		if p := c.pools[id]; p.account == nil || p.account.address != at || !p.account.listed {
-			all = append(all, ledger.Holding{Cluster: c.config.Name, Hosts: c.hosts.Version, Pickable: p.pickable()})
+		if id < len(c.pools) && c.pools[id] != nil && c.pools[id].endpoint == e {
+			if a := c.pools[id].account; a != nil && a.address == at && a.listed {
+				continue // said above
+			}
 		}
+		all = append(all, ledger.Holding{Cluster: c.config.Name, Hosts: c.hosts.Version, Pickable: !c.closed && c.hosts.Picks(e)})
 	}
 	return all
 }

@@ -115,7 +115,7 @@ func TestChoiceOfWhatDrains(t *testing.T) {
 	u := p.prepared(nil)
 	p.loop.Do(func() {
 		var conn *Conn
-		if conn, u.choice = p.up.Cluster(0).AcquireIdle(&u.Stream, &u.tried); conn != nil || u.choice.pool == nil {
+		if conn, u.choice = p.up.Cluster(0).AcquireIdle(&u.Stream, nil, &u.tried); conn != nil || u.choice.pool == nil {
 			t.Error("a connection, or no choice")
 		}
 	})

@@ -3,10 +3,8 @@ package upstream
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"longmen/gateway/cluster"
-	"longmen/gateway/cluster/balance"
 	"longmen/gateway/stream"
 	"longmen/gateway/worker"
 )
@@ -15,15 +13,22 @@ var (
 	errNoEndpoint  = errors.New("no healthy endpoint")
 	errNoOther     = errors.New("no endpoint is left to try")
 	errConnections = errors.New("the cluster's limit of connections is reached, and so is that of waiting requests")
+	errPatience    = errors.New("no connection was free within the cluster's time for waiting requests")
+	errSession     = errors.New("the endpoint of the session cannot be used")
+	errDestination = errors.New("the connection's destination is not known, or there are too many")
 	errRemoved     = errors.New("the cluster was removed")
 )
 
 // Choice is an endpoint that AcquireIdle picked and had no connection to; the
 // zero value is none.
-type Choice struct{ pool *pool }
+type Choice struct {
+	pool  *pool
+	hosts *cluster.HostSet // that it was picked from
+}
 
 // Want is what a try needs of its connection.
 type Want struct {
+	Pick *Pick // nil: nothing is asked of the endpoint
 	// Fresh asks for one that was not there yet when the try before began.
 	Fresh bool
 	// Upgrade asks for one that can switch to another protocol. Whether it wants a
@@ -35,18 +40,18 @@ type Want struct {
 // AcquireIdle is Acquire as far as it goes without waiting: it gives the stream
 // an idle connection, or a stream of an open one, or nil, and then the Choice
 // that Acquire shall keep to. The stream wants neither an upgrade nor a tunnel.
-func (c *Cluster) AcquireIdle(s *stream.Stream, tried *[]*cluster.Endpoint) (*Conn, Choice) {
+func (c *Cluster) AcquireIdle(s *stream.Stream, pick *Pick, tried *[]*cluster.Endpoint) (*Conn, Choice) {
 	if c.closed || len(c.waiting) > 0 {
 		return nil, Choice{} // those who wait come first
 	}
 	c.refresh()
-	p, err := c.pick(s, *tried)
+	p, err := c.pick(s, pick, *tried)
 	if err != nil {
 		return nil, Choice{}
 	}
 	conn := p.attachIdle(s)
 	if conn == nil {
-		return nil, Choice{p}
+		return nil, Choice{p, c.hosts}
 	}
 	*tried = append(*tried, p.endpoint)
 	return conn, Choice{}
@@ -54,6 +59,15 @@ func (c *Cluster) AcquireIdle(s *stream.Stream, tried *[]*cluster.Endpoint) (*Co
 
 // attachIdle gives the stream what the pool has, or nil.
 func (p *pool) attachIdle(s *stream.Stream) *Conn {
+	if !p.reserve() {
+		return nil
+	}
+	conn := p.atHand(s)
+	p.unreserve()
+	return conn
+}
+
+func (p *pool) atHand(s *stream.Stream) *Conn {
 	if p.multiplexes() {
 		if m := p.withRoom(s, 0); m != nil {
 			return m.attach(s)
@@ -74,6 +88,9 @@ func (p *pool) attachIdle(s *stream.Stream) *Conn {
 // Conn gives it back.
 func (c *Cluster) Acquire(s *stream.Stream, co *worker.Coroutine, tried *[]*cluster.Endpoint, want Want) (*Conn, error) {
 	a := acquisition{Cluster: c, Want: want, s: s, co: co, tried: tried, http1: s.Request.WantsTunnel()}
+	if a.Pick == nil {
+		a.Pick = &c.plain
+	}
 	defer a.leaveQueue()
 	for {
 		if c.closed {
@@ -81,18 +98,18 @@ func (c *Cluster) Acquire(s *stream.Stream, co *worker.Coroutine, tried *[]*clus
 		}
 		c.refresh()
 		p := a.Choice.pool
-		a.Choice = Choice{}
-		if p == nil || !p.pickable() {
+		if p == nil || a.Choice.hosts != c.hosts && !p.pickable() {
 			var err error
-			if p, err = c.pick(s, a.others()); err != nil {
+			if p, err = c.pick(s, a.Pick, a.others()); err != nil {
 				return nil, err
 			}
 		}
+		a.Choice = Choice{}
 		err := errFull
 		if a.queued != nil || len(c.waiting) == 0 { // else those who wait come first
 			var conn *Conn
 			if conn, err = a.from(p); err == errAgain {
-				a.Choice = Choice{p}
+				a.Choice = Choice{p, c.hosts}
 				continue
 			}
 			if err != errFull && err != errCrowded {
@@ -112,9 +129,10 @@ type acquisition struct {
 	s      *stream.Stream
 	co     *worker.Coroutine
 	tried  *[]*cluster.Endpoint
-	noted  bool             // the last of tried is ours
-	http1  bool             // HTTP/2 does not do
-	queued *cluster.Cluster // whose limit of those that wait it counts against; nil: it does not wait
+	noted  bool              // the last of tried is ours
+	http1  bool              // HTTP/2 does not do
+	queued *cluster.Breakers // whose limit of those that wait it counts against; nil: it does not wait
+	late   *impatience       // nil: it waits as long as it is let
 }
 
 var (
@@ -143,6 +161,10 @@ func (a *acquisition) note(p *pool) {
 // from gets a connection to the pool's endpoint. Besides those of Acquire its
 // errors are the three above.
 func (a *acquisition) from(p *pool) (*Conn, error) {
+	if !p.reserve() {
+		return nil, errCrowded
+	}
+	defer p.unreserve()
 	if !a.http1 && p.multiplexes() {
 		return a.fromShared(p)
 	}
@@ -152,57 +174,13 @@ func (a *acquisition) from(p *pool) (*Conn, error) {
 			return conn.attach(a.s), nil
 		}
 	}
-	if !a.mayConnect() {
-		return nil, errFull
+	u, err := p.mayConnect(a.Pick.High)
+	if err != nil {
+		return nil, err
 	}
 	a.note(p)
 	a.leaveQueue()
-	return a.dialHTTP1(a.s, a.co, p)
-}
-
-// pick chooses an endpoint that is not among tried, of those whose connections
-// have room if there are any.
-func (c *Cluster) pick(s *stream.Stream, tried []*cluster.Endpoint) (*pool, error) {
-	i := -1
-	if len(tried) == 0 {
-		i = c.balancer.Pick(nil)
-	} else {
-		i = c.balancer.Pick(&balance.Request{Exclude: func(i int) bool { return slices.Contains(tried, c.usable[i].endpoint) }})
-	}
-	switch {
-	case i >= 0 && c.usable[i].crowded(s):
-		if other := c.pickRoom(s, tried); other >= 0 {
-			i = other
-		}
-		return c.usable[i], nil
-	case i >= 0:
-		return c.usable[i], nil
-	case len(c.usable) == 0:
-		return nil, c.unavailable(stream.NoHealthyUpstream, errNoEndpoint)
-	}
-	return nil, c.unavailable(stream.UpstreamRetryLimit, errNoOther)
-}
-
-func (c *Cluster) pickRoom(s *stream.Stream, tried []*cluster.Endpoint) int {
-	return c.balancer.Pick(&balance.Request{Exclude: func(i int) bool {
-		return slices.Contains(tried, c.usable[i].endpoint) || c.usable[i].crowded(s)
-	}})
-}
-
-// HasOther reports whether there is an endpoint that is not among tried.
-func (c *Cluster) HasOther(tried []*cluster.Endpoint) bool {
-	for _, p := range c.usable {
-		if !slices.Contains(tried, p.endpoint) {
-			return true
-		}
-	}
-	return false
-}
-
-// mayConnect takes a unit of the limit of connections, for which an idle
-// connection may have to go.
-func (c *Cluster) mayConnect() bool {
-	return c.shared.TryConnection() || c.closeOneIdle() && c.shared.TryConnection()
+	return a.dialHTTP1(a.s, a.co, p, u)
 }
 
 func (c *Cluster) unavailable(flag stream.Flag, cause error) *stream.Error {

@@ -1,8 +1,9 @@
 package upstream
 
 import (
+	"net/netip"
+
 	"longmen/gateway/cluster"
-	"longmen/gateway/cluster/balance"
 	"longmen/gateway/protocol/http2"
 	"longmen/gateway/telemetry/metrics"
 	"longmen/gateway/worker"
@@ -10,25 +11,38 @@ import (
 
 // Cluster is one worker's side of a cluster.
 type Cluster struct {
-	worker   *Worker
-	shared   *cluster.Cluster
-	config   *cluster.Config
-	http2    *http2.ClientConfig // of connections made now; nil: HTTP/2 is not spoken
-	hosts    *cluster.HostSet
-	balancer balance.Balancer
-	pools    []*pool // by Endpoint.ID
-	usable   []*pool // by index in hosts.Usable
-	Stats    *metrics.ClusterStats
-	waiting  []*worker.Coroutine // for a connection, when a limit is reached; the first came first
-	poll     worker.Timer        // looks for connections that other workers freed
-	closed   bool
-	token    bool    // requests carry the gateway's token in CDN-Loop
-	onward   *onward // nil: requests go nowhere else
+	worker *Worker
+	shared *cluster.Cluster
+	config *cluster.Config
+	http2  *http2.ClientConfig // of connections made now; nil: HTTP/2 is not spoken
+	hosts  *cluster.HostSet
+	pools  []*pool // by Endpoint.ID; nil: no request went there yet
+	Stats  *metrics.ClusterStats
+
+	all      selection
+	divided  bool                   // into subsets:
+	subsets  map[int]*selection     // by their numbers
+	matches  map[*cluster.Match]int // what hosts.Resolve said
+	bounded  bool                   // endpoints may have no room
+	counts   bool                   // requests are counted at endpoints
+	turn     uint64                 // of random
+	choosing choosing
+	plain    Pick // that of a request that asks for nothing
+	// Of OriginalDst, what the cluster said of destinations.
+	destinations map[netip.AddrPort]*cluster.Endpoint
+
+	waiting []*worker.Coroutine // for a connection, when a limit is reached; the first came first
+	poll    worker.Timer        // looks for connections that other workers freed
+	closed  bool
+	token   bool    // requests carry the gateway's token in CDN-Loop
+	onward  *onward // nil: requests go nowhere else
 }
 
 func newCluster(w *Worker, shared *cluster.Cluster) *Cluster {
 	c := &Cluster{worker: w, shared: shared, Stats: w.metrics.Cluster(shared.Config().Name)}
 	c.poll.Init((*pollTimer)(c))
+	c.choosing.exclude = c.excluded
+	c.turn = w.seed ^ nameHash(shared.Config().Name)
 	c.configure(shared.Config())
 	c.refresh()
 	return c
@@ -51,6 +65,10 @@ func (c *Cluster) adopt(shared *cluster.Cluster) {
 func (c *Cluster) configure(config *cluster.Config) {
 	before := c.config
 	c.config = config
+	c.all = selection{}
+	c.divided, c.subsets, c.matches = config.Subsets != nil, nil, nil
+	c.bounded = config.HTTP2.MaxConnections > 0 || config.EndpointLimits != cluster.EndpointLimits{}
+	c.counts = config.CountsActive()
 	switch {
 	case config.Protocol == cluster.HTTP1:
 		c.http2 = nil
@@ -71,32 +89,42 @@ func (c *Cluster) refresh() {
 	if hosts == c.hosts {
 		return
 	}
+	before := c.hosts
 	c.hosts = hosts
-	c.usable = c.usable[:0]
-	for _, e := range hosts.Endpoints {
-		c.pool(e)
+	c.all.follow(hosts.All)
+	if c.divided && (before == nil || !hosts.SameSubsets(before)) {
+		c.subsets, c.matches = map[int]*selection{}, map[*cluster.Match]int{}
 	}
-	for _, e := range hosts.Usable {
-		p := c.pool(e)
-		p.hosts = hosts
-		c.usable = append(c.usable, p)
+	c.leaveGone(before)
+}
+
+// leaveGone ends the connections to the endpoints that have gone since before.
+func (c *Cluster) leaveGone(before *cluster.HostSet) {
+	if before != nil {
+		if gone, ok := c.hosts.Since(before.Removed); ok {
+			for _, e := range gone {
+				c.leave(e.ID, e)
+			}
+			return
+		}
 	}
 	for id, p := range c.pools {
 		if p != nil && p.endpoint.Gone() {
-			p.retire()
-			c.pools[id] = nil
+			c.leave(uint32(id), p.endpoint)
 		}
 	}
-	c.balancer = balance.New(c.config.Balance, balance.Options{
-		Weights: hosts.Weights,
-		Choices: c.config.Choices,
-		Load:    c.load,
-		Seed:    c.worker.seed ^ c.hosts.Version<<32,
-	})
 }
 
-// load is what LeastRequest compares: requests of all workers.
-func (c *Cluster) load(i int) int64 { return c.usable[i].endpoint.Active.Load() }
+// leave gives up the pool of an endpoint that has gone.
+func (c *Cluster) leave(id uint32, e *cluster.Endpoint) {
+	if int(id) < len(c.pools) && c.pools[id] != nil && c.pools[id].endpoint == e {
+		c.pools[id].retire()
+		c.pools[id] = nil
+	}
+	if len(c.destinations) > 0 {
+		delete(c.destinations, e.Address())
+	}
+}
 
 // pool finds or makes the pool of an endpoint.
 func (c *Cluster) pool(e *cluster.Endpoint) *pool {

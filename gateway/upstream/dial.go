@@ -6,7 +6,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"longmen/gateway/cluster"
 	"longmen/gateway/connection"
 	"longmen/gateway/protocol/http2"
 	"longmen/gateway/stream"
@@ -19,9 +18,9 @@ import (
 type dial struct {
 	connection.Conn
 	pool    *pool
-	account *account         // of the address where it goes
-	shared  *cluster.Cluster // whose limit it counts against
-	s       *stream.Stream   // whose it is; nil: a coroutine's of its own
+	account *account       // of the address where it goes
+	unit    unit           // of the limits of connections
+	s       *stream.Stream // whose it is; nil: a coroutine's of its own
 	co      *worker.Coroutine
 	timer   worker.Timer
 	begun   int64
@@ -50,6 +49,7 @@ func (d *dial) connect(co *worker.Coroutine) *stream.Error {
 	l, config := c.worker.loop, c.config
 	address := d.account.address
 	c.Stats.Connections.Inc()
+	c.shared.MarkUsed()
 	fd, err := open(address, &config.TCP)
 	if err == nil {
 		if err = d.Dial(l, fd, d); err != nil {
@@ -66,6 +66,7 @@ func (d *dial) connect(co *worker.Coroutine) *stream.Error {
 	}
 	if err == nil {
 		c.Stats.ConnectDuration.Observe(l.Now() - d.begun)
+		p.watcher().Connected()
 		return nil
 	}
 	e, ok := err.(*stream.Error)
@@ -75,7 +76,7 @@ func (d *dial) connect(co *worker.Coroutine) *stream.Error {
 		return p.connectFailed(err)
 	case e == d.failed && !d.canceled:
 		e.Cause = fmt.Errorf("%s: %w", address, e.Cause)
-		p.endpoint.ReportConnectFailure(l.Wall())
+		p.unreachable(errConnectTimeout)
 	}
 	return e
 }
@@ -83,7 +84,7 @@ func (d *dial) connect(co *worker.Coroutine) *stream.Error {
 // connectFailed makes an error of what went wrong with a connection before there
 // was a request on it.
 func (p *pool) connectFailed(cause error) *stream.Error {
-	p.endpoint.ReportConnectFailure(p.cluster.worker.loop.Wall())
+	p.unreachable(cause)
 	return &stream.Error{Side: stream.Upstream, Phase: stream.PhaseConnect, Flag: stream.UpstreamConnectFailure, Status: 503,
 		Cause: fmt.Errorf("%s: %w", p.endpoint.Address(), cause)}
 }
@@ -129,14 +130,14 @@ func (d *dial) Expire(*worker.Timer) {
 // giveUp closes the connection and gives back its unit of the limit.
 func (d *dial) giveUp() {
 	d.Part()
-	d.shared.ReleaseConnection()
+	d.unit.release()
 	d.account.closed()
 	d.pool.cluster.wakeFirst()
 }
 
 // dialing makes a dial for the pool, to a server of that name. It counts as an
 // active connection from here on.
-func (w *Worker) dialing(p *pool, name string) *dial {
+func (w *Worker) dialing(p *pool, name string, u unit) *dial {
 	var d *dial
 	if n := len(w.dials); n > 0 {
 		d = w.dials[n-1]
@@ -146,7 +147,7 @@ func (w *Worker) dialing(p *pool, name string) *dial {
 		d.timer.Init(d)
 	}
 	c := p.cluster
-	d.pool, d.shared, d.name, d.security, d.settings, d.begun = p, c.shared, name, c.config.TLS, c.http2, w.loop.Now()
+	d.pool, d.unit, d.name, d.security, d.settings, d.begun = p, u, name, c.config.TLS, c.http2, w.loop.Now()
 	d.account = p.place()
 	d.account.opened()
 	return d
@@ -161,7 +162,7 @@ func (w *Worker) dialed(d *dial) {
 		w.loop.Drop(&d.timer)
 		return
 	}
-	d.pool, d.account, d.shared, d.s, d.co, d.failed, d.waiters, d.only2, d.canceled = nil, nil, nil, nil, nil, nil, nil, false, false
+	d.pool, d.account, d.unit, d.s, d.co, d.failed, d.waiters, d.only2, d.canceled = nil, nil, unit{}, nil, nil, nil, nil, false, false
 	d.security, d.settings, d.name, d.alpn, d.agreed = nil, nil, "", nil, nil
 	w.dials = append(w.dials, d)
 }

@@ -3,7 +3,6 @@ package upstream
 import (
 	"time"
 
-	"longmen/gateway/cluster"
 	"longmen/gateway/protocol/http1"
 	"longmen/gateway/stream"
 	"longmen/gateway/worker"
@@ -14,8 +13,8 @@ import (
 type http1Conn struct {
 	Conn
 	client     http1.Client
-	shared     *cluster.Cluster // whose limit it counts against
-	next, prev *http1Conn       // in the pool's list of idle ones
+	unit       unit       // of the limits of connections
+	next, prev *http1Conn // in the pool's list of idle ones
 	born       int64
 	security   *client.Config // what it was made with; nil: plain
 	name       string         // the server name of its handshake
@@ -24,7 +23,7 @@ type http1Conn struct {
 
 // newHTTP1 makes a connection of one that was dialed.
 func newHTTP1(d *dial) *http1Conn {
-	c := &http1Conn{shared: d.shared, born: d.begun, security: d.security, name: d.name}
+	c := &http1Conn{unit: d.unit, born: d.begun, security: d.security, name: d.name}
 	c.Exchange, c.h1, c.pool, c.account, c.agreed = &c.client, c, d.pool, d.account, d.agreed
 	c.timer.Init(c)
 	c.client.Take(&d.Conn, c.pool.cluster.worker.limits, c)
@@ -33,14 +32,13 @@ func newHTTP1(d *dial) *http1Conn {
 
 // dialHTTP1 makes a new connection for the stream alone and waits for it. A unit of
 // the limit of connections is taken already.
-func (c *Cluster) dialHTTP1(s *stream.Stream, co *worker.Coroutine, p *pool) (*Conn, error) {
-	d := c.worker.dialing(p, serverName(c.config.TLS, p, s))
+func (c *Cluster) dialHTTP1(s *stream.Stream, co *worker.Coroutine, p *pool, u unit) (*Conn, error) {
+	d := c.worker.dialing(p, serverName(c.config.TLS, p, s), u)
 	defer c.worker.dialed(d)
 	d.s, d.alpn = s, c.http1ALPN(s)
 	counted := p.enter(d.account)
-	e := d.connect(co)
-	p.leave(d.account, counted)
-	if e != nil {
+	defer p.leave(d.account, counted) // when the stream counts by its Conn
+	if e := d.connect(co); e != nil {
 		d.giveUp()
 		return nil, e
 	}
@@ -139,7 +137,7 @@ func (c *http1Conn) discard() {
 func (c *http1Conn) destroy() {
 	c.loop().Drop(&c.timer)
 	c.client.Part()
-	c.shared.ReleaseConnection()
+	c.unit.release()
 	c.account.closed()
 	c.pool.cluster.wakeFirst()
 }

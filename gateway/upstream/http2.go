@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"longmen/gateway/cluster"
 	"longmen/gateway/protocol/http2"
 	"longmen/gateway/stream"
 	"longmen/gateway/worker"
@@ -16,9 +15,9 @@ import (
 type http2Conn struct {
 	client   http2.Client
 	pool     *pool
-	account  *account         // of the address where it goes
-	shared   *cluster.Cluster // whose limit it counts against
-	timer    worker.Timer     // for the endpoint's settings, and of a connection without streams
+	account  *account     // of the address where it goes
+	unit     unit         // of the limits of connections
+	timer    worker.Timer // for the endpoint's settings, and of a connection without streams
 	born     int64
 	security *client.Config      // what it was made with; nil: plain
 	settings *http2.ClientConfig // likewise
@@ -44,7 +43,7 @@ const (
 func newHTTP2(d *dial) *http2Conn {
 	p := d.pool
 	c := p.cluster
-	m := &http2Conn{pool: p, account: d.account, shared: d.shared, born: d.begun, security: d.security, settings: d.settings, name: d.name, agreed: d.agreed}
+	m := &http2Conn{pool: p, account: d.account, unit: d.unit, born: d.begun, security: d.security, settings: d.settings, name: d.name, agreed: d.agreed}
 	m.timer.Init(m)
 	p.open = append(p.open, m)
 	c.Stats.HTTP2.ConnectionsActive.Inc()
@@ -176,7 +175,7 @@ func (m *http2Conn) wakeCurious() {
 func (m *http2Conn) Expire(*worker.Timer) {
 	if !m.greeted {
 		m.pool.cluster.Stats.ConnectTimeouts.Inc()
-		m.pool.endpoint.ReportConnectFailure(m.loop().Wall())
+		m.pool.unreachable(errNoSettings)
 	}
 	m.end()
 }
@@ -213,7 +212,7 @@ func (m *http2Conn) end() {
 	c := m.pool.cluster
 	m.loop().Drop(&m.timer)
 	m.client.Close()
-	m.shared.ReleaseConnection()
+	m.unit.release()
 	m.account.closed()
 	c.Stats.HTTP2.ConnectionsActive.Dec()
 	m.wakeCurious()

@@ -279,13 +279,13 @@ func TestAcquireIdleShares(t *testing.T) {
 	var tried []*cluster.Endpoint
 	s := new(stream.Stream)
 	p.loop.Do(func() {
-		if conn, choice := p.up.Cluster(0).AcquireIdle(s, &tried); conn != nil || choice.pool == nil || len(tried) != 0 {
+		if conn, choice := p.up.Cluster(0).AcquireIdle(s, nil, &tried); conn != nil || choice.pool == nil || len(tried) != 0 {
 			t.Errorf("%v, %v before there is a connection", conn, choice)
 		}
 	})
 	u := p.acquire()
 	p.loop.Do(func() {
-		conn, _ := p.up.Cluster(0).AcquireIdle(s, &tried)
+		conn, _ := p.up.Cluster(0).AcquireIdle(s, nil, &tried)
 		if conn == nil || conn.h2 != u.conn.h2 || len(tried) != 1 {
 			t.Fatal("no stream of the connection")
 		}

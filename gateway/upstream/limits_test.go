@@ -157,7 +157,7 @@ func TestNoEndpoint(t *testing.T) {
 	p.begin(nil).refused(stream.NoHealthyUpstream)
 	q := newPlace(t, cluster.New(clusterOf(o.At)))
 	e := q.shared[0].Hosts().Endpoints
-	if q.up.Cluster(0).HasOther(e) || !q.up.Cluster(0).HasOther(nil) {
+	if q.up.Cluster(0).HasOther(nil, e) || !q.up.Cluster(0).HasOther(nil, nil) {
 		t.Error("HasOther")
 	}
 	q.begin(func(u *use) { u.tried = e }).refused(stream.UpstreamRetryLimit)
@@ -436,7 +436,7 @@ func TestWhoWaitsComesFirst(t *testing.T) {
 	p.loop.Do(func() {
 		a.conn.Release()
 		b.conn.Release()
-		if conn, choice := p.up.Cluster(0).AcquireIdle(&late.Stream, &late.tried); conn != nil || choice != (Choice{}) {
+		if conn, choice := p.up.Cluster(0).AcquireIdle(&late.Stream, nil, &late.tried); conn != nil || choice != (Choice{}) {
 			t.Error("one that waits for nothing took the connection of those that wait")
 		}
 		p.loop.Go(late)

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"longmen/gateway/cluster"
+	"longmen/gateway/cluster/outlier"
 	"longmen/gateway/stream"
 	"longmen/tls/client"
 )
@@ -10,6 +11,7 @@ import (
 type pool struct {
 	cluster  *Cluster
 	endpoint *cluster.Endpoint
+	monitor  *outlier.Monitor // of the cluster's detector when it was asked for last; nil: there was none
 	idle     *http1Conn       // the one used last first
 	open     []*http2Conn     // on which streams may begin, the oldest first
 	dialing  []*dial          // whose connections streams may share
@@ -18,7 +20,7 @@ type pool struct {
 	alone    bool             // the endpoint's server did not choose HTTP/2 when it was asked last
 	renewed  int64            // loop time when a connection was last dialed to take another's place
 	account  *account         // of the address where new connections go; nil: there was none yet
-	hosts    *cluster.HostSet // the last one whose requests could go to the endpoint
+	reserved bool             // a place at the endpoint is taken for the next that enters
 }
 
 func newPool(c *Cluster, e *cluster.Endpoint) *pool { return &pool{cluster: c, endpoint: e} }
@@ -119,11 +121,7 @@ func (p *pool) enter(a *account) (counted bool) {
 	c := p.cluster
 	a.streams++
 	c.Stats.RequestsActive.Inc()
-	if c.config.Balance != cluster.LeastRequest {
-		return false
-	}
-	p.endpoint.Active.Add(1)
-	return true
+	return p.count()
 }
 
 // leave ends what enter began.
@@ -134,6 +132,6 @@ func (p *pool) leave(a *account, counted bool) {
 	}
 	p.cluster.Stats.RequestsActive.Dec()
 	if counted {
-		p.endpoint.Active.Add(-1)
+		p.uncount()
 	}
 }

@@ -18,11 +18,13 @@ const pollEvery = 20 * time.Millisecond
 func (a *acquisition) wait(starved bool) error {
 	c := a.Cluster
 	if a.queued == nil {
-		if !c.shared.TryPending() {
+		breakers := c.shared.Breakers(a.Pick.High)
+		if !breakers.TryPending() {
 			c.Stats.Overflows[metrics.LimitPending].Inc()
 			return c.unavailable(stream.UpstreamOverflow, errConnections)
 		}
-		a.queued = c.shared
+		a.queued = breakers
+		a.limitWait()
 		c.Stats.RequestsPending.Inc()
 		c.waiting = append(c.waiting, a.co)
 	}
@@ -30,7 +32,40 @@ func (a *acquisition) wait(starved bool) error {
 		c.worker.Starved(c.shared)
 	}
 	c.worker.loop.ArmBy(&c.poll, pollEvery)
-	return a.s.Wait(a.co)
+	if err := a.s.Wait(a.co); err != nil {
+		return err
+	}
+	if a.late != nil && a.late.over {
+		c.Stats.Overflows[metrics.LimitPending].Inc()
+		return c.unavailable(stream.UpstreamOverflow, errPatience)
+	}
+	return nil
+}
+
+// impatience ends a wait that lasts too long.
+type impatience struct {
+	timer worker.Timer
+	co    *worker.Coroutine
+	over  bool
+}
+
+// Expire ends the wait.
+func (i *impatience) Expire(*worker.Timer) {
+	i.over = true
+	i.co.Wake()
+}
+
+// limitWait bounds the wait that begins.
+func (a *acquisition) limitWait() {
+	limits := &a.config.Limits
+	if a.Pick.High {
+		limits = &a.config.HighLimits
+	}
+	if limits.PendingTimeout > 0 {
+		a.late = &impatience{co: a.co}
+		a.late.timer.Init(a.late)
+		a.worker.loop.Arm(&a.late.timer, limits.PendingTimeout)
+	}
 }
 
 // leaveQueue takes the stream out of those who wait, and lets the first of the
@@ -42,6 +77,9 @@ func (a *acquisition) leaveQueue() {
 	a.queued.ReleasePending()
 	a.queued = nil
 	c := a.Cluster
+	if a.late != nil {
+		c.worker.loop.Drop(&a.late.timer)
+	}
 	c.Stats.RequestsPending.Dec()
 	if i := slices.Index(c.waiting, a.co); i >= 0 {
 		c.waiting = slices.Delete(c.waiting, i, i+1)

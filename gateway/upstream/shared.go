@@ -63,10 +63,10 @@ func (p *pool) withRoom(s *stream.Stream, since int64) *http2Conn {
 	return nil
 }
 
-// crowded reports whether the endpoint has as many connections as it may have,
+// crowded reports whether the endpoint has as many requests as it may have, or as many connections,
 // and none of them has room for the stream.
 func (p *pool) crowded(s *stream.Stream) bool {
-	return p.cluster.config.HTTP2.MaxConnections > 0 && p.multiplexes() && p.full() &&
+	return p.atLimit() || p.cluster.config.HTTP2.MaxConnections > 0 && p.multiplexes() && p.full() &&
 		p.joinable(s, 0) == nil && p.withRoom(s, 0) == nil
 }
 
@@ -128,10 +128,11 @@ func (a *acquisition) fromShared(p *pool) (*Conn, error) {
 		if p.full() {
 			return nil, errCrowded
 		}
-		if !a.mayConnect() {
-			return nil, errFull
+		u, err := p.mayConnect(a.Pick.High)
+		if err != nil {
+			return nil, err
 		}
-		d = p.dial(serverName(a.config.TLS, p, a.s))
+		d = p.dial(serverName(a.config.TLS, p, a.s), u)
 	}
 	a.note(p)
 	a.leaveQueue()
@@ -168,9 +169,9 @@ func (a *acquisition) upgradable(conn *Conn) (*Conn, error) {
 // dial begins to make a connection that streams may share, on a coroutine of its
 // own: it goes on when the streams that wait for it do not. A unit of the limit
 // of connections is taken already.
-func (p *pool) dial(name string) *dial {
+func (p *pool) dial(name string, u unit) *dial {
 	c := p.cluster
-	d := c.worker.dialing(p, name)
+	d := c.worker.dialing(p, name, u)
 	if c.config.TLS != nil {
 		d.alpn = c.config.TLS.ALPN
 	}
@@ -183,11 +184,15 @@ func (p *pool) dial(name string) *dial {
 // renew makes a connection that shall take the place of m, while that goes on.
 func (p *pool) renew(m *http2Conn) {
 	now := m.loop().Now()
-	if len(p.dialing) > 0 || p.renewed != 0 && now-p.renewed < int64(renewEvery) || !p.cluster.shared.TryConnection() {
+	if len(p.dialing) > 0 || p.renewed != 0 && now-p.renewed < int64(renewEvery) {
+		return
+	}
+	u, err := p.mayRenew(m)
+	if err != nil {
 		return
 	}
 	p.renewed = now
-	p.dial(m.name)
+	p.dial(m.name, u)
 }
 
 // cancelDials ends the dials under way: the cluster is gone.

@@ -1,0 +1,300 @@
+package cluster
+
+import (
+	"cmp"
+	"hash/fnv"
+	"slices"
+	"sort"
+	"strconv"
+
+	"longmen/gateway/cluster/balance"
+)
+
+// A division is the endpoints that requests of one kind may get (all of the cluster's,
+// or a subset), sorted into priorities, and those into parts by locality. It
+// is what Selections are made of, and belongs to the cluster's mutex. A change of one
+// endpoint touches its parts alone: what a part's Group is made of is
+// copied, not looked at again.
+type division struct {
+	localities LocalityMode
+	levels     []*level // by priority
+	selection  *Selection
+	touched    bool
+}
+
+// level is one priority.
+type level struct {
+	division *division
+	priority int
+	parts    []*part
+	panicked *Group // of all endpoints, while it is in panic
+}
+
+// part is the endpoints of one locality in a priority.
+type part struct {
+	level    *level
+	locality Locality
+	weight   uint32 // the locality's
+	members  []*Endpoint
+	usable   []uint32 // indexes of group.Usable in members
+	group    *Group   // of the usable ones; nil: not made yet
+	weights  uint64   // of all members, by configuration
+	healthy  uint64   // of the usable ones, likewise
+	touched  []uint32 // indexes of members that changed
+	fresh    bool     // group is of members that it had before
+	whole    int      // members that it has in the whole cluster, for a subset's
+}
+
+// place is where an endpoint stands in a part.
+type place struct {
+	part *part
+	at   uint32
+}
+
+// part finds or makes the part for the endpoint.
+func (d *division) part(config *EndpointConfig) *part {
+	i, ok := slices.BinarySearchFunc(d.levels, config.Priority, func(l *level, p int) int { return cmp.Compare(l.priority, p) })
+	if !ok {
+		d.levels = slices.Insert(d.levels, i, &level{division: d, priority: config.Priority})
+	}
+	l := d.levels[i]
+	var locality Locality
+	if d.localities == LocalityWeighted || d.localities == LocalityZoneAware && config.Priority == 0 {
+		locality = config.Locality
+	}
+	// Endpoints of one locality mostly follow each other.
+	for _, p := range slices.Backward(l.parts) {
+		if p.locality == locality {
+			return p
+		}
+	}
+	p := &part{level: l, locality: locality, weight: config.LocalityWeight}
+	l.parts = append(l.parts, p)
+	return p
+}
+
+// add puts an endpoint in.
+func (d *division) add(e *Endpoint) {
+	p := d.part(e.Config())
+	e.places = append(e.places, place{p, uint32(len(p.members))})
+	p.members = append(p.members, e)
+	p.weights += uint64(e.weight())
+	d.touched = true
+}
+
+// touch notes that the endpoint there has changed.
+func (at place) touch() {
+	p := at.part
+	p.touched = append(p.touched, at.at)
+	p.level.division.touched = true
+}
+
+// renew makes the part's group what it is now.
+func (p *part) renew(c *Cluster) {
+	switch {
+	case p.group == nil || p.fresh || len(p.touched)*8 > len(p.members):
+		p.make(c)
+	case len(p.touched) > 0:
+		p.merge(c)
+	}
+	p.touched, p.fresh = p.touched[:0], false
+}
+
+// make makes the group anew.
+func (p *part) make(c *Cluster) {
+	g := p.newGroup(len(p.members))
+	p.usable, p.healthy = make([]uint32, 0, len(p.members)), 0
+	for i, e := range p.members {
+		if e.Usable() {
+			p.usable = append(p.usable, uint32(i))
+			g.Usable = append(g.Usable, e)
+			g.Weights = append(g.Weights, c.weightNow(e))
+			p.healthy += uint64(e.weight())
+		}
+	}
+	p.replace(c, g)
+}
+
+// merge makes the group out of the one before: what is between the members that
+// changed is copied.
+func (p *part) merge(c *Cluster) {
+	slices.Sort(p.touched)
+	before := p.group
+	g := p.newGroup(len(before.Usable) + len(p.touched))
+	usable := make([]uint32, 0, cap(g.Usable))
+	from, last := 0, -1
+	for _, at := range p.touched {
+		if int(at) == last {
+			continue
+		}
+		last = int(at)
+		i := from + sort.Search(len(p.usable)-from, func(i int) bool { return p.usable[from+i] >= at })
+		usable = append(usable, p.usable[from:i]...)
+		g.Usable = append(g.Usable, before.Usable[from:i]...)
+		g.Weights = append(g.Weights, before.Weights[from:i]...)
+		from = i
+		e := p.members[at]
+		if i < len(p.usable) && p.usable[i] == at {
+			p.healthy -= uint64(e.weight())
+			from++
+		}
+		if e.Usable() {
+			usable = append(usable, at)
+			g.Usable = append(g.Usable, e)
+			g.Weights = append(g.Weights, c.weightNow(e))
+			p.healthy += uint64(e.weight())
+		}
+	}
+	p.usable = append(usable, p.usable[from:]...)
+	g.Usable = append(g.Usable, before.Usable[from:]...)
+	g.Weights = append(g.Weights, before.Weights[from:]...)
+	p.replace(c, g)
+}
+
+// replace takes the new group, unless it is as the one before.
+func (p *part) replace(c *Cluster, g *Group) {
+	if p.group != nil && p.group.same(g) {
+		return
+	}
+	c.finish(g)
+	p.group = g
+}
+
+func (p *part) newGroup(most int) *Group {
+	return &Group{
+		Priority: p.level.priority, Locality: p.locality, Endpoints: len(p.members),
+		Usable: make([]*Endpoint, 0, most), Weights: make([]uint32, 0, most),
+		key: groupKey(p.level.priority, p.locality),
+	}
+}
+
+func groupKey(priority int, l Locality) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(strconv.Itoa(priority) + "\x00" + l.Region + "\x00" + l.Zone + "\x00" + l.SubZone))
+	return h.Sum64()
+}
+
+func (g *Group) same(other *Group) bool {
+	return g == other || g.Priority == other.Priority && g.Locality == other.Locality && g.Panic == other.Panic && g.Endpoints == other.Endpoints &&
+		slices.Equal(g.Weights, other.Weights) && slices.Equal(g.Usable, other.Usable)
+}
+
+// finish makes what workers need of a group.
+func (c *Cluster) finish(g *Group) {
+	g.Table = balance.NewTable(c.config.Balance, balance.Options{
+		Settings: c.config.Balancing,
+		Weights:  g.Weights,
+		Key:      func(i int) string { return g.Usable[i].hashKey() },
+	})
+}
+
+// strength is what is there of the part, by weight or by number.
+func (p *part) strength(weighted bool) strength {
+	if weighted {
+		return strength{p.healthy, p.weights}
+	}
+	return strength{uint64(len(p.usable)), uint64(len(p.members))}
+}
+
+// strength is what is there of the priority.
+func (l *level) strength(weighted bool) (sum strength) {
+	for _, p := range l.parts {
+		s := p.strength(weighted)
+		sum.usable += s.usable
+		sum.all += s.all
+	}
+	return sum
+}
+
+// panicking is the group of all endpoints of a priority.
+func (l *level) panicking(c *Cluster) *Group {
+	if l.panicked != nil {
+		return l.panicked
+	}
+	g := &Group{Priority: l.priority, Panic: true, key: groupKey(l.priority, Locality{})}
+	for _, p := range l.parts {
+		g.Endpoints += len(p.members)
+		if c.config.Spread.PanicFails {
+			continue
+		}
+		for _, e := range p.members {
+			g.Usable = append(g.Usable, e)
+			g.Weights = append(g.Weights, c.weightNow(e))
+		}
+	}
+	c.finish(g)
+	l.panicked = g
+	return g
+}
+
+// choose makes the division's selection what it is now, and tells whether it
+// changed.
+func (d *division) choose(c *Cluster) bool {
+	d.touched = false
+	n := len(d.levels)
+	health, counts, loads, panics := make([]float64, n), make([]strength, n), make([]float64, n), make([]bool, n)
+	spread := &c.config.Spread
+	for i, l := range d.levels {
+		for _, p := range l.parts {
+			p.renew(c)
+		}
+		counts[i] = l.strength(false)
+		health[i] = l.strength(spread.WeightedHealth).health(spread.Overprovisioning)
+	}
+	available := divide(health, counts, c.config.PanicThreshold, loads, panics)
+	var groups []*Group
+	var shares []float64
+	levels := make([]levelShare, n)
+	for i, l := range d.levels {
+		levels[i] = levelShare{priority: l.priority, health: health[i]}
+		if panics[i] {
+			groups = append(groups, l.panicking(c))
+			shares = append(shares, loads[i])
+			levels[i].of = []float64{1}
+			continue
+		}
+		l.panicked = nil
+		levels[i].of = l.shares(c)
+		for k, p := range l.parts {
+			groups = append(groups, p.group)
+			shares = append(shares, loads[i]*levels[i].of[k])
+		}
+	}
+	next := newSelection(groups, shares, available, levels)
+	if d.selection != nil && d.selection.same(next) {
+		return false
+	}
+	d.selection = next
+	return true
+}
+
+// shares divides a priority's requests among its localities.
+func (l *level) shares(c *Cluster) []float64 {
+	shares := make([]float64, len(l.parts))
+	if len(l.parts) == 1 {
+		shares[0] = 1
+		return shares
+	}
+	parts, weights := make([]strength, len(l.parts)), make([]float64, len(l.parts))
+	for i, p := range l.parts {
+		parts[i], weights[i] = p.strength(false), float64(p.weight)
+		if p.whole > 0 {
+			weights[i] *= float64(len(p.members)) / float64(p.whole)
+		}
+	}
+	switch l.division.localities {
+	case LocalityWeighted:
+		if localities(weights, parts, c.config.Spread.Overprovisioning, shares) {
+			return shares
+		}
+	case LocalityZoneAware:
+		if c.zoneShares(l, parts, shares) {
+			return shares
+		}
+	}
+	for i, p := range l.parts { // as if there were no localities: by weights
+		parts[i].usable = p.healthy
+	}
+	byUsable(parts, shares)
+	return shares
+}

@@ -1,0 +1,50 @@
+package upstream
+
+// releaseBatch is how many connections are closed in one turn.
+const releaseBatch = 256
+
+// Release closes the connections that are idle now: what they hold is needed
+// elsewhere.
+func (w *Worker) Release() {
+	idle := 0
+	for _, c := range w.clusters {
+		if c != nil {
+			idle += c.idle()
+		}
+	}
+	for _, c := range w.conns {
+		w.loop.Drop(&c.timer)
+	}
+	w.conns = nil
+	w.release(idle)
+}
+
+// release closes up to so many idle connections.
+func (w *Worker) release(left int) {
+	closed := 0
+	for _, c := range w.clusters {
+		if c == nil {
+			continue
+		}
+		for _, p := range c.pools {
+			for p != nil && left > 0 && (p.closeIdleHTTP1() || p.closeIdleHTTP2()) {
+				left--
+				if closed++; closed == releaseBatch {
+					w.loop.Post(func() { w.release(left) })
+					return
+				}
+			}
+		}
+	}
+}
+
+// idle is how many connections are.
+func (c *Cluster) idle() int {
+	n := 0
+	for _, p := range c.pools {
+		if p != nil {
+			n += p.resting
+		}
+	}
+	return n
+}
