@@ -44,6 +44,14 @@ func (srv *Server) hurryOn() {
 // idle is how long a connection may be without a stream.
 func (srv *Server) idle() time.Duration { return srv.hurry.Idle(srv.config.IdleTimeout) }
 
+// Release leaves what waits to be used again to the garbage collector.
+func (w *Worker) Release() {
+	for _, st := range w.streams {
+		st.Loop.Drop(&st.timer)
+	}
+	w.streams, w.conns, w.clients = nil, nil, nil
+}
+
 // countIdle counts a connection that was idle for too long.
 func (srv *Server) countIdle(idle time.Duration) {
 	cfg := srv.config

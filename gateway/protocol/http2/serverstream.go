@@ -371,16 +371,26 @@ func (st *serverStream) conclude(resp *stream.Response) {
 
 // over ends a stream that nothing more is done with.
 func (st *serverStream) over(resp *stream.Response) {
+	defer st.finish(resp)
 	if end := st.End; end != nil {
 		st.End = nil
 		end.EndStream(&st.Stream)
 	}
+}
+
+// finish is the rest of over, and is run also when what was told of the end panics.
+func (st *serverStream) finish(resp *stream.Response) {
+	defer st.free()
 	st.Record.RequestBytes = st.flow.total
 	st.Record.End = st.Loop.Now()
 	if !st.logged {
 		st.logged = true
 		st.cfg.Finish(&st.Stream, resp)
 	}
+}
+
+// free gives the stream back.
+func (st *serverStream) free() {
 	c := st.conn
 	st.flow.close()
 	c.worker.put(st)
