@@ -30,6 +30,7 @@ type exchange struct {
 	progress progress
 	early    error           // of polled
 	choice   upstream.Choice // of the first try, made before it had a coroutine
+	pick     upstream.Pick   // what is asked of the endpoint
 
 	tried    []*cluster.Endpoint
 	retries  int    // tries after the first that count against the route's attempts
@@ -70,7 +71,7 @@ func (x *exchange) reset() {
 	x.s, x.forward, x.cluster, x.breakers, x.conn, x.informer, x.hedge = nil, nil, nil, nil, nil, nil, nil
 	x.route, x.target, x.early, x.body = nil, nil, nil, nil
 	x.record, x.call = recorder{}, callTime{}
-	x.progress, x.choice = notBegun, upstream.Choice{}
+	x.progress, x.choice, x.pick = notBegun, upstream.Choice{}, upstream.Pick{}
 	x.out = stream.Outgoing{}
 	clear(x.tried)
 	x.tried = x.tried[:0]
