@@ -37,20 +37,24 @@ const limits = `timeouts: {header: 1s, body: 1s, idle: 2s, write: 1s, stream: 2s
 
 // lasting is how long an attack goes on, and calmFor how long good clients are
 // measured without it.
-func (a attack) lasting() time.Duration {
+func (a attack) lasting() time.Duration { return max(a.lasts, attackFor()) }
+
+// once tells that an attack is short enough to see that what it holds is freed.
+func (a attack) once() bool { return a.freed && attackFor() < 5*time.Second }
+
+// attackFor is what LONGMEN_ABUSE says (such as 8s), or half a minute in the full form.
+func attackFor() time.Duration {
+	if d, err := time.ParseDuration(os.Getenv("LONGMEN_ABUSE")); err == nil {
+		return min(d, time.Minute)
+	}
 	if harness.Full() {
 		return 30 * time.Second
 	}
-	return max(a.lasts, 700*time.Millisecond)
+	return 700 * time.Millisecond
 }
 
 // calmFor is before the attack, and again behind it.
-func calmFor() time.Duration {
-	if harness.Full() {
-		return 5 * time.Second
-	}
-	return 150 * time.Millisecond
-}
+func calmFor() time.Duration { return max(attackFor()/6, 150*time.Millisecond) }
 
 // abuseConfig has a route of its own for what attackers ask for: their origin's
 // work is not the gateway's, nor that of the good clients.
@@ -138,7 +142,7 @@ func (b *abuse) run(a attack) (fault string) {
 	}
 	calmly()
 	left := make(chan int64, 1)
-	if a.freed && !harness.Full() {
+	if a.once() {
 		time.AfterFunc(a.lasts-a.lasts/8, func() { n, _ := b.v.counters(false); left <- n.Now })
 	} else {
 		left <- 0
@@ -148,7 +152,7 @@ func (b *abuse) run(a attack) (fault string) {
 	measure(func(g *goodClient) *[]time.Duration { return &g.attacked }, func() {
 		over, rss := make(chan struct{}), make(chan int64)
 		go func() { rss <- b.greatest(over) }()
-		r, err = assault(order{Name: a.name, Addr: b.p.Addr, Conns: attackers, Duration: a.lasting(), Once: a.freed && !harness.Full()})
+		r, err = assault(order{Name: a.name, Addr: b.p.Addr, Conns: attackers, Duration: a.lasting(), Once: a.once()})
 		close(over)
 		peak = <-rss
 	})
