@@ -126,6 +126,15 @@ func (none) Pick(*Request) int { return -1 }
 // weight is the effective weight of endpoint i.
 func (o *Options) weight(i int) uint64 { return uint64(max(o.Weights[i], 1)) }
 
+// keys are all endpoints' keys.
+func (o *Options) keys() []string {
+	keys := make([]string, len(o.Weights))
+	for i := range keys {
+		keys[i] = o.Key(i)
+	}
+	return keys
+}
+
 // equal tells that all weights are the same.
 func (o *Options) equal() bool {
 	for i := range o.Weights {

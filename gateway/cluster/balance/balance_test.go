@@ -2,6 +2,7 @@ package balance
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -28,10 +29,38 @@ func counts(b Balancer, n, picks int, exclude func(int) bool) []int {
 
 func noLoad(int) int64 { return 0 }
 
-var algorithms = []struct {
-	name      string
+var algorithms = []Algorithm{RoundRobin, Random, LeastRequest, PeakEWMA, RingHash, Maglev}
+
+// forms are the algorithms in all that they may turn out to be.
+var forms = map[string]struct {
 	algorithm Algorithm
-}{{"round robin", RoundRobin}, {"random", Random}, {"least request", LeastRequest}}
+	settings  Settings
+	factor    int
+}{
+	"round robin":        {RoundRobin, Settings{}, 0},
+	"random":             {Random, Settings{}, 0},
+	"least request":      {LeastRequest, Settings{}, 0},
+	"full scan":          {LeastRequest, Settings{LeastRequest: LeastRequestSettings{FullScan: true}}, 0},
+	"biased":             {LeastRequest, Settings{LeastRequest: LeastRequestSettings{Biased: true, Bias: 1}}, 0},
+	"peak EWMA":          {PeakEWMA, Settings{}, 0},
+	"ring hash":          {RingHash, Settings{}, 0},
+	"Maglev":             {Maglev, Settings{}, 0},
+	"bounded ring hash":  {RingHash, Settings{}, 150},
+	"bounded Maglev":     {Maglev, Settings{}, 150},
+	"small Maglev table": {Maglev, Settings{Maglev: MaglevSettings{TableSize: 2}}, 0},
+}
+
+// formOptions are a form's for a list that nothing is known of.
+func formOptions(name string, w []uint32) Options {
+	var l Latency
+	l.Observe(new(PeakEWMASettings), second, 10*ms)
+	keys := addresses(len(w)).keys
+	return Options{
+		Settings: forms[name].settings, HashBalanceFactor: forms[name].factor, Weights: w, Seed: 5,
+		Key: func(i int) string { return keys[i] }, Load: noLoad, Total: func() int64 { return 0 },
+		Latency: func(int) *Latency { return &l }, Now: func() int64 { return 3 * second },
+	}
+}
 
 func TestSmoothSequence(t *testing.T) {
 	for _, c := range []struct {
@@ -231,20 +260,20 @@ func TestExclude(t *testing.T) {
 		"many":  weights(3000, func(i int) uint32 { return uint32(i%9 + 1) }),
 		"heavy": {1_000_000, 1, 3},
 	}
-	for _, a := range algorithms {
+	for form, a := range forms {
 		for name, w := range lists {
-			b := New(a.algorithm, Options{Weights: w, Seed: 5, Load: noLoad})
+			b := New(a.algorithm, formOptions(form, w))
 			calls := 0
 			if i := b.Pick(except(func(int) bool { calls++; return true })); i != -1 {
-				t.Errorf("%s, %s: picked %d of none", a.name, name, i)
+				t.Errorf("%s, %s: picked %d of none", form, name, i)
 			}
-			if limit := 2*len(w) + 16; calls > limit {
-				t.Errorf("%s, %s: %d calls of exclude, more than %d", a.name, name, calls, limit)
+			if limit := 2*len(w) + 64; calls > limit {
+				t.Errorf("%s, %s: %d calls of exclude, more than %d", form, name, calls, limit)
 			}
 			// Any single one that is left is found.
 			for _, left := range []int{0, len(w) / 2, len(w) - 1} {
 				if i := b.Pick(except(func(i int) bool { return i != left })); i != left {
-					t.Errorf("%s, %s: picked %d, only %d is left", a.name, name, i, left)
+					t.Errorf("%s, %s: picked %d, only %d is left", form, name, i, left)
 				}
 			}
 			// The one that failed is not picked again while there are others.
@@ -254,7 +283,7 @@ func TestExclude(t *testing.T) {
 			for range 200 {
 				previous := b.Pick(nil)
 				if again := b.Pick(except(func(i int) bool { return i == previous })); again == previous || again < 0 {
-					t.Fatalf("%s, %s: picked %d after %d failed", a.name, name, again, previous)
+					t.Fatalf("%s, %s: picked %d after %d failed", form, name, again, previous)
 				}
 			}
 		}
@@ -263,35 +292,45 @@ func TestExclude(t *testing.T) {
 
 func TestEmptyList(t *testing.T) {
 	for _, a := range algorithms {
-		if i := New(a.algorithm, Options{}).Pick(nil); i != -1 {
-			t.Errorf("%s: picked %d", a.name, i)
+		if i := New(a, Options{}).Pick(nil); i != -1 {
+			t.Errorf("%v: picked %d", a, i)
+		}
+		if size := NewTable(a, Options{}).Size(); size != 0 {
+			t.Errorf("%v: the table has %d bytes", a, size)
 		}
 	}
 }
 
 func TestPickDoesNotAllocate(t *testing.T) {
-	for _, a := range algorithms {
+	for form, a := range forms {
 		for _, w := range [][]uint32{{1, 1}, {1, 2}, weights(10_000, func(i int) uint32 { return uint32(i%5 + 1) })} {
-			b := New(a.algorithm, Options{Weights: w, Load: noLoad})
-			if n := testing.AllocsPerRun(100, func() { b.Pick(nil) }); n != 0 {
-				t.Errorf("%s of %d: %v allocations a pick", a.name, len(w), n)
+			b := New(a.algorithm, formOptions(form, w))
+			r := &Request{HasHash: true}
+			if n := testing.AllocsPerRun(100, func() { r.Hash = scatter(r.Hash); b.Pick(r) }); n != 0 {
+				t.Errorf("%s of %d: %v allocations a pick", form, len(w), n)
+			}
+			r.Exclude = func(i int) bool { return i == 1 }
+			if n := testing.AllocsPerRun(100, func() { r.Hash = scatter(r.Hash); b.Pick(r) }); n != 0 {
+				t.Errorf("%s of %d, one excluded: %v allocations a pick", form, len(w), n)
 			}
 		}
 	}
 }
 
 func BenchmarkPick(b *testing.B) {
-	for _, a := range algorithms {
-		for _, n := range []int{1, 10, 10_000} {
+	for _, form := range slices.Sorted(maps.Keys(forms)) {
+		for _, n := range []int{2, 10, 1000, 10_000} {
 			for kind, weight := range map[string]func(int) uint32{
 				"equal":    func(int) uint32 { return 1 },
 				"weighted": func(i int) uint32 { return uint32(i%10 + 1) },
 			} {
-				b.Run(fmt.Sprintf("%s/%d/%s", strings.ReplaceAll(a.name, " ", ""), n, kind), func(b *testing.B) {
-					balancer := New(a.algorithm, Options{Weights: weights(n, weight), Seed: 1, Load: noLoad})
+				b.Run(fmt.Sprintf("%s/%d/%s", strings.ReplaceAll(form, " ", "_"), n, kind), func(b *testing.B) {
+					balancer := New(forms[form].algorithm, formOptions(form, weights(n, weight)))
+					r := &Request{HasHash: true}
 					b.ReportAllocs()
 					for b.Loop() {
-						balancer.Pick(nil)
+						r.Hash = r.Hash*0xd1342543de82ef95 + 1
+						balancer.Pick(r)
 					}
 				})
 			}
@@ -299,13 +338,33 @@ func BenchmarkPick(b *testing.B) {
 	}
 }
 
-func BenchmarkNew(b *testing.B) {
-	for _, a := range algorithms {
-		o := Options{Weights: weights(10_000, func(i int) uint32 { return uint32(i%10 + 1) }), Load: noLoad}
-		b.Run(strings.ReplaceAll(a.name, " ", ""), func(b *testing.B) {
-			for b.Loop() {
-				New(a.algorithm, o)
+// BenchmarkTable is what a change of the list costs whoever publishes it, and
+// BenchmarkNew what it costs each worker.
+func BenchmarkTable(b *testing.B) { benchmarkLists(b, true) }
+func BenchmarkNew(b *testing.B)   { benchmarkLists(b, false) }
+
+func benchmarkLists(b *testing.B, table bool) {
+	for _, form := range slices.Sorted(maps.Keys(forms)) {
+		for _, n := range []int{100, 10_000} {
+			for kind, weight := range map[string]func(int) uint32{
+				"equal":    func(int) uint32 { return 1 },
+				"weighted": func(i int) uint32 { return uint32(i%10 + 1) },
+			} {
+				b.Run(fmt.Sprintf("%s/%d/%s", strings.ReplaceAll(form, " ", "_"), n, kind), func(b *testing.B) {
+					o := formOptions(form, weights(n, weight))
+					o.Table = NewTable(forms[form].algorithm, o)
+					for b.Loop() {
+						if table {
+							NewTable(forms[form].algorithm, o)
+						} else {
+							New(forms[form].algorithm, o)
+						}
+					}
+					if table {
+						b.ReportMetric(float64(o.Table.Size()), "bytes")
+					}
+				})
 			}
-		})
+		}
 	}
 }

@@ -64,7 +64,7 @@ func (b *biased) step() int {
 			b.heap[i].at -= begin
 		}
 	}
-	requests := float64(max(b.load(picked), 0) + 1)
+	requests := float64(max(b.load(picked), 0)) + 1
 	if b.bias != 1 {
 		requests = math.Pow(requests, b.bias)
 	}

@@ -11,6 +11,9 @@ import (
 // comes to, equal in every process.
 func Hash(b []byte) uint64 { return xxhash.Sum64(b) }
 
+// HashString is Hash of a string's bytes.
+func HashString(s string) uint64 { return xxhash.Sum64String(s) }
+
 // Combine adds one more hash to those of a request, the first of which is combined
 // with 0, as Envoy does with several hash policies.
 func Combine(before, hash uint64) uint64 { return bits.RotateLeft64(before, 1) ^ hash }

@@ -16,24 +16,12 @@ type leastRequest struct {
 	load func(i int) int64
 }
 
-// draws are what is compared: some of the list.
-type draws struct {
-	random  *random
-	weights []uint32
-	others  int // how many are drawn after the first
-}
-
-func makeDraws(o *Options, source *rand.PCG) draws {
-	n := len(o.Weights)
-	return draws{random: makeRandom(o, source), weights: o.Weights, others: min(max(o.Choices, 2), n+1) - 1}
-}
-
 func newLeastRequest(o *Options, source *rand.PCG) Balancer {
 	switch settings := &o.Settings.LeastRequest; {
 	case settings.Biased && !o.Table.equal:
 		return newBiased(o, source)
-	case settings.FullScan, len(o.Weights) <= max(o.Choices, 2):
-		return &leastOfAll{source: source, weights: o.Weights, load: o.Load}
+	case settings.FullScan, o.comparesAll():
+		return &leastOfAll{ties: ties{source: source}, weights: o.Weights, load: o.Load}
 	}
 	return &leastRequest{draws: makeDraws(o, source), load: o.Load}
 }
@@ -46,7 +34,7 @@ func (l *leastRequest) Pick(r *Request) int {
 	}
 	bestLoad := l.load(best)
 	for range l.others {
-		i := l.random.draw()
+		i := l.other(best)
 		if i == best || exclude != nil && exclude(i) {
 			continue
 		}
@@ -59,14 +47,14 @@ func (l *leastRequest) Pick(r *Request) int {
 
 // leastOfAll compares the whole list.
 type leastOfAll struct {
-	source  *rand.PCG
+	ties    ties
 	weights []uint32
 	load    func(i int) int64
 }
 
 func (l *leastOfAll) Pick(r *Request) int {
 	exclude := r.excluded()
-	best, bestLoad, tied := -1, int64(0), uint64(0)
+	best, bestLoad := -1, int64(0)
 	for i := range l.weights {
 		if exclude != nil && exclude(i) {
 			continue
@@ -75,15 +63,10 @@ func (l *leastOfAll) Pick(r *Request) int {
 		if best >= 0 {
 			order = compareLoads(load, l.weights[i], bestLoad, l.weights[best])
 		}
-		weight := uint64(max(l.weights[i], 1))
-		switch {
-		case order > 0:
-			continue
-		case order < 0:
-			tied = 0
+		if order < 0 {
+			l.ties.begin()
 		}
-		// Of those that are equal so far each is the best with its share of their weights.
-		if tied += weight; tied == weight || below(l.source, tied) < weight {
+		if order <= 0 && l.ties.take(l.weights[i]) {
 			best, bestLoad = i, load
 		}
 	}

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"sort"
-
-	"github.com/cespare/xxhash/v2"
 )
 
 // maglev is the table of Eisenbud et al. (Maglev: A Fast and Reliable Software
@@ -113,15 +111,15 @@ const free = ^uint32(0)
 
 // newCandidates are the endpoints in the order of their keys.
 func newCandidates(o *Options, size uint64) []candidate {
-	keys := make([]string, len(o.Weights))
+	keys := o.keys()
 	order := make([]uint32, len(keys))
-	for i := range keys {
-		keys[i], order[i] = o.Key(i), uint32(i)
+	for i := range order {
+		order[i] = uint32(i)
 	}
 	slices.SortStableFunc(order, func(a, b uint32) int { return cmp.Compare(keys[a], keys[b]) })
 	all := make([]candidate, len(keys))
 	for c, i := range order {
-		offset, skip := xxhash.Sum64String(keys[i]), hashSeeded(keys[i], 1)
+		offset, skip := HashString(keys[i]), hashSeeded(keys[i], 1)
 		all[c] = candidate{
 			place: offset % size, skip: skip%(size-1) + 1,
 			index: i, weight: uint32(o.weight(int(i))),

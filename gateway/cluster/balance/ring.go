@@ -11,9 +11,8 @@ import (
 // ring is consistent hashing as Karger et al. (STOC 1997) and ketama have it:
 // each endpoint has points on a circle of 64-bit numbers, and a hash belongs
 // to the first point that is not before it. Its order goes on from point to point,
-// clockwise. Sizes, and the points themselves, are Envoy's: endpoint "a" has the
-// hashes of "a_0", "a_1" and so on, as many as its weight says, so that both
-// find the same endpoint for a hash.
+// clockwise. The points are Envoy's: endpoint "a" has the hashes of "a_0", "a_1" and
+// so on; how many, see ringCounts.
 //
 // The hashes being even, a point lies near where its uppermost bits say: start
 // has, for each of their values, the first point with it or a larger one. That
@@ -29,12 +28,20 @@ type point struct {
 	index uint32
 }
 
+const (
+	// pointsEach makes an endpoint's share differ from its part by 1/sqrt(512) = 4.4 %
+	// (standard deviation).
+	pointsEach = 512
+	usualSize  = 1 << 17
+)
+
 func newRing(o *Options) *ring {
-	counts, total := ringCounts(o)
+	keys := o.keys()
+	counts, total := ringCounts(o, keys)
 	all := make([]point, 0, total)
 	var name []byte
 	for i, n := range counts {
-		name = append(append(name[:0], o.Key(i)...), '_')
+		name = append(append(name[:0], keys[i]...), '_')
 		for k := range n {
 			text := strconv.AppendUint(name, uint64(k), 10)
 			hash := uint64(0)
@@ -78,38 +85,36 @@ func sortRing(all []point) *ring {
 	return r
 }
 
-// ringCounts says how many points each endpoint has: the endpoint with the
-// smallest weight as many whole ones as make the ring at least MinSize, the
-// others in proportion; or fewer, if that would pass MaxSize. Fractions are
-// carried on from endpoint to endpoint.
-func ringCounts(o *Options) (counts []uint32, total int) {
-	most := o.RingHash.MaxSize
-	if most == 0 || most > MaxRingSize {
-		most = MaxRingSize
-	}
-	least := o.RingHash.MinSize
-	if least == 0 {
-		least = DefaultRingMin
-	}
-	least = min(least, most)
-	sum, smallest := 0.0, math.Inf(1)
+// ringCounts says how many points each endpoint has: so many for each unit of
+// weight, a power of two, which is about pointsEach for an endpoint of mean weight;
+// fewer if the ring passed usualSize by that, and so many that the ring has
+// MinSize, but not more than MaxSize. Were it a number of the list's length, every
+// change would give points to all endpoints or take them; so only one that passes a
+// power of two does, and hashes move from the others as little as they must.
+// Fractions are rounded by the key: no endpoint's number depends on the others'.
+func ringCounts(o *Options, keys []string) (counts []uint32, total int) {
+	sum := 0.0
 	for i := range o.Weights {
-		w := float64(o.weight(i))
-		sum, smallest = sum+w, min(smallest, w)
+		sum += float64(o.weight(i))
 	}
-	smallest /= sum
-	scale := min(math.Ceil(smallest*float64(least))/smallest, float64(most))
-	counts = make([]uint32, len(o.Weights))
-	current, target := 0, 0.0
-	for i := range counts {
-		target += scale * (float64(o.weight(i)) / sum)
-		before := current
-		for float64(current) < target {
-			current++
-		}
-		counts[i] = uint32(current - before)
+	most := float64(min(cmp.Or(o.RingHash.MaxSize, MaxRingSize), MaxRingSize))
+	unit := math.Exp2(math.Round(math.Log2(pointsEach * float64(len(keys)) / sum)))
+	for unit*sum > usualSize {
+		unit /= 2
 	}
-	return counts, current
+	for unit*sum < float64(o.RingHash.MinSize) && unit*sum < most {
+		unit *= 2
+	}
+	for unit*sum > most {
+		unit /= 2
+	}
+	counts = make([]uint32, len(keys))
+	for i, key := range keys {
+		chance := float64(hashSeeded(key, 2)>>11) / (1 << 53)
+		counts[i] = uint32(max(unit*float64(o.weight(i))+chance, 1))
+		total += int(counts[i])
+	}
+	return counts, total
 }
 
 func (r *ring) find(hash uint64) uint64 {

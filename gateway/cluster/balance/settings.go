@@ -33,9 +33,10 @@ type PeakEWMASettings struct {
 
 // RingHashSettings are those of RingHash (extensions.load_balancing_policies.ring_hash.v3).
 type RingHashSettings struct {
-	// MinSize and MaxSize bound the number of points on the ring. Within them the
-	// ring has as many as give every endpoint a whole number of points in
-	// proportion to its weight. 0 is the default, 1024 and 8 Mi, which is also the most.
+	// MinSize and MaxSize bound the number of points on the ring. Without
+	// them each endpoint has about 512 for its weight, and a list of more than 256
+	// fewer. MaxSize counts before MinSize; only that every endpoint has one point
+	// counts more. 0: no bound but MaxRingSize.
 	MinSize, MaxSize uint64
 	Hash             HashFunction
 }
@@ -60,6 +61,5 @@ type MaglevSettings struct {
 const (
 	DefaultMaglevSize = 65537
 	MaxMaglevSize     = 5000011
-	DefaultRingMin    = 1024
 	MaxRingSize       = 8 << 20
 )

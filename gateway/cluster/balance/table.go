@@ -7,11 +7,12 @@ import "unsafe"
 // of workers: whoever publishes a list makes its Table with it, so that no
 // worker's loop stands still for it.
 type Table struct {
-	equal    bool     // all weights are the same
-	alias    *alias   // Random, LeastRequest, PeakEWMA; nil: equal weights
-	sequence []uint32 // RoundRobin: its cycle, when that is short
-	places   places   // RingHash, Maglev
-	sum      uint64   // of the weights
+	equal    bool      // all weights are the same
+	alias    *alias    // Random, LeastRequest, PeakEWMA; nil: equal weights
+	sequence []uint32  // RoundRobin: its cycle, when that is short
+	places   places    // RingHash, Maglev
+	sum      uint64    // of the weights
+	parts    []float64 // PeakEWMA: mean weight / weight; nil: equal weights
 }
 
 // places says whose a hash is. It gives the endpoints of a hash in an order
@@ -41,6 +42,12 @@ func NewTable(algorithm Algorithm, o Options) *Table {
 		if !t.equal {
 			t.alias = newAlias(&o)
 		}
+		if !t.equal && algorithm == PeakEWMA {
+			t.parts = make([]float64, len(o.Weights))
+			for i := range t.parts {
+				t.parts[i] = float64(t.sum) / float64(len(o.Weights)) / float64(o.weight(i))
+			}
+		}
 	case RingHash:
 		t.places = newRing(&o)
 	case Maglev:
@@ -58,7 +65,7 @@ func (t *Table) Size() int {
 	if t == nil {
 		return 0
 	}
-	size := int(unsafe.Sizeof(*t)) + 4*len(t.sequence)
+	size := int(unsafe.Sizeof(*t)) + 4*len(t.sequence) + 8*len(t.parts)
 	if t.alias != nil {
 		size += len(t.alias.columns) * int(unsafe.Sizeof(column{}))
 	}

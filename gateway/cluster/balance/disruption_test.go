@@ -1,0 +1,220 @@
+package balance
+
+import (
+	"math"
+	"slices"
+	"testing"
+)
+
+// without is the list less the endpoint i.
+func (l list) without(i int) list {
+	return list{slices.Delete(slices.Clone(l.keys), i, i+1), slices.Delete(slices.Clone(l.weights), i, i+1)}
+}
+
+// change is what part of all hashes goes elsewhere when a list becomes another.
+type change struct {
+	from, to float64 // of the endpoint that is only in the one list or the other
+	others   float64 // among the endpoints that are in both
+}
+
+// changed compares at even hashes, of which there are 2^18.
+func changed(a, b list, algorithm Algorithm, s Settings) (c change) {
+	before, after := a.places(algorithm, s), b.places(algorithm, s)
+	const samples = 1 << 18
+	for n := range uint64(samples) {
+		hash := n << 46
+		if algorithm == Maglev {
+			hash = n // place by place
+		}
+		from, to := a.keys[before.at(before.find(hash))], b.keys[after.at(after.find(hash))]
+		switch {
+		case from == to:
+		case !slices.Contains(b.keys, from):
+			c.from += 1. / samples
+		case !slices.Contains(a.keys, to):
+			c.to += 1. / samples
+		default:
+			c.others += 1. / samples
+		}
+	}
+	return c
+}
+
+// When an endpoint leaves, only its own hashes go elsewhere; when it joins, only
+// what becomes its own does (Karger et al.: monotone).
+func TestRingMovesNothingElse(t *testing.T) {
+	for _, n := range []int{2, 3, 10, 100, 250, 1000} {
+		l := addresses(n)
+		for i := range l.weights {
+			l.weights[i] = uint32(i%3 + 1)
+		}
+		for _, gone := range []int{0, n / 2, n - 1} {
+			if gone > 0 && n == 2 {
+				continue // the mean of 1, 2 and of 1 are not of one power of two
+			}
+			rest := l.without(gone)
+			leaves, joins := changed(l, rest, RingHash, Settings{}), changed(rest, l, RingHash, Settings{})
+			if leaves.others != 0 || joins.others != 0 {
+				t.Errorf("%d endpoints: %.4f and %.4f of the hashes move between others", n, leaves.others, joins.others)
+			}
+			mean := float64(l.weights[gone]) / sum(l.weights)
+			if leaves.from != joins.to || n <= 256 && math.Abs(leaves.from-mean) > mean/4 {
+				t.Errorf("%d endpoints: %.4f of the hashes leave and %.4f come, want %.4f", n, leaves.from, joins.to, mean)
+			}
+		}
+	}
+}
+
+// A weight that grows takes hashes and gives none to or between others.
+func TestRingFollowsWeights(t *testing.T) {
+	l := addresses(50)
+	more := list{l.keys, slices.Clone(l.weights)}
+	more.weights[7] = 2
+	before, after := l.places(RingHash, Settings{}), more.places(RingHash, Settings{})
+	moved := 0
+	for n := range uint64(1 << 16) {
+		from, to := before.at(before.find(n<<48)), after.at(after.find(n<<48))
+		if from != to {
+			if moved++; to != 7 {
+				t.Fatalf("a hash went from %d to %d", from, to)
+			}
+		}
+	}
+	if part := float64(moved) / (1 << 16); math.Abs(part-1./51) > 0.005 {
+		t.Errorf("%.4f of the hashes moved, want %.4f", part, 1./51)
+	}
+}
+
+// The limits are twice what comes out, which is by chance of the keys.
+func TestMaglevMovesLittleElse(t *testing.T) {
+	for _, c := range []struct {
+		n    int
+		size uint64
+		most float64 // of all places, between endpoints that stay
+	}{
+		{3, 65537, .002}, {10, 65537, .005}, {100, 65537, .01}, {1000, 65537, .012}, {10_000, 65537, .002},
+		{1000, 655373, .007},
+	} {
+		l := addresses(c.n)
+		s := Settings{Maglev: MaglevSettings{TableSize: c.size}}
+		for _, gone := range []int{0, c.n / 2} {
+			rest := l.without(gone)
+			leaves := changed(l, rest, Maglev, s)
+			if leaves.others > c.most {
+				t.Errorf("%d endpoints, %d places: one leaves, and %.5f of the places change between others", c.n, c.size, leaves.others)
+			}
+			if want := 1 / float64(c.n); math.Abs(leaves.from-want) > want/5 {
+				t.Errorf("%d endpoints, %d places: %.5f of the places were its own", c.n, c.size, leaves.from)
+			}
+		}
+	}
+}
+
+func sum(weights []uint32) (sum float64) {
+	for _, w := range weights {
+		sum += float64(w)
+	}
+	return sum
+}
+
+// shares is the part of all hashes that is each endpoint's, exactly.
+func shares(p places, n int) []float64 {
+	shares := make([]float64, n)
+	switch p := p.(type) {
+	case *ring:
+		for i, point := range p.points {
+			before := p.points[(i+len(p.points)-1)%len(p.points)]
+			shares[point.index] += float64(point.hash-before.hash) / (1 << 32) / (1 << 32)
+		}
+	case *maglev:
+		for place := range p.count {
+			shares[p.at(place)] += 1 / float64(p.count)
+		}
+	}
+	return shares
+}
+
+// No endpoint has more than a place more than its part.
+func TestMaglevIsEven(t *testing.T) {
+	for _, n := range []int{1, 7, 100, 1000, 10_000, 70_000} {
+		l := addresses(n)
+		m := l.places(Maglev, Settings{})
+		for i, share := range shares(m, n) {
+			if off := (share - 1/float64(n)) * DefaultMaglevSize; math.Abs(off) >= 1 {
+				t.Fatalf("%d endpoints: endpoint %d has %.1f places too many", n, i, off)
+			}
+		}
+	}
+	l := addresses(500)
+	for i := range l.weights {
+		l.weights[i] = uint32(i%17 + 1)
+	}
+	for i, share := range shares(l.places(Maglev, Settings{}), 500) {
+		if off := (share - float64(l.weights[i])/sum(l.weights)) * DefaultMaglevSize; math.Abs(off) > 2 {
+			t.Errorf("endpoint %d of weight %d has %.1f places too many", i, l.weights[i], off)
+		}
+	}
+}
+
+// Shares differ from what they should be as those of random points do: by 1/sqrt(points)
+// of themselves.
+func TestRingIsAsEvenAsItsPoints(t *testing.T) {
+	for _, c := range []struct {
+		n      int
+		size   uint64
+		points float64 // each
+	}{{10, 0, 512}, {100, 0, 512}, {256, 0, 512}, {1000, 0, 128}, {10_000, 0, 8}, {100, 100 << 12, 4096}} {
+		l := addresses(c.n)
+		r := l.places(RingHash, ringOf(c.size)).(*ring)
+		if len(r.points) != c.n*int(c.points) {
+			t.Errorf("%d endpoints have %d points", c.n, len(r.points))
+		}
+		squares := 0.0
+		for _, share := range shares(r, c.n) {
+			off := share*float64(c.n) - 1
+			squares += off * off
+		}
+		deviation, want := math.Sqrt(squares/float64(c.n)), 1/math.Sqrt(c.points)
+		if deviation > 1.3*want || deviation < want/2 {
+			t.Errorf("%d endpoints of %.0f points: deviation %.4f, want %.4f", c.n, c.points, deviation, want)
+		}
+	}
+}
+
+// Where an endpoint stands in the list does not matter.
+func TestPlacesDoNotDependOnTheOrder(t *testing.T) {
+	l := addresses(60)
+	for i := range l.weights {
+		l.weights[i] = uint32(i%4 + 1)
+	}
+	turned := list{slices.Clone(l.keys), slices.Clone(l.weights)}
+	slices.Reverse(turned.keys)
+	slices.Reverse(turned.weights)
+	for _, algorithm := range []Algorithm{RingHash, Maglev} {
+		if c := changed(l, turned, algorithm, Settings{}); c != (change{}) {
+			t.Errorf("%v: %+v", algorithm, c)
+		}
+	}
+}
+
+// Everyone has a place on rings that are too small, and sizes have bounds.
+func TestRingSizes(t *testing.T) {
+	for _, c := range []struct {
+		n        int
+		settings RingHashSettings
+		points   int
+	}{
+		{1, RingHashSettings{}, 512},
+		{3, RingHashSettings{MinSize: 1024}, 1536},
+		{1, RingHashSettings{MinSize: 1024}, 1024},
+		{100, RingHashSettings{MaxSize: 10}, 100},
+		{100, RingHashSettings{MinSize: 1000, MaxSize: 800}, 800},
+		{2, RingHashSettings{MinSize: 1 << 62}, 8 << 20},
+	} {
+		l := addresses(c.n)
+		o := l.options(Settings{RingHash: c.settings})
+		if counts, total := ringCounts(&o, l.keys); total != c.points || slices.Min(counts) == 0 {
+			t.Errorf("%d endpoints, %+v: %d points, the fewest of an endpoint %d", c.n, c.settings, total, slices.Min(counts))
+		}
+	}
+}
