@@ -54,6 +54,11 @@ type Options struct {
 	ConfigDump func(format DumpFormat) ([]byte, error)
 	Clusters   func() []Cluster
 	Listeners  func() []Listener
+	// Standby shows where the switches of clusters stand. SwitchStandby throws that of a
+	// cluster, with "*" those of all; its errors are ErrNoCluster and ErrNoStandby, or that
+	// not every worker took notice. It may wait for that.
+	Standby       func() []Standby
+	SwitchStandby func(cluster, state string) (StandbyChange, error)
 	// Certificates are those in use, without their keys.
 	Certificates func() []Certificate
 

@@ -35,6 +35,7 @@ func (s *Server) table() []endpoint {
 	add(o.Exporter != nil, endpoint{path: "/metrics", help: "every number, for Prometheus", get: s.metrics})
 	add(o.ConfigDump != nil, endpoint{path: "/config_dump", help: "the configuration that serves; ?format=yaml|json|xds", get: s.configDump})
 	add(o.Clusters != nil, endpoint{path: "/clusters", help: "clusters and their endpoints; ?format=json", get: s.clusters})
+	add(o.Standby != nil && o.SwitchStandby != nil, endpoint{path: "/standby", help: "clusters in standby; POST ?cluster=NAME|*&state=active|standby|configured switches", get: s.standby, post: s.setStandby})
 	add(o.Listeners != nil, endpoint{path: "/listeners", help: "listeners and their addresses; ?format=json", get: s.listeners})
 	add(o.Certificates != nil, endpoint{path: "/certs", help: "certificates in use and when they expire; ?format=json", get: s.certs})
 	add(o.Ledger != nil, endpoint{path: "/ledger", help: "is an endpoint still used here? ?endpoint=IP:PORT ?wait=30s ?format=json", get: s.ledger})

@@ -24,7 +24,7 @@ func (s *Supervisor) startAdmin() error {
 		Bind: o.AdminBind, Log: o.Log, Build: o.Build, Level: o.Level, Exporter: exporter, Registry: s.registry,
 		Ready: s.ready, Live: s.live, ConfigDump: o.ConfigDump,
 		Clusters: s.describeClusters, Listeners: s.describeListeners, Certificates: s.describeCertificates, Ledger: s.Ledger,
-		Drain: s.Drain, Draining: s.drainState,
+		Drain: s.Drain, Draining: s.drainState, Standby: s.describeStandby, SwitchStandby: s.switchStandby,
 	})
 	at, err := server.Start()
 	if err != nil {
@@ -63,7 +63,7 @@ func (s *Supervisor) live() error {
 func (s *Supervisor) endpointCounts() []metrics.Endpoints {
 	var all []metrics.Endpoints
 	s.eachCluster(func(c *cluster.Cluster) {
-		n := metrics.Endpoints{Cluster: c.Config().Name}
+		n := metrics.Endpoints{Cluster: c.Config().Name, Capacity: c.Hosts().Capacity(), Switch: switchOf(c)}
 		for _, e := range c.Hosts().Endpoints {
 			switch {
 			case e.Config().Draining:

@@ -17,6 +17,7 @@ import (
 	"longmen/gateway/admin"
 	"longmen/gateway/cluster"
 	"longmen/gateway/listener"
+	"longmen/gateway/protocol/cdnloop"
 	"longmen/gateway/snapshot"
 	"longmen/gateway/telemetry/accesslog"
 	"longmen/gateway/telemetry/exposition"
@@ -36,6 +37,7 @@ type Options struct {
 	MaxConnections int           // client connections at once; 0: no limit
 	MaxFiles       int           // file descriptors; 0: as many as the hard limit allows
 	Watchdog       time.Duration // see worker.Watchdog; 0: off
+	LoopGuard      cdnloop.Guard // refuses requests that come round
 	Log            *slog.Logger
 	Level          *slog.LevelVar // of Log, for the admin API
 	Build          exposition.Build
@@ -129,6 +131,7 @@ func New(o Options) (*Supervisor, error) {
 		rand.Read(seed[:])
 		w := newEdgeWorker(l, s.registry.NewWorker(l.Stats()), seed)
 		w.proxy.Challenges = &s.challenges
+		w.proxy.GuardLoops(o.LoopGuard)
 		w.upstream.Starved = func(c *cluster.Cluster) { s.starved(l.ID, c) }
 		w.upstream.Vacated = func(at netip.AddrPort) { go s.desk.tell(at) } // the loop takes no lock
 		s.workers = append(s.workers, w)

@@ -39,6 +39,12 @@ var upstream = []spec[metrics.ClusterStats]{
 				r.count(&c.Overflows[limit], limit.String())
 			}
 		}},
+	{"longmen_upstream_onward_total", "Requests to the cluster that went on to another one, by why: standby, failover, retry (none of its endpoints could be reached).", CounterKind, "reason",
+		func(c *metrics.ClusterStats, r *row) {
+			for why := range metrics.OnwardCount {
+				r.count(&c.Onward[why], why.String())
+			}
+		}},
 	{"longmen_upstream_resets_total", "Connections that the endpoint ended before its response was complete.", CounterKind, "",
 		func(c *metrics.ClusterStats, r *row) { r.count(&c.Resets) }},
 	{"longmen_upstream_protocol_errors_total", "Responses refused because they break the protocol's rules.", CounterKind, "",
@@ -87,5 +93,16 @@ var endpoints = []spec[metrics.Endpoints]{
 			r.add(float64(e.Healthy), "healthy")
 			r.add(float64(e.Unhealthy), "unhealthy")
 			r.add(float64(e.Draining), "draining")
+		}},
+	{"longmen_cluster_capacity", "Part of the cluster's requests that its healthy endpoints can take, 0 to 1; the rest goes to those it fails over to.", GaugeKind, "",
+		func(e *metrics.Endpoints, r *row) { r.add(e.Capacity) }},
+	{"longmen_cluster_standby", "1 while the cluster is in standby, 0 while it is active; clusters without a standby are left out.", GaugeKind, "",
+		func(e *metrics.Endpoints, r *row) {
+			switch e.Switch {
+			case metrics.SwitchActive:
+				r.add(0)
+			case metrics.SwitchStandby:
+				r.add(1)
+			}
 		}},
 }

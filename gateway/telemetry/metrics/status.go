@@ -6,7 +6,19 @@ package metrics
 type Endpoints struct {
 	Cluster                      string
 	Healthy, Unhealthy, Draining int
+	Capacity                     float64 // part of the requests that the healthy ones can take, 0 to 1
+	Switch                       Switch
 }
+
+// Switch is where a cluster's switch of standby stands.
+type Switch uint8
+
+// The positions.
+const (
+	SwitchNone Switch = iota // it has none
+	SwitchActive
+	SwitchStandby
+)
 
 // AccessLog is the state of one access log, over all workers.
 type AccessLog struct {
