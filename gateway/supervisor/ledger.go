@@ -25,21 +25,14 @@ const (
 
 // desk is where those wait who ask for endpoints to be gone.
 type desk struct {
-	mu      sync.Mutex
-	askers  map[*asker]struct{}
-	indexes map[*cluster.Cluster]*index
+	mu     sync.Mutex
+	askers map[*asker]struct{}
 }
 
 // asker waits for endpoints to be gone.
 type asker struct {
 	at   []netip.AddrPort
 	news chan struct{} // holds one: something may have changed
-}
-
-// index finds the endpoints of a host set.
-type index struct {
-	hosts *cluster.HostSet
-	by    map[netip.AddrPort]*cluster.Endpoint
 }
 
 // Ledger says what there is of each endpoint. With wait it answers when all of
@@ -161,7 +154,7 @@ func (s *Supervisor) stand(e *ledger.Entry, current *snapshot.Snapshot, q *quest
 			continue
 		}
 		hosts := c.Hosts()
-		endpoint := s.desk.find(c, hosts, e.Endpoint)
+		endpoint := find(c, hosts, e.Endpoint)
 		if endpoint == nil {
 			continue
 		}
@@ -181,54 +174,31 @@ func (s *Supervisor) stand(e *ledger.Entry, current *snapshot.Snapshot, q *quest
 		}
 		e.Clusters = append(e.Clusters, standing)
 	}
-	s.desk.keep(current)
 }
 
 // find finds an endpoint of a cluster by its address, or returns nil.
-func (d *desk) find(c *cluster.Cluster, hosts *cluster.HostSet, at netip.AddrPort) *cluster.Endpoint {
-	if c.Config().Discovery == cluster.LogicalDNS { // a few, whose addresses change
-		for _, e := range hosts.Endpoints {
-			if e.Address() == at {
-				return e
-			}
-		}
-		return nil
+func find(c *cluster.Cluster, hosts *cluster.HostSet, at netip.AddrPort) *cluster.Endpoint {
+	if c.Config().Discovery != cluster.LogicalDNS {
+		return hosts.Find(at)
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	x := d.indexes[c]
-	if x == nil || x.hosts != hosts {
-		x = &index{hosts, make(map[netip.AddrPort]*cluster.Endpoint, len(hosts.Endpoints))}
-		for _, e := range hosts.Endpoints {
-			x.by[e.Address()] = e
-		}
-		if d.indexes == nil {
-			d.indexes = map[*cluster.Cluster]*index{}
-		}
-		d.indexes[c] = x
-	}
-	return x.by[at]
-}
-
-// keep drops the indexes of clusters that the snapshot does not have.
-func (d *desk) keep(current *snapshot.Snapshot) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for c := range d.indexes {
-		if slot, seen := current.ClusterSlots[c.Config().Name]; !seen || current.Clusters[slot] != c {
-			delete(d.indexes, c)
+	for _, e := range hosts.Endpoints { // a few, whose addresses change
+		if e.Address() == at {
+			return e
 		}
 	}
+	return nil
 }
 
 func stateOf(e *cluster.Endpoint) ledger.State {
 	switch {
 	case e.Config().Draining:
 		return ledger.Draining
-	case !e.Healthy():
+	case e.Usable():
+		return ledger.Serving
+	case !e.Healthy() || e.Config().Down:
 		return ledger.Unhealthy
 	}
-	return ledger.Serving
+	return ledger.Ejected
 }
 
 // question is what every worker is asked.
