@@ -24,17 +24,19 @@ func newMaglev(o *Options) *maglev {
 		size = DefaultMaglevSize
 	}
 	m := &maglev{count: size}
-	table := fillMaglev(o, size)
+	put := m.putNarrow
 	if len(o.Weights) > 1<<16 {
-		m.wide = table
-		return m
+		m.wide = make([]uint32, size)
+		put = m.putWide
+	} else {
+		m.narrow = make([]uint16, size)
 	}
-	m.narrow = make([]uint16, size)
-	for place, i := range table {
-		m.narrow[place] = uint16(i)
-	}
+	dealMaglev(o, size, put)
 	return m
 }
+
+func (m *maglev) putNarrow(place uint64, i uint32) { m.narrow[place] = uint16(i) }
+func (m *maglev) putWide(place uint64, i uint32)   { m.wide[place] = i }
 
 // A candidate is an endpoint that takes places.
 type candidate struct {
@@ -43,36 +45,35 @@ type candidate struct {
 	weight      uint32
 }
 
-// fillMaglev deals out the places.
-func fillMaglev(o *Options, size uint64) []uint32 {
-	table := make([]uint32, size)
-	for place := range table {
-		table[place] = free
-	}
+// dealMaglev deals out the places.
+func dealMaglev(o *Options, size uint64, put func(place uint64, i uint32)) {
 	candidates := newCandidates(o, size)
+	taken := make(marks, size/64+1)
 	if !o.equal() {
-		for _, turn := range maglevTurns(candidates, size) {
-			candidates[uint32(turn)].take(table)
+		for _, c := range maglevTurns(candidates, size) {
+			put(candidates[c].take(taken, size), candidates[c].index)
 		}
-		return table
+		return
 	}
 	for left := size; left > 0; {
 		for c := range candidates {
-			candidates[c].take(table)
+			put(candidates[c].take(taken, size), candidates[c].index)
 			if left--; left == 0 {
 				break
 			}
 		}
 	}
-	return table
 }
 
-// maglevTurns says who takes the places with unequal weights: candidates in the lower
-// halves, rounds in the upper. As with Envoy, everyone has a turn in the first
-// round, the heaviest in every round, and one of weight w its k-th further turn
-// in round k × heaviest / w, rounded up. To find the turns of all rounds by
-// sorting keeps the time bounded whatever the weights.
-func maglevTurns(candidates []candidate, size uint64) []uint64 {
+// marks has a bit for each place. It stays in the processor's cache where the
+// table does not.
+type marks []uint64
+
+// maglevTurns says which candidates take the places with unequal weights. As with
+// Envoy, everyone has a turn in the first round, the heaviest in every
+// round, and one of weight w its k-th further turn in round k × heaviest / w, rounded up.
+// To find all turns and sort them by rounds keeps the time bounded whatever the weights.
+func maglevTurns(candidates []candidate, size uint64) []uint32 {
 	heaviest := uint64(0)
 	for c := range candidates {
 		heaviest = max(heaviest, uint64(candidates[c].weight))
@@ -84,19 +85,33 @@ func maglevTurns(candidates []candidate, size uint64) []uint64 {
 		}
 		return sum >= size
 	}))
-	var turns []uint64
-	for c := range candidates {
-		weight := uint64(candidates[c].weight)
-		for k := range candidates[c].turns(last, heaviest) {
-			round := max((k*heaviest+weight-1)/weight, 1)
-			if weight == heaviest {
-				round = k + 1
+	ends := make([]uint32, last+2) // where a round's turns end, once all are there
+	each := func(do func(c uint32, round uint64)) {
+		for c := range candidates {
+			for k := range candidates[c].turns(last, heaviest) {
+				do(uint32(c), candidates[c].round(k, heaviest))
 			}
-			turns = append(turns, round<<32|uint64(c))
 		}
 	}
-	slices.Sort(turns)
+	each(func(_ uint32, round uint64) { ends[round+1]++ })
+	for round := range last {
+		ends[round+1] += ends[round]
+	}
+	turns := make([]uint32, ends[last]+ends[last+1])
+	each(func(c uint32, round uint64) {
+		turns[ends[round]] = c
+		ends[round]++
+	})
 	return turns[:size]
+}
+
+// round is when the candidate has turn k, which counts from 0.
+func (c *candidate) round(k, heaviest uint64) uint64 {
+	weight := uint64(c.weight)
+	if weight == heaviest {
+		return k + 1
+	}
+	return max((k*heaviest+weight-1)/weight, 1)
 }
 
 // turns is how many turns the candidate has up to a round, which counts from 1.
@@ -106,8 +121,6 @@ func (c *candidate) turns(round, heaviest uint64) uint64 {
 	}
 	return 1 + round*uint64(c.weight)/heaviest
 }
-
-const free = ^uint32(0)
 
 // newCandidates are the endpoints in the order of their keys.
 func newCandidates(o *Options, size uint64) []candidate {
@@ -130,19 +143,18 @@ func newCandidates(o *Options, size uint64) []candidate {
 
 // take gives the candidate the best place that is left. size being a prime, it
 // comes to every place.
-func (c *candidate) take(table []uint32) {
-	size := uint64(len(table))
-	for table[c.place] != free {
-		c.advance(size)
+func (c *candidate) take(taken marks, size uint64) uint64 {
+	place := c.place
+	for taken[place/64]&(1<<(place%64)) != 0 {
+		if place += c.skip; place >= size {
+			place -= size
+		}
 	}
-	table[c.place] = c.index
-	c.advance(size)
-}
-
-func (c *candidate) advance(size uint64) {
-	if c.place += c.skip; c.place >= size {
+	taken[place/64] |= 1 << (place % 64)
+	if c.place = place + c.skip; c.place >= size {
 		c.place -= size
 	}
+	return place
 }
 
 func (m *maglev) find(hash uint64) uint64 { return hash }
