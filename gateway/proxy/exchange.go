@@ -138,6 +138,7 @@ func (x *exchange) run(co *worker.Coroutine) (*stream.Response, error) {
 	for {
 		resp, err := x.try(co)
 		err = x.overdue(err)
+		x.tell(resp, err)
 		again := x.s.Aborted() == nil && (x.elsewhere(co, resp, err, false) || x.again(co, resp, err) || x.elsewhere(co, resp, err, true))
 		if e := x.s.Aborted(); e != nil {
 			return nil, e
@@ -284,6 +285,7 @@ func (x *exchange) EndStream(s *stream.Stream) {
 		}
 	}
 	x.count(s.Record.Err)
+	x.tellEnd(s.Record.Err)
 	x.drop(s.Co, status)
 	if x.record.Body != nil {
 		s.Request.Body = x.record.Body

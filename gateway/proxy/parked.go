@@ -62,6 +62,7 @@ func (x *exchange) poll() (*stream.Response, error) {
 	if err != nil || x.forward.Retry != nil && x.answeredBadly(x.forward.Retry, resp) != stream.NotRetried || x.refusedRound(resp) {
 		return nil, stream.ErrCoroutine
 	}
+	x.tell(resp, nil)
 	x.answer(resp)
 	return resp, nil
 }
