@@ -42,7 +42,7 @@ ledger:
 router:              stream cluster protocol/grpc
 upstream:            standby worker connection stream ledger cluster cluster/balance cluster/outlier protocol/* telemetry/metrics tls/client tls/handshake
 upstream/origintest:
-proxy:               worker stream filter router cluster cluster/outlier upstream snapshot protocol/grpc protocol/cdnloop telemetry/metrics
+proxy:               worker stream filter router cluster cluster/balance cluster/outlier upstream snapshot protocol/grpc protocol/cdnloop telemetry/metrics
 listener:            worker connection stream protocol/* snapshot telemetry/metrics tls/server tls/hello tls/handshake tls/sign tls/record tls/tlcp tls/replay
 telemetry:           worker stream
 telemetry/metrics:   worker stream protocol/grpc

@@ -158,6 +158,9 @@ func (e *Edge) edit(s *stream.Stream, x *exchange, resp *stream.Response) {
 		x.target.Response.Apply(&resp.Header, s, resp)
 	}
 	x.route.Response.Apply(&resp.Header, s, resp)
+	if x.choosy {
+		x.giveCookies(&resp.Header)
+	}
 }
 
 // canonical makes the one path that router, filters and upstream use.
@@ -193,7 +196,11 @@ func (e *Edge) forward(s *stream.Stream, route *router.Route, rnd uint32) error 
 			return err
 		}
 	}
-	target, routed, err := e.target(s, f, rnd)
+	var kept session
+	if f.Sticky != nil {
+		kept = e.session(s, f)
+	}
+	target, routed, err := e.target(s, f, kept.target, rnd)
 	if err != nil {
 		return err
 	}
@@ -219,6 +226,7 @@ func (e *Edge) forward(s *stream.Stream, route *router.Route, rnd uint32) error 
 		return err
 	}
 	x.onward.routed, x.onward.why, x.onward.signed = routed, why, c.Token()
+	x.ask(kept)
 	if x.begin() {
 		return stream.ErrParked
 	}
@@ -242,8 +250,14 @@ func (e *Edge) boundBody(s *stream.Stream, f *router.Forward) error {
 	return nil
 }
 
-// target chooses the cluster.
-func (e *Edge) target(s *stream.Stream, f *router.Forward, rnd uint32) (*router.WeightedCluster, *upstream.Cluster, error) {
+// target chooses the cluster: that of the client's session, if it has one and
+// the cluster has endpoints for it.
+func (e *Edge) target(s *stream.Stream, f *router.Forward, kept *router.WeightedCluster, rnd uint32) (*router.WeightedCluster, *upstream.Cluster, error) {
+	if kept != nil {
+		if c, err := e.cluster(kept.Cluster); err == nil && (f.Sticky.Strict || c.Shared().Hosts().Serves()) {
+			return kept, c, nil
+		}
+	}
 	target, name := f.Pick(&s.Request, rnd)
 	var ref router.ClusterRef
 	switch {

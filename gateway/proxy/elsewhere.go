@@ -29,7 +29,7 @@ func (o *onward) reset() {
 // anywhere does not fail. Before the policy had its say (last is false) it goes only when
 // everyone at the cluster was tried.
 func (x *exchange) elsewhere(co *worker.Coroutine, resp *stream.Response, err error, last bool) bool {
-	if !x.onward.routed.GoesOn() || x.spent {
+	if x.leg != nil || !x.onward.routed.GoesOn() || x.spent || x.bound() {
 		return false
 	}
 	var e *stream.Error
@@ -37,7 +37,7 @@ func (x *exchange) elsewhere(co *worker.Coroutine, resp *stream.Response, err er
 	switch {
 	case err != nil:
 		e = stream.AsError(err)
-		if e.Sent || e.Side == stream.Downstream || !last && e.Phase != stream.PhasePick && x.cluster.HasOther(&x.pick, x.tried) {
+		if e.Sent || e.Side == stream.Downstream || !last && e.Phase != stream.PhasePick && x.cluster.HasOther(x.want(), x.tried) {
 			return false
 		}
 	case resp == nil || !x.refusedRound(resp):

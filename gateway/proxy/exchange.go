@@ -26,11 +26,11 @@ type exchange struct {
 	route    *router.Route
 	target   *router.WeightedCluster // nil when the request named the cluster
 	onward   onward
+	affinity affinity // what is asked of the endpoint, if choosy
 
 	progress progress
 	early    error           // of polled
 	choice   upstream.Choice // of the first try, made before it had a coroutine
-	pick     upstream.Pick   // what is asked of the endpoint
 
 	tried    []*cluster.Endpoint
 	retries  int    // tries after the first that count against the route's attempts
@@ -40,7 +40,9 @@ type exchange struct {
 	hasCopy  bool
 	spent    bool        // a part of the request body is gone: no other try can send it
 	retrying bool        // holds a unit of the cluster's retries
-	hedge    *hedge      // of one try of several; nil: it is a stream's own
+	leg      *leg        // of one try of a hedged request; nil: it is a stream's own
+	racing   bool        // a hedged request is under way
+	choosy   bool        // affinity asks for something
 	answered bool        // the response head was given to the downstream
 	body     stream.Body // of the response, as the endpoint sends it
 	record   recorder
@@ -68,16 +70,20 @@ const maxReplay = 64 << 10
 const keepCopy = 16 << 10
 
 func (x *exchange) reset() {
-	x.s, x.forward, x.cluster, x.breakers, x.conn, x.informer, x.hedge = nil, nil, nil, nil, nil, nil, nil
+	x.s, x.forward, x.cluster, x.breakers, x.conn, x.informer, x.leg = nil, nil, nil, nil, nil, nil, nil
 	x.route, x.target, x.early, x.body = nil, nil, nil, nil
 	x.record, x.call = recorder{}, callTime{}
-	x.progress, x.choice, x.pick = notBegun, upstream.Choice{}, upstream.Pick{}
+	x.progress, x.choice = notBegun, upstream.Choice{}
 	x.out = stream.Outgoing{}
 	clear(x.tried)
 	x.tried = x.tried[:0]
 	x.onward.reset()
 	x.forget()
 	x.retries, x.resends = 0, 0
+	if x.choosy {
+		x.affinity.reset()
+	}
+	x.racing, x.choosy = false, false
 	x.fresh, x.hasCopy, x.spent, x.retrying, x.answered, x.paused, x.goOn = false, false, false, false, false, false, false
 }
 
@@ -119,7 +125,7 @@ func (x *exchange) finish(co *worker.Coroutine) (*stream.Response, error) {
 	if x.conn != nil {
 		x.conn.WakeOn(nil)
 	}
-	resp, err := x.run(co)
+	resp, err := x.tries(co)
 	if err != nil {
 		s.End = nil
 		x.count(stream.AsError(err))
@@ -131,6 +137,15 @@ func (x *exchange) finish(co *worker.Coroutine) (*stream.Response, error) {
 		s.Loop.Disarm(&x.deadline) // a tunnel's time is bounded by its idleness
 	}
 	return resp, nil
+}
+
+// tries makes the tries that the request may have, one after the other or side by
+// side.
+func (x *exchange) tries(co *worker.Coroutine) (*stream.Response, error) {
+	if x.hedges() {
+		return x.race(co)
+	}
+	return x.run(co)
 }
 
 // run tries endpoints until one answers or no other try is allowed.
@@ -163,7 +178,7 @@ func (x *exchange) try(co *worker.Coroutine) (*stream.Response, error) {
 	case notBegun:
 		before, choice := len(x.tried), x.choice
 		x.choice = upstream.Choice{}
-		conn, err := x.cluster.Acquire(s, co, &x.tried, upstream.Want{Pick: &x.pick, Fresh: x.fresh, Upgrade: x.out.Upgrade != nil, Choice: choice})
+		conn, err := x.cluster.Acquire(s, co, &x.tried, upstream.Want{Pick: x.want(), Fresh: x.fresh, Upgrade: x.out.Upgrade != nil, Choice: choice})
 		if len(x.tried) > before {
 			s.Record.Endpoint, s.Record.UpstreamTLS = x.tried[len(x.tried)-1].Address(), nil
 			s.Record.Tries++
@@ -214,7 +229,7 @@ func (x *exchange) sendRequest(co *worker.Coroutine) error {
 	piece, whole := atHand(body)
 	if !whole || x.out.Expect && len(piece) == 0 {
 		x.conn.Send(&x.out, nil, false)
-		if x.forward.Retry != nil && x.mayReplay() {
+		if x.record.Body == nil && x.forward.Retry != nil && x.mayReplay() {
 			x.record = recorder{Body: body, x: x}
 			r.Body = &x.record
 		}

@@ -224,7 +224,7 @@ func (s *stage) quiet() {
 				s.Error("an exchange was given back twice")
 			}
 			seen[x] = true
-			if x.s != nil || x.conn != nil || x.record.Body != nil || cap(x.copied) > keepCopy || x.upload.running || x.deadline.Armed() || x.pause.Armed() {
+			if x.s != nil || x.conn != nil || x.record.Body != nil || cap(x.copied) > keepCopy || x.upload.running || x.deadline.Armed() || x.pause.Armed() || x.idle.Armed() {
 				s.Errorf("an exchange holds on to something: %+v", x)
 			}
 		}

@@ -26,7 +26,11 @@ func (x *exchange) requestDone() {
 // awaitHead bounds the wait for the response's head.
 func (x *exchange) awaitHead() {
 	d, limit := x.cluster.Config().ResponseTimeout, metrics.UpstreamTimeoutResponse
-	if r := x.forward.Retry; r != nil && r.PerTry > 0 && (d == 0 || r.PerTry < d) {
+	switch r := x.forward.Retry; {
+	case r == nil || r.PerTry <= 0:
+	case x.leg != nil && x.forward.Hedge.OnPerTryTimeout:
+		x.leg.await()
+	case d == 0 || r.PerTry < d:
 		d, limit = r.PerTry, metrics.UpstreamTimeoutTry
 	}
 	if x.conn == nil {
@@ -116,7 +120,7 @@ func (t *deadlineTimer) Expire(*worker.Timer) {
 	switch {
 	case x.answered:
 		phase = stream.PhaseResponseBody
-	case x.conn == nil:
+	case x.conn == nil && !x.racing:
 		phase = stream.PhaseConnect
 	}
 	limit, cause := metrics.UpstreamTimeoutRoute, errRouteTimeout
@@ -124,7 +128,7 @@ func (t *deadlineTimer) Expire(*worker.Timer) {
 		limit, cause = metrics.UpstreamTimeoutCall, errCallTimeout
 	}
 	x.cluster.Stats.Timeouts[limit].Inc()
-	x.s.Abort(&stream.Error{Side: stream.Upstream, Phase: phase, Flag: stream.UpstreamTimeout, Status: 504, Sent: x.conn != nil, Cause: cause})
+	x.s.Abort(&stream.Error{Side: stream.Upstream, Phase: phase, Flag: stream.UpstreamTimeout, Status: 504, Sent: x.conn != nil || x.racing, Cause: cause})
 }
 
 // pauseTimer ends a pause.

@@ -17,7 +17,7 @@ const (
 // connection is idle, and reports whether it did: s.Parked is woken then.
 func (x *exchange) begin() bool {
 	s := x.s
-	if s.Parked == nil || x.fresh || x.out.Expect || x.out.Upgrade != nil {
+	if s.Parked == nil || x.fresh || x.out.Expect || x.out.Upgrade != nil || x.forward.Hedge != nil {
 		return false
 	}
 	if body := s.Request.Body; body != nil {
@@ -25,7 +25,7 @@ func (x *exchange) begin() bool {
 			return false
 		}
 	}
-	conn, choice := x.cluster.AcquireIdle(s, &x.pick, &x.tried)
+	conn, choice := x.cluster.AcquireIdle(s, x.want(), &x.tried)
 	x.choice = choice
 	if conn == nil {
 		return false

@@ -19,6 +19,7 @@ type Proxy struct {
 	free     []*exchange
 
 	freeFiltered []*filtered
+	freeLegs     []*leg
 
 	guard *loopGuard // nil: requests may come round
 

@@ -26,7 +26,7 @@ func (x *exchange) again(co *worker.Coroutine, resp *stream.Response, err error)
 	if x.freely(co, e) {
 		return true
 	}
-	if x.hedge != nil {
+	if x.leg != nil {
 		return false // that is for the hedged request to say
 	}
 	rec, retry := &x.s.Record, x.forward.Retry
@@ -44,7 +44,7 @@ func (x *exchange) again(co *worker.Coroutine, resp *stream.Response, err error)
 		}
 		return false
 	}
-	if !x.cluster.HasOther(&x.pick, x.tried) {
+	if !x.cluster.HasOther(x.want(), x.tried) {
 		x.tried = x.tried[:0] // all had their turn: whoever comes next has another one
 	}
 	status := 0
@@ -186,7 +186,7 @@ func (x *exchange) mayRetry(r *router.Retry, resp *stream.Response, e *stream.Er
 		return pause, stream.RetryUnsafe
 	case x.retries >= limit:
 		return pause, stream.RetryAttempts
-	case r == nil && !x.cluster.HasOther(&x.pick, x.tried):
+	case r == nil && !x.cluster.HasOther(x.want(), x.tried):
 		return pause, stream.RetryNobody
 	}
 	if r != nil {

@@ -24,7 +24,7 @@ func (x *exchange) resend(co *worker.Coroutine) {
 	ending := x.conn.Ending()
 	x.drop(co, 0)
 	x.resends++
-	if ending || !x.cluster.HasOther(&x.pick, x.tried) {
+	if ending || !x.cluster.HasOther(x.want(), x.tried) {
 		x.tried = x.tried[:0]
 	}
 }

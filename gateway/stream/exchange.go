@@ -43,6 +43,10 @@ type Exchange interface {
 	Fail(e *Error)
 	Cancelled() *Error
 
+	// Adopt makes the exchange that of another stream, which asks for the same: the
+	// response's head was read, and what is left of it is s's.
+	Adopt(s *Stream)
+
 	// Answered reports whether anything of a response came.
 	Answered() bool
 	// Detach takes the exchange from its stream; what is not finished is given

@@ -303,6 +303,9 @@ func (c *Client) head(resp *stream.Response, raw []byte, asked bool) (final bool
 	return true, nil
 }
 
+// Adopt makes the exchange that of another stream.
+func (c *Client) Adopt(s *stream.Stream) { c.s = s }
+
 // Answered reports whether anything of a response came.
 func (c *Client) Answered() bool { return c.gotBytes }
 

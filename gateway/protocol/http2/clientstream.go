@@ -116,6 +116,9 @@ func (cs *ClientStream) Cancelled() *stream.Error { return cs.cancelled }
 // Answered reports whether anything of a response came.
 func (cs *ClientStream) Answered() bool { return cs.answered }
 
+// Adopt makes the exchange that of another stream.
+func (cs *ClientStream) Adopt(s *stream.Stream) { cs.s = s }
+
 // WakeOn lets w be woken when PollHead may have more to tell or the try is
 // cancelled; nil ends that.
 func (cs *ClientStream) WakeOn(w stream.Waker) {
