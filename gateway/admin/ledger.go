@@ -93,8 +93,12 @@ func writeEntry(w *tabwriter.Writer, e *ledger.Entry) {
 			if h.Pickable {
 				may = "picked"
 			}
-			fmt.Fprintf(w, "  worker %d\tcluster %s\t%s\tstreams %d (oldest %s)\tconnections %d (idle %d)\n",
-				worker.ID, h.Cluster, may, h.Streams, h.Oldest, h.Connections, h.Idle)
+			oldest := ""
+			if h.Streams > 0 {
+				oldest = fmt.Sprintf(" (oldest %s)", h.Oldest)
+			}
+			fmt.Fprintf(w, "  worker %d\tcluster %s\t%s\tstreams %d%s\tconnections %d (idle %d)\n",
+				worker.ID, h.Cluster, may, h.Streams, oldest, h.Connections, h.Idle)
 		}
 	}
 }
