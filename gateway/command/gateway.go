@@ -17,6 +17,7 @@ func startGateway(r *runner) (gateway, error) {
 		MaxConnections: s.Limits.Connections,
 		MaxFiles:       s.Limits.Files,
 		Watchdog:       s.Watchdog,
+		LoopGuard:      s.loopGuard(),
 		Log:            r.log,
 		Level:          r.level,
 		Build:          exposition.Build{Version: version, Revision: revision},

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/viper"
 
 	"longmen/gateway/overload"
+	"longmen/gateway/protocol/cdnloop"
 	"longmen/gateway/resource"
 	"longmen/gateway/snapshot"
 )
@@ -42,6 +43,11 @@ type Settings struct {
 		Files       int // file descriptors; 0: as many as the hard limit allows
 	}
 	Watchdog time.Duration // a loop held up for longer is reported; 0: off
+	// LoopGuard refuses requests that come round. ID is "auto", "off" or a token.
+	LoopGuard struct {
+		ID   string
+		Hops int
+	} `mapstructure:"loop_guard"`
 	Overload overload.Config
 
 	// AccessLog serves listeners that have none. It comes from the file only:
@@ -85,6 +91,8 @@ var settingTable = append([]setting{
 	{"limits.connections", "0", "", "a number from 0 to 100000000", isNumber(0, 100_000_000)},
 	{"limits.files", "0", "", "a number from 64 to 10000000", isFiles},
 	{"watchdog", "500ms", "", "a duration such as 500ms, at most 24h", isDuration},
+	{"loop_guard.id", "auto", "", `a name such as "dc1", auto or off`, cdnloop.Valid},
+	{"loop_guard.hops", strconv.Itoa(cdnloop.DefaultHops), "", "a number from 1 to 255", isNumber(1, cdnloop.MostHops)},
 }, overloadSettings()...)
 
 // overloadSettings are those of the overload manager.

@@ -24,6 +24,7 @@ var processTable = object{"process", "", append([]key{
 	{"drain", ref("drain"), "", "How the process ends.", "", "{timeout: 30s}", false},
 	{"limits", ref("process limits"), "", "Bounds of the process.", "", "{connections: 100000}", false},
 	{"watchdog", aDuration, "500ms", "A worker loop that is held up longer is reported with what holds it (at most 24h); 0s is off.", "", "1s", false},
+	{"loop_guard", ref("loop guard"), "", "Refuses requests that come round through other gateways (508): [failover.md](failover.md#loop-guard).", "", "{id: dc1}", false},
 	{"overload", ref("overload"), "", "What is done when something runs short.", "", "{memory: {limit: 2GiB}}", false},
 }, notYet("xds", "metrics", "tracing", "upgrade")...)}
 
@@ -46,9 +47,14 @@ var processLimitsTable = object{"process limits", "Bounds of the process (`limit
 	{"files", aWhole, "the hard limit", "File descriptors: the soft limit is raised to it at start (64 to 10000000; 0 is the hard limit).", "", "65536", false},
 }}
 
+var loopGuardTable = object{"loop guard", "How requests that come round are known (`loop_guard`): by CDN-Loop (RFC 8586).", []key{
+	{"id", either(aString, one("auto", "off")), "auto", "The gateway's token in CDN-Loop: the same in all instances that are one gateway, another one in each other gateway. `auto` makes a random one in every process; `off` looks at no request and adds no token. At most 128 bytes, a name or host[:port].", "", "dc1", false},
+	{"hops", aWhole, "10", "Tokens that a request may come with, whoever's they are (1 to 255); one with as many is refused.", "", "5", false},
+}}
+
 // objects are all tables, in the order of the reference.
 var objects = slices.Concat([]object{
-	topTable, adminTable, logTable, drainTable, processLimitsTable,
+	topTable, adminTable, logTable, drainTable, processLimitsTable, loopGuardTable,
 	listenerTable, pathTable, listenerLimitsTable, listenerTimeoutsTable, minRateTable, forwardedTable, serverTable,
 	listenerTCPTable, keepaliveTable, accessLogTable, listenerHTTP2Table, pingTable, allowanceTable,
 	routeTable, hostTable, ruleTable, grpcTimeoutTable, matchTable, valueMatchTable, rangeTable, targetTable, byHeaderTable,

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"longmen/gateway/protocol/cdnloop"
 )
 
 // process checks the settings of the process and returns them as they are
@@ -45,6 +47,8 @@ func (d *decoder) process(top fields) map[string]any {
 			put("drain", f.plain(nil, []string{"timeout"}), true)
 		case "limits":
 			put("limits", d.processLimits(v), true)
+		case "loop_guard":
+			put("loop_guard", d.loopGuard(v), true)
 		case "overload":
 			put("overload", d.overload(v), true)
 		case "watchdog":
@@ -110,6 +114,22 @@ func (d *decoder) admin(v value) map[string]any {
 	}
 	if ok {
 		out["bind"] = s
+	}
+	return out
+}
+
+func (d *decoder) loopGuard(v value) map[string]any {
+	f := d.object(v, loopGuardTable)
+	out := map[string]any{}
+	if id, ok := f.get("id"); ok {
+		s, ok := d.word(id)
+		if ok && !cdnloop.Valid(s) {
+			d.fail(id, "%q: must be a name or host[:port] of at most %d bytes", clip(s), cdnloop.MaxID)
+		}
+		out["id"] = s
+	}
+	if n, ok := f.number("hops", 1, cdnloop.MostHops); ok {
+		out["hops"] = n
 	}
 	return out
 }
