@@ -12,6 +12,8 @@ const (
 	// ListenerExtension is on a Listener:
 	//   max_connections       number: connections at once over all workers (0: no limit)
 	//   accept_rate           number: new connections a second over all workers (0: no limit)
+	//   max_client_connections number: connections at once of one client, an IPv4 address or a /64 of IPv6, over all workers (0: no limit)
+	//   max_active_requests   number: requests at once over all workers (503; 0: no limit)
 	//   dot_segments          "reject" | "resolve" | "keep"   (path policy; xDS normalize_path is resolve or keep)
 	//   double_slash          "reject" | "merge" | "keep"     (xDS merge_slashes is merge or keep)
 	//   header_timeout        duration: until the request head is complete (408); xDS request_headers_timeout is the twin and wins
@@ -52,6 +54,7 @@ const (
 	//   response_timeout      duration: until the response head
 	//   http2_max_stream_window   number: bytes that a stream's window may grow to
 	//   http2_max_connections number: connections of HTTP/2 that each worker has to an endpoint (0: no limit)
+	//   max_endpoints         number: endpoints at once of a cluster of type ORIGINAL_DST
 	ClusterExtension = "type.googleapis.com/longmen.v1.Cluster"
 
 	// PeakEWMAExtension is a typed_config of load_balancing_policy:

@@ -74,7 +74,7 @@ func (v Values) Source(key string) *core.DataSource {
 // choice separated by "|".
 var extensionKeys = map[string]map[string]string{
 	ListenerExtension: {
-		"max_connections": "number", "accept_rate": "number",
+		"max_connections": "number", "accept_rate": "number", "max_client_connections": "number", "max_active_requests": "number",
 		"dot_segments": "reject|resolve|keep", "double_slash": "reject|merge|keep",
 		"header_timeout": "duration", "body_timeout": "duration", "write_timeout": "duration",
 		"min_request_rate": "number", "min_response_rate": "number", "rate_grace": "duration",
@@ -91,7 +91,7 @@ var extensionKeys = map[string]map[string]string{
 	},
 	ClusterExtension: {
 		"idle_per_worker": "number", "max_age": "duration", "response_timeout": "duration",
-		"http2_max_stream_window": "number", "http2_max_connections": "number",
+		"http2_max_stream_window": "number", "http2_max_connections": "number", "max_endpoints": "number",
 	},
 	PeakEWMAExtension: {"decay": "duration", "choices": "number"},
 	DownstreamTLSExtension: {

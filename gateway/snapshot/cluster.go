@@ -8,10 +8,6 @@ import (
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	leastrequest "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/least_request/v3"
-	random "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/random/v3"
-	roundrobin "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/round_robin/v3"
-	"google.golang.org/protobuf/proto"
 
 	"longmen/gateway/cluster"
 	"longmen/gateway/resource"
@@ -33,7 +29,8 @@ const (
 func (c *compiler) cluster(cl *clusterv3.Cluster) cluster.Config {
 	at := join("clusters", cl.GetName())
 	c.only(at, cl, "name", "type", "eds_cluster_config", "connect_timeout", "lb_policy", "load_balancing_policy",
-		"least_request_lb_config", "load_assignment", "health_checks", "circuit_breakers", "typed_extension_protocol_options", "http2_protocol_options",
+		"round_robin_lb_config", "least_request_lb_config", "ring_hash_lb_config", "maglev_lb_config", "original_dst_lb_config",
+		"lb_subset_config", "cleanup_interval", "load_assignment", "health_checks", "circuit_breakers", "typed_extension_protocol_options", "http2_protocol_options",
 		"dns_refresh_rate", "respect_dns_ttl", "dns_lookup_family", "dns_resolvers", "common_lb_config",
 		"upstream_connection_options", "upstream_bind_config", "transport_socket", "metadata")
 	assignment := c.assignment(at, cl)
@@ -49,7 +46,6 @@ func (c *compiler) cluster(cl *clusterv3.Cluster) cluster.Config {
 	c.discovery(at, cl, &out)
 	c.endpoints(at, assignment, &out)
 	c.balance(at, cl, &out)
-	c.commonBalance(at, cl.GetCommonLbConfig(), &out)
 	for i, check := range cl.GetHealthChecks() {
 		where := join(at, "health")
 		if len(cl.GetHealthChecks()) > 1 {
@@ -75,10 +71,13 @@ func (c *compiler) discovery(at resource.Path, cl *clusterv3.Cluster, out *clust
 		out.Discovery = cluster.StrictDNS
 	case clusterv3.Cluster_LOGICAL_DNS:
 		out.Discovery = cluster.LogicalDNS
+	case clusterv3.Cluster_ORIGINAL_DST:
+		out.Discovery = cluster.OriginalDst
 	default:
 		c.fail(at, "Cluster.type: %v is not supported by this version yet", cl.GetType())
 	}
 	where := join(at, "endpoints")
+	c.originalDestination(where, cl, out)
 	dns := &out.DNS
 	dns.Refresh = c.positive(join(where, "refresh"), cl.GetDnsRefreshRate(), defaultDNSRefresh)
 	dns.MinRefresh = defaultDNSMinRefresh
@@ -98,87 +97,8 @@ func (c *compiler) discovery(at resource.Path, cl *clusterv3.Cluster, out *clust
 			dns.Resolvers = append(dns.Resolvers, resolver)
 		}
 	}
-	if out.Discovery == cluster.Static && (cl.GetDnsRefreshRate() != nil || cl.GetRespectDnsTtl() || cl.GetDnsLookupFamily() != clusterv3.Cluster_AUTO || len(cl.GetDnsResolvers()) > 0) {
-		c.fail(where, "DNS settings without DNS: the endpoints are static")
-	}
-}
-
-// balance reads the algorithm: load_balancing_policy, or the older lb_policy.
-func (c *compiler) balance(at resource.Path, cl *clusterv3.Cluster, out *cluster.Config) {
-	at = join(at, "lb")
-	if policy := cl.GetLoadBalancingPolicy(); policy != nil {
-		c.only(at, policy, "policies")
-		if cl.GetLbPolicy() != clusterv3.Cluster_ROUND_ROBIN && cl.GetLbPolicy() != clusterv3.Cluster_LOAD_BALANCING_POLICY_CONFIG || cl.GetLbConfig() != nil {
-			c.fail(at, "both Cluster.load_balancing_policy and lb_policy or its settings")
-		}
-		if len(policy.GetPolicies()) == 0 {
-			c.fail(at, "LoadBalancingPolicy.policies is empty")
-			return
-		}
-		// The list is in order of preference; the first that is understood counts.
-		first := policy.GetPolicies()[0]
-		c.only(at, first, "typed_extension_config")
-		c.policy(at, first.GetTypedExtensionConfig(), out)
-		return
-	}
-	switch cl.GetLbPolicy() {
-	case clusterv3.Cluster_ROUND_ROBIN:
-		out.Balance = cluster.RoundRobin
-	case clusterv3.Cluster_RANDOM:
-		out.Balance = cluster.Random
-	case clusterv3.Cluster_LEAST_REQUEST:
-		out.Balance = cluster.LeastRequest
-		if l := cl.GetLeastRequestLbConfig(); l != nil {
-			c.only(at, l, "choice_count")
-			out.Choices = c.number(at, l.GetChoiceCount(), 2, 100, defaultChoices)
-		}
-	default:
-		c.fail(at, "%v is not supported by this version yet", cl.GetLbPolicy())
-	}
-	if cl.GetLeastRequestLbConfig() != nil && cl.GetLbPolicy() != clusterv3.Cluster_LEAST_REQUEST {
-		c.fail(at, "Cluster.least_request_lb_config without lb_policy LEAST_REQUEST")
-	}
-}
-
-func (c *compiler) policy(at resource.Path, config *core.TypedExtensionConfig, out *cluster.Config) {
-	c.only(at, config, "name", "typed_config")
-	packed := config.GetTypedConfig()
-	if packed == nil {
-		c.fail(at, "TypedExtensionConfig.typed_config is missing")
-		return
-	}
-	var least leastrequest.LeastRequest
-	var m proto.Message
-	switch {
-	case packed.MessageIs(&least):
-		m, out.Balance = &least, cluster.LeastRequest
-	case packed.MessageIs(&random.Random{}):
-		m, out.Balance = &random.Random{}, cluster.Random
-	default:
-		m, out.Balance = &roundrobin.RoundRobin{}, cluster.RoundRobin
-	}
-	if !c.unpack(at, packed, m) {
-		return
-	}
-	if m != proto.Message(&least) {
-		c.only(at, m)
-		return
-	}
-	c.only(at, &least, "choice_count")
-	out.Choices = c.number(at, least.GetChoiceCount(), 2, 100, defaultChoices)
-}
-
-func (c *compiler) commonBalance(at resource.Path, l *clusterv3.Cluster_CommonLbConfig, out *cluster.Config) {
-	if l == nil {
-		return
-	}
-	c.only(at, l, "healthy_panic_threshold")
-	if p := l.GetHealthyPanicThreshold(); p != nil {
-		if p.GetValue() < 0 || p.GetValue() > 100 || p.GetValue() != float64(int(p.GetValue())) {
-			c.fail(join(at, "panic"), "%v %%: must be a whole number from 0 to 100", p.GetValue())
-			return
-		}
-		out.PanicThreshold = int(p.GetValue())
+	if (out.Discovery == cluster.Static || out.Discovery == cluster.OriginalDst) && (cl.GetDnsRefreshRate() != nil || cl.GetRespectDnsTtl() || cl.GetDnsLookupFamily() != clusterv3.Cluster_AUTO || len(cl.GetDnsResolvers()) > 0) {
+		c.fail(where, "DNS settings without DNS")
 	}
 }
 
@@ -236,4 +156,10 @@ func (c *compiler) clusterExtension(at resource.Path, metadata *core.Metadata, o
 	}
 	s.duration("response_timeout", 0, &out.ResponseTimeout)
 	s.clusterHTTP2(out)
+	if n := 0; out.Discovery == cluster.OriginalDst {
+		s.count("max_endpoints", 1, maxDestinations, &n)
+		out.OriginalDestination.Most = n
+	} else if _, written := s.values.Number("max_endpoints"); written {
+		c.fail(join(at, "endpoints"), "max_endpoints is for clusters of type ORIGINAL_DST")
+	}
 }

@@ -32,6 +32,7 @@ type compiler struct {
 	ownFilters  map[string][]filterSetting // of listeners, by their names
 	earlyRules  []resource.Path            // rules that answer early data
 	partial     map[string]bool            // listeners that lack certificates, as these are wrong
+	hashing     map[string]hashing         // of clusters that say what requests to them are hashed by
 }
 
 func (d Defaults) compiler(set *resource.Set, previous *Snapshot) *compiler {
@@ -44,6 +45,7 @@ func (d Defaults) compiler(set *resource.Set, previous *Snapshot) *compiler {
 		},
 		secretNames: map[string]resource.Path{}, usedSecrets: map[string]bool{},
 		unread: map[string]*tlsv3.Secret{}, parts: map[string]secretParts{}, parsers: map[sign.Policy]*certificate.Parser{}, judged: map[judged]bool{}, partial: map[string]bool{}, ownFilters: map[string][]filterSetting{},
+		hashing: map[string]hashing{},
 	}
 	if c.next.refusedPINs == nil {
 		c.next.refusedPINs = new(openssl.RefusedPINs)

@@ -43,10 +43,11 @@ func (c *compiler) assignment(at resource.Path, cl *clusterv3.Cluster) *endpoint
 // endpoints flattens the localities of an assignment.
 func (c *compiler) endpoints(at resource.Path, a *endpoint.ClusterLoadAssignment, out *cluster.Config) {
 	at = join(at, "endpoints")
-	if a == nil {
-		if out.Discovery != cluster.OriginalDst {
-			c.fail(at, "the cluster has no endpoints")
-		}
+	switch {
+	case out.Discovery == cluster.OriginalDst:
+		return
+	case a == nil:
+		c.fail(at, "the cluster has no endpoints")
 		return
 	}
 	c.only(at, a, "cluster_name", "endpoints", "policy")
@@ -69,12 +70,7 @@ func (c *compiler) endpoints(at resource.Path, a *endpoint.ClusterLoadAssignment
 		}
 	}
 	c.gaps(at, out.Endpoints)
-	switch {
-	case out.Discovery == cluster.OriginalDst:
-		if len(out.Endpoints) > 0 {
-			c.fail(at, "an ORIGINAL_DST cluster has no endpoints of its own")
-		}
-	case len(out.Endpoints) == 0:
+	if len(out.Endpoints) == 0 {
 		c.warn(at, "", "the cluster has no endpoints: every request to it is answered with 503")
 	}
 	if out.Discovery == cluster.LogicalDNS && len(out.Endpoints) > 1 {

@@ -71,8 +71,7 @@ func (c *compiler) assignmentPolicy(at resource.Path, p *endpoint.ClusterLoadAss
 		return
 	}
 	c.only(at, p, "overprovisioning_factor", "weighted_priority_health")
-	// at is the path of the endpoints; the key stands beside them.
-	where := resource.Path(string(at[:len(at)-len(".endpoints")]) + ".overprovisioning")
+	where := beside(at, "overprovisioning")
 	out.Spread.Overprovisioning = c.number(where, p.GetOverprovisioningFactor(), minOverprovisioning, maxOverprovisioning, 0)
 	out.Spread.WeightedHealth = p.GetWeightedPriorityHealth()
 }

@@ -97,8 +97,12 @@ func TestRefusedResources(t *testing.T) {
 		{`routes.all[0].rules[0].match.headers.:path: a match on ":path" is not supported by this version yet`, func(set *resource.Set) {
 			rule(set).Match.Headers = []*route.HeaderMatcher{{Name: ":path", HeaderMatchSpecifier: &route.HeaderMatcher_PresentMatch{PresentMatch: true}}}
 		}},
-		{`clusters.a: Cluster.type: ORIGINAL_DST is not supported by this version yet`, func(set *resource.Set) {
+		{`clusters.a.endpoints.original_dst: an ORIGINAL_DST cluster has no endpoints of its own`, func(set *resource.Set) {
 			set.Clusters[0].ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_ORIGINAL_DST}
+		}},
+		{`clusters.a.lb: both Cluster.load_balancing_policy and lb_policy or its settings`, func(set *resource.Set) {
+			set.Clusters[0].LbPolicy = clusterv3.Cluster_MAGLEV
+			set.Clusters[0].LoadBalancingPolicy = read(t, strings.Replace(plain, "  a: {", "  a: {lb: random, ", 1)).Clusters[0].GetLoadBalancingPolicy()
 		}},
 		{"clusters.a.endpoints: the cluster has no endpoints", func(set *resource.Set) { set.Clusters[0].LoadAssignment = nil }},
 		{"LocalityLbEndpoints.proximity is not supported by this version yet", func(set *resource.Set) {

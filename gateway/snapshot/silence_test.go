@@ -78,6 +78,19 @@ clusters:
     endpoints:
       - {address: "10.0.0.1:80", region: eu, zone: eu-a, sub_zone: r, labels: {version: v1, stage: [a, b]}, health: {port: 81, address: 10.0.0.9}}
       - {address: "10.0.0.2:80", priority: 1, health: {off: true}}
+  original: {endpoints: {original_dst: {header: x-dst, port: 8080, unused: 1m}}}
+  weighted: {endpoints: [{address: "10.0.0.1:80", zone: a}], slow_start: {window: 9s, aggression: 2, min_weight: 5}, locality: {weighted: {a: 2}}, overprovisioning: 120}
+  aware: {endpoints: [{address: "10.0.0.1:80", zone: a}, "10.0.0.2:80"], lb: {least_request: {choices: 3, bias: 2}}, slow_start: {window: 9s}, locality: {zone_aware: {share: 50, min_endpoints: 3, force_local: 2}}}
+  drawn: {endpoints: [{address: "10.0.0.1:80", zone: a}], lb: random, locality: {weighted: {a: 2}}}
+  ewma: {endpoints: [{address: "10.0.0.1:80", zone: a}, "10.0.0.2:80"], lb: {peak_ewma: {decay: 5s}}, locality: zone_aware}
+  ring:
+    endpoints: [{address: "10.0.0.1:80", hostname: one, zone: a}]
+    lb: {ring_hash: {min: 10, max: 90, hash: murmur2, bounded_load: 200, by: [header:x, {header: y, regex: {match: a, to: b}}, {cookie: c, ttl: 9s, cookie_path: /, attributes: {Secure: ""}}, query:q, source_ip, path]}}
+    locality: {weighted: {a: 2}}
+  maglev:
+    endpoints: [{address: "10.0.0.1:80", labels: {version: v1, stage: [a, b]}}]
+    lb: {maglev: {table: 131, key: hostname}}
+    subsets: {by: [[version], {by: [stage, version], fallback: keys, keys: [version]}], fallback: default, default: {version: v1}, locality_weights: true}
   h2: {endpoints: ["10.0.0.1:80"], protocol: h2, http2: {max_streams: 10, max_connections: 10, ping: {interval: 1s}}}
 `
 
@@ -214,7 +227,7 @@ func (p *prober) probeAll(text string) {
 			c := fresh(result.Set.Secrets...)
 			out := c.cluster(m.(*clusterv3.Cluster))
 			out.Hash = 0
-			return out, good(c)
+			return []any{out, c.hashing[out.Name].by}, good(c)
 		})
 	}
 	for _, s := range result.Set.Secrets {

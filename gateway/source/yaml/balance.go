@@ -45,6 +45,14 @@ func (d *decoder) balance(f fields, out *cluster.Cluster) {
 	if !written && !f.has("slow_start") && !f.has("locality") && !f.has("subsets") {
 		return
 	}
+	if out.GetType() == cluster.Cluster_ORIGINAL_DST {
+		for _, name := range []string{"lb", "slow_start", "locality", "subsets"} {
+			if v, ok := f.get(name); ok {
+				d.at(v.key, v.path, "", "has no effect with original_dst: there is nothing to choose")
+			}
+		}
+		return
+	}
 	p := policy{name: "round_robin", message: &robin.RoundRobin{}}
 	if written {
 		if read, ok := d.algorithm(lb); ok {

@@ -21,7 +21,7 @@ func (d *decoder) cluster(v value) *cluster.Cluster {
 	f := d.object(v, clusterTable)
 	extra := resource.Values{}
 	out := &cluster.Cluster{Name: v.key.Value}
-	d.endpoints(f, out)
+	d.endpoints(f, out, extra)
 	d.balance(f, out)
 	if v, ok := f.get("health"); ok {
 		for _, entry := range d.oneOrMore(v) {

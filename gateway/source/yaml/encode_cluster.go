@@ -18,7 +18,7 @@ func (e *encoder) cluster(c *cluster.Cluster) *mapping {
 	out := &mapping{}
 	values, err := resource.Extended(c.GetMetadata(), resource.ClusterExtension)
 	values = e.extended("cluster", c.GetName(), values, err)
-	out.put("endpoints", endpointsNode(c))
+	out.put("endpoints", endpointsNode(c, values))
 	e.balance(out, c)
 	var checks []*yaml.Node
 	for _, check := range c.GetHealthChecks() {
@@ -81,7 +81,10 @@ func (e *encoder) pool(out *mapping, c *cluster.Cluster, values resource.Values)
 	out.sub("pool", pool)
 }
 
-func endpointsNode(c *cluster.Cluster) *yaml.Node {
+func endpointsNode(c *cluster.Cluster, values resource.Values) *yaml.Node {
+	if c.GetType() == cluster.Cluster_ORIGINAL_DST {
+		return originalDstNode(c, values)
+	}
 	key := "address"
 	if isDNS(c) {
 		key = "name"

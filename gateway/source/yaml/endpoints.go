@@ -8,20 +8,31 @@ import (
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpoint "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+
+	"longmen/gateway/resource"
 )
 
 // endpoints reads where a cluster is: a list of addresses, or DNS names.
-func (d *decoder) endpoints(f fields, out *cluster.Cluster) {
+func (d *decoder) endpoints(f fields, out *cluster.Cluster, extra resource.Values) {
 	out.ClusterDiscoveryType = &cluster.Cluster_Type{Type: cluster.Cluster_STATIC}
 	v, ok := f.get("endpoints")
 	if !ok {
-		f.missing("endpoints", `a list of "host:port", or {dns: "name:port"}`)
+		f.missing("endpoints", `a list of "host:port", or {dns: "name:port"}, or original_dst`)
 		return
 	}
 	groups := &groups{}
 	switch {
 	case v.scalar() && v.node.Value == "xds":
 		d.fail(v, "a control plane as the source is not supported by this version yet")
+		return
+	case v.scalar() && v.node.Value == "original_dst":
+		d.originalDestination(v, fields{d: d, self: v}, out, extra)
+		return
+	case v.isMap() && hasKey(v.node, "original_dst"):
+		settings := d.object(v, originalDestinationTable).written("original_dst")
+		if settings.node != nil {
+			d.originalDestination(settings, d.object(settings, originalDstTable), out, extra)
+		}
 		return
 	case v.isMap():
 		d.dns(v, out, groups)

@@ -30,8 +30,8 @@ var peakEWMATable = object{"peak_ewma", "Settings of `peak_ewma`.", []key{
 }}
 
 var ringHashTable = object{"ring_hash", "Settings of `ring_hash`.", append([]key{
-	{"min", aWhole, "1024", "Points on the ring at least (1 to 8388608).", "`RingHash.minimum_ring_size`", "4096", false},
-	{"max", aWhole, "8388608", "Points at most (1 to 8388608).", "`RingHash.maximum_ring_size`", "65536", false},
+	{"min", aWhole, "512 for each endpoint", "Points on the ring at least (1 to 8388608); with more than 256 endpoints the default is less for each.", "`RingHash.minimum_ring_size`", "4096", false},
+	{"max", aWhole, "8388608", "Points at most (1 to 8388608), but one for each endpoint.", "`RingHash.maximum_ring_size`", "65536", false},
 	{"hash", one("xxhash", "murmur2"), "xxhash", "Function that places them.", "`RingHash.hash_function`", "murmur2", false},
 }, consistentKeys...)}
 

@@ -2,12 +2,12 @@ package yaml
 
 // clusterObjects are the tables of clusters, in the order of the reference.
 var clusterObjects = []object{
-	clusterTable, endpointTable, endpointHealthTable, dnsTable, dnsNameTable, healthTable, tcpCheckTable,
+	clusterTable, endpointTable, endpointHealthTable, dnsTable, dnsNameTable, originalDestinationTable, originalDstTable, healthTable, tcpCheckTable,
 	clusterTimeoutsTable, clusterLimitsTable, poolTable, clusterTCPTable, clusterHTTP2Table,
 }
 
 var clusterTable = object{"cluster", "A service that requests go to (`clusters.<name>`).", append([]key{
-	{"endpoints", either(listOf(either(aString, ref("endpoint"))), ref("dns")), "", "Addresses, or DNS names. Required.", "`type: STATIC` with `load_assignment`; DNS: see there", `["10.0.0.1:8080"]`, false},
+	{"endpoints", either(listOf(either(aString, ref("endpoint"))), ref("dns"), one("original_dst"), ref("original destination")), "", "Addresses; or DNS names; or where each connection was going before it was redirected to the gateway. Required.", "`type: STATIC` with `load_assignment`; the others: see there", `["10.0.0.1:8080"]`, false},
 	{"lb", either(one(algorithms...), ref("lb")), "round_robin", "How an endpoint is chosen; all go by weight.", "`load_balancing_policy`", "least_request", false},
 	{"slow_start", ref("slow_start"), "", "Endpoints that are new begin with a part of their weight.", "`slow_start_config` of the policy", "{window: 30s}", false},
 	{"locality", either(one("zone_aware"), ref("locality")), "", "Requests are divided by localities, or stay in the gateway's own.", "`locality_lb_config` of the policy; with peak_ewma `common_lb_config`", "{weighted: {eu-1a: 3, eu-1b: 1}}", false},

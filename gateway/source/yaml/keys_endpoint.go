@@ -34,3 +34,14 @@ var dnsTable = object{"dns", "Endpoints found by DNS names.", []key{
 var dnsNameTable = object{"dns name", "One name; what is said of it holds for each of its addresses.", append([]key{
 	{"name", aString, "", "`name:port`. Required.", "`Endpoint.address`", `"web:8080"`, false},
 }, placeKeys...)}
+
+var originalDestinationTable = object{"original destination", "A request goes where its connection was going before it was redirected to the gateway.", []key{
+	{"original_dst", ref("original_dst"), "", "Settings. Required.", "`type: ORIGINAL_DST`, `lb_policy: CLUSTER_PROVIDED`", "{port: 8080}", false},
+}}
+
+var originalDstTable = object{"original_dst", "Settings of `original_dst`.", []key{
+	{"header", aString, "", "Request header that holds the IP address and port to go to instead. Who may set it reaches any address.", "`original_dst_lb_config.http_header_name`, `use_http_header`", "x-original-dst", false},
+	{"port", aWhole, "that of the connection", "Port in place of it (1 to 65535).", "`original_dst_lb_config.upstream_port_override`", "8080", false},
+	{"unused", aDuration, "5s", "Time without requests after which an endpoint is forgotten; at least 1ms.", "`cleanup_interval`", "1m", false},
+	{"max_endpoints", aWhole, "4096", "Endpoints at once (1 to 1048576); a request to another one is answered with 503.", "extension `max_endpoints`", "1024", false},
+}}
