@@ -57,7 +57,7 @@ type Endpoint struct {
 	Connections atomic.Int64
 	// Latency is what PeakEWMA goes by.
 	Latency balance.Latency
-	_       [40]byte
+	_       [32]byte
 }
 
 // key tells endpoints apart: by address, or with LogicalDNS by name and port.

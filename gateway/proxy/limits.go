@@ -36,6 +36,7 @@ func (x *exchange) awaitHead() {
 	if x.conn == nil {
 		return
 	}
+	x.conn.RequestSent()
 	if d > 0 {
 		x.conn.AwaitHead(d, limit)
 	}

@@ -7,19 +7,20 @@ import (
 	"longmen/gateway/stream"
 )
 
-// tell reports to outlier detection what a try came to, of whose endpoint there is a connection:
-// what became of connecting is reported where that is done. It does nothing when the
-// cluster has no outlier detection.
+// tell reports to outlier detection, and to the balancer, what a try came to, of whose
+// endpoint there is a connection: what became of connecting is reported where that is done.
 func (x *exchange) tell(resp *stream.Response, err error) {
 	if x.conn == nil {
 		return
 	}
 	monitor := x.conn.Monitor()
-	if monitor == nil {
+	if monitor == nil && !x.conn.Measured() {
 		return
 	}
 	if err == nil {
-		monitor.Status(x.statusOf(resp))
+		status := x.statusOf(resp)
+		monitor.Status(status)
+		x.conn.Outcome(status >= 500 && status != 501)
 		return
 	}
 	e := stream.AsError(err)
@@ -28,8 +29,10 @@ func (x *exchange) tell(resp *stream.Response, err error) {
 	case x.stale(e) || x.unprocessed(e): // the endpoint did nothing wrong
 	case e.Flag == stream.UpstreamTimeout:
 		monitor.Timeout()
+		x.conn.Outcome(true)
 	case broken(e):
 		monitor.Reset()
+		x.conn.Outcome(true)
 	}
 }
 

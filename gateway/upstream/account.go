@@ -100,7 +100,7 @@ func (p *pool) pickable() bool {
 // begin counts the try, which has its connection now.
 func (c *Conn) begin() {
 	a := c.account
-	c.begun = c.loop().Now()
+	c.begun, c.sent = c.loop().Now(), 0
 	if c.later = a.tries; c.later != nil {
 		c.later.earlier = c
 	}

@@ -177,7 +177,7 @@ func (c *Cluster) balancer(g *cluster.Group) balance.Balancer {
 		Load:              func(i int) int64 { return g.Usable[i].Active.Load() },
 		Total:             func() int64 { return int64(float64(c.shared.Active()) * c.shareOf(g)) },
 		Latency:           func(i int) *balance.Latency { return &g.Usable[i].Latency },
-		Now:               c.worker.loop.Now,
+		Now:               c.worker.now,
 		Seed:              c.worker.seed ^ c.hosts.Version<<32 ^ uint64(g.Priority)<<16 ^ uint64(len(g.Usable)),
 	})
 }

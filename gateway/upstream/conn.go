@@ -25,6 +25,7 @@ type Conn struct {
 	counted bool                    // in Endpoint.Active
 	pooled  bool                    // its connection carried a stream before the present one
 	begun   int64                   // loop time when the present stream got it
+	sent    int64                   // and of RequestSent; 0: not yet
 	// In the account's list of tries:
 	earlier, later *Conn
 }

@@ -31,6 +31,7 @@ func (p *pool) unreachable(cause error) {
 		p.endpoint.ReportConnectFailure(now)
 		return
 	}
+	p.noConnection()
 	p.cluster.shared.ConnectFailed(p.endpoint, now)
 	p.watcher().ConnectFailed(refused(cause))
 }

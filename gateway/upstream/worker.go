@@ -21,6 +21,7 @@ type Worker struct {
 	metrics  *metrics.Worker
 	limits   *http1.Limits
 	seed     uint64
+	clock    clock
 	http2    *http2.Worker
 	dials    []*dial                       // to be used again
 	conns    []*Conn                       // likewise, of streams of HTTP/2
@@ -38,7 +39,7 @@ type Worker struct {
 // NewWorker makes the worker's side of no cluster at all. limits bound
 // response heads; seed must differ between workers.
 func NewWorker(l *worker.Loop, m *metrics.Worker, limits *http1.Limits, seed uint64) *Worker {
-	return &Worker{loop: l, metrics: m, limits: limits, seed: seed, http2: new(http2.Worker),
+	return &Worker{loop: l, metrics: m, limits: limits, seed: seed, clock: newClock(l.Clock()), http2: new(http2.Worker),
 		accounts: map[netip.AddrPort][]*account{}}
 }
 
