@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -33,12 +34,33 @@ type Cluster struct {
 // Endpoint is one address of a cluster.
 type Endpoint struct {
 	Address string `json:"address"`
-	Health  string `json:"health"` // "healthy", "unhealthy", "draining", "unknown"
+	Health  string `json:"health"` // "healthy", "unhealthy", "draining", "ejected", "unknown"
 	// Reason is the last failed check's; "" when there was none.
 	Reason string `json:"reason,omitempty"`
 	Weight uint32 `json:"weight"`
 	Active int    `json:"active"` // requests under way
 	Origin string `json:"origin,omitempty"`
+
+	Ejection *Ejection `json:"ejection,omitempty"` // the last one; nil: there was none
+}
+
+// Ejection is what outlier detection did to an endpoint.
+type Ejection struct {
+	Active bool      `json:"active"` // it is ejected now
+	Cause  string    `json:"cause"`
+	Reason string    `json:"reason"`
+	Since  time.Time `json:"since"`
+	Until  time.Time `json:"until"` // when it will end, or has ended
+	Times  int       `json:"times"` // how often the endpoint was ejected
+}
+
+// String says it in one line.
+func (e *Ejection) String() string {
+	const clock = "15:04:05"
+	if e.Active {
+		return fmt.Sprintf("ejected at %s until %s (%d. time): %s", e.Since.UTC().Format(clock), e.Until.UTC().Format(clock), e.Times, e.Reason)
+	}
+	return fmt.Sprintf("ejected %d times, back at %s: %s", e.Times, e.Until.UTC().Format(clock), e.Reason)
 }
 
 // listenerNumbers are a listener's counters, over all workers.
@@ -130,7 +152,11 @@ func (s *Server) clusters(ctx *fasthttp.RequestCtx) {
 				fmt.Fprintln(w, "  no endpoints")
 			}
 			for _, e := range c.Endpoints {
-				fmt.Fprintf(w, "  %s\t%s\tweight %d\tactive %d\t%s\t%s\n", e.Address, e.Health, e.Weight, e.Active, orDash(e.Origin), e.Reason)
+				reason := e.Reason
+				if e.Ejection != nil {
+					reason = strings.Trim(reason+"; "+e.Ejection.String(), "; ")
+				}
+				fmt.Fprintf(w, "  %s\t%s\tweight %d\tactive %d\t%s\t%s\n", e.Address, e.Health, e.Weight, e.Active, orDash(e.Origin), reason)
 			}
 		}
 	})

@@ -70,12 +70,15 @@ func (s *Supervisor) endpointCounts() []metrics.Endpoints {
 				n.Draining++
 			case e.Healthy():
 				n.Healthy++
+			case e.Healthy() && e.Outlier().Ejected():
+				n.Ejected++
 			default:
 				n.Unhealthy++
 			}
 		}
 		all = append(all, n)
 	})
+		countHealth(&n, c)
 	return all
 }
 
@@ -113,7 +116,7 @@ func describeEndpoint(e *cluster.Endpoint, checked bool) admin.Endpoint {
 	config, health := e.Config(), e.Health()
 	d := admin.Endpoint{
 		Address: e.Address().String(), Health: "unknown", Reason: health.Reason,
-		Weight: max(config.Weight, 1), Active: int(e.Active.Load()), Origin: config.Origin,
+		Weight: max(config.Weight, 1), Active: int(e.Active.Load()), Origin: config.Origin, Ejection: ejectionOf(e),
 	}
 	switch {
 	case config.Draining:
@@ -122,6 +125,8 @@ func describeEndpoint(e *cluster.Endpoint, checked bool) admin.Endpoint {
 		d.Health = "unhealthy"
 	case checked:
 		d.Health = "healthy"
+	case e.Outlier().Ejected():
+		d.Health = "ejected"
 	}
 	return d
 }

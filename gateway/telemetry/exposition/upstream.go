@@ -93,6 +93,33 @@ var endpoints = []spec[metrics.Endpoints]{
 			r.add(float64(e.Healthy), "healthy")
 			r.add(float64(e.Unhealthy), "unhealthy")
 			r.add(float64(e.Draining), "draining")
+			r.add(float64(e.Ejected), "ejected")
+		}},
+	{"longmen_cluster_health_checks_total", "Active checks of endpoints, by what came of them.", CounterKind, "result",
+		func(e *metrics.Endpoints, r *row) {
+			if e.Checks != nil {
+				r.add(float64(e.Checks.Passed), "passed")
+				r.add(float64(e.Checks.Failed), "failed")
+				r.add(float64(e.Checks.Unanswered), "unanswered")
+			}
+		}},
+	{"longmen_cluster_outliers_total", "Outliers found among the endpoints, by cause.", CounterKind, "cause",
+		func(e *metrics.Endpoints, r *row) {
+			for i := range e.Outliers {
+				r.add(float64(e.Outliers[i].Detected), e.Outliers[i].Cause)
+			}
+		}},
+	{"longmen_cluster_ejections_total", "Outliers that were ejected, by cause.", CounterKind, "cause",
+		func(e *metrics.Endpoints, r *row) {
+			for i := range e.Outliers {
+				r.add(float64(e.Outliers[i].Ejected), e.Outliers[i].Cause)
+			}
+		}},
+	{"longmen_cluster_ejections_overflow_total", "Outliers that were not ejected because as many are as may be.", CounterKind, "",
+		func(e *metrics.Endpoints, r *row) {
+			if len(e.Outliers) > 0 {
+				r.add(float64(e.OutliersOverflow))
+			}
 		}},
 	{"longmen_cluster_capacity", "Part of the cluster's requests that its healthy endpoints can take, 0 to 1; the rest goes to those it fails over to.", GaugeKind, "",
 		func(e *metrics.Endpoints, r *row) { r.add(e.Capacity) }},

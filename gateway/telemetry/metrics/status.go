@@ -6,8 +6,22 @@ package metrics
 type Endpoints struct {
 	Cluster                      string
 	Healthy, Unhealthy, Draining int
-	Capacity                     float64 // part of the requests that the healthy ones can take, 0 to 1
+	Ejected                      int        // otherwise healthy
+	Checks                       *Checks    // nil: it has none
+	Outliers                     []Outliers // one a cause; none without outlier detection
+	OutliersOverflow             uint64     // outliers that were not ejected: too many are already
+	Capacity                     float64    // part of the requests that the healthy ones can take, 0 to 1
 	Switch                       Switch
+}
+
+// Checks are the active checks of a cluster's endpoints, by what came of them. No answer, or not a
+// complete one, is Unanswered.
+type Checks struct{ Passed, Failed, Unanswered uint64 }
+
+// Outliers are those found for one cause.
+type Outliers struct {
+	Cause             string
+	Detected, Ejected uint64
 }
 
 // Switch is where a cluster's switch of standby stands.
