@@ -33,7 +33,7 @@ import (
 //	}
 //	group := hosts.All.Groups[hosts.All.At(random)]
 //	i := mine.balancer.Pick(nil)   // -1: there is none
-//	pool := mine.pools[group.Usable[i].ID]
+//	pool := mine.pools[group.Usable.At(i).ID]
 //
 // A worker without requests to the cluster does not look at it; Runtime's
 // Changed is there to tell it that connections are to be closed.
@@ -223,6 +223,9 @@ const (
 	// settle is the least time between two host sets: when many endpoints
 	// change at once, workers need not make a balancer for each of them.
 	settle = 10 * time.Millisecond
+	// settleFactor times what making the last one took is another bound: large tables of
+	// hashes shall not take more than a tenth of a processor.
+	settleFactor = 9
 )
 
 // run publishes what changes, until ctx is done.
@@ -251,7 +254,9 @@ func (c *Cluster) run(ctx context.Context) {
 			c.reconcile()
 		}
 		c.grow(now)
+		began := time.Now()
 		news, settled := c.publish(), c.settled()
+		rest := max(settle, settleFactor*time.Since(began))
 		if wait := c.wait(); wait > 0 {
 			step.Reset(wait)
 		}
@@ -265,7 +270,7 @@ func (c *Cluster) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(settle):
+		case <-time.After(rest):
 		}
 	}
 }

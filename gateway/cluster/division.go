@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"hash/fnv"
 	"slices"
-	"sort"
 	"strconv"
 
 	"longmen/gateway/cluster/balance"
@@ -36,19 +35,20 @@ type part struct {
 	locality Locality
 	weight   uint32 // the locality's
 	members  []*Endpoint
-	usable   []uint32 // indexes of group.Usable in members
 	group    *Group   // of the usable ones; nil: not made yet
+	even     []uint32 // one weight for each member; nil: they are not all the same
 	weights  uint64   // of all members, by configuration
 	healthy  uint64   // of the usable ones, likewise
-	touched  []uint32 // indexes of members that changed
+	touched  []int    // indexes of members that changed
 	fresh    bool     // group is of members that it had before
 	whole    int      // members that it has in the whole cluster, for a subset's
 }
 
 // place is where an endpoint stands in a part.
 type place struct {
-	part *part
-	at   uint32
+	part   *part
+	member int // index in its members
+	index  int // index in its group's Usable; -1: it is not there
 }
 
 // part finds or makes the part for the endpoint.
@@ -76,7 +76,7 @@ func (d *division) part(config *EndpointConfig) *part {
 // add puts an endpoint in.
 func (d *division) add(e *Endpoint) {
 	p := d.part(e.Config())
-	e.places = append(e.places, place{p, uint32(len(p.members))})
+	e.places = append(e.places, place{p, len(p.members), -1})
 	p.members = append(p.members, e)
 	p.weights += uint64(e.weight())
 	d.touched = true
@@ -85,7 +85,7 @@ func (d *division) add(e *Endpoint) {
 // touch notes that the endpoint there has changed.
 func (at place) touch() {
 	p := at.part
-	p.touched = append(p.touched, at.at)
+	p.touched = append(p.touched, at.member)
 	p.level.division.touched = true
 }
 
@@ -94,76 +94,98 @@ func (p *part) renew(c *Cluster) {
 	switch {
 	case p.group == nil || p.fresh || len(p.touched)*8 > len(p.members):
 		p.make(c)
+	case len(p.touched) > 0 && (p.even == nil || c.config.Balance.Hashes()):
+		p.make(c) // what the balancer makes of it takes as long
 	case len(p.touched) > 0:
-		p.merge(c)
+		p.edit(c)
 	}
 	p.touched, p.fresh = p.touched[:0], false
 }
 
 // make makes the group anew.
 func (p *part) make(c *Cluster) {
-	g := p.newGroup(len(p.members))
-	p.usable, p.healthy = make([]uint32, 0, len(p.members)), 0
-	for i, e := range p.members {
-		if e.Usable() {
-			p.usable = append(p.usable, uint32(i))
-			g.Usable = append(g.Usable, e)
-			g.Weights = append(g.Weights, c.weightNow(e))
+	p.even = p.evenWeights(c)
+	usable := make([]*Endpoint, 0, len(p.members))
+	p.healthy = 0
+	for _, e := range p.members {
+		at := p.place(e)
+		if at.index = -1; e.listed {
+			at.index = len(usable)
+			usable = append(usable, e)
 			p.healthy += uint64(e.weight())
 		}
 	}
-	p.replace(c, g)
+	g := p.newGroup()
+	g.Usable = listOf(usable)
+	if p.weigh(c, g); p.group == nil || !p.group.same(g) {
+		c.finish(g)
+		p.group = g
+	}
 }
 
-// merge makes the group out of the one before: what is between the members that
-// changed is copied.
-func (p *part) merge(c *Cluster) {
-	slices.Sort(p.touched)
-	before := p.group
-	g := p.newGroup(len(before.Usable) + len(p.touched))
-	usable := make([]uint32, 0, cap(g.Usable))
-	from, last := 0, -1
-	for _, at := range p.touched {
-		if int(at) == last {
+// edit makes the group out of the one before. Where weights are even the order
+// does not matter: the last endpoint takes the place of one that goes.
+func (p *part) edit(c *Cluster) {
+	d, changed := p.group.Usable.draft(), false
+	for _, i := range p.touched {
+		e := p.members[i]
+		at := p.place(e)
+		switch was := at.index >= 0; {
+		case e.listed && !was:
+			at.index = d.n
+			d.push(e)
+			p.healthy += uint64(e.weight())
+		case !e.listed && was:
+			if last := d.pop(); last != e {
+				d.put(at.index, last)
+				p.place(last).index = at.index
+			}
+			at.index = -1
+			p.healthy -= uint64(e.weight())
+		default:
 			continue
 		}
-		last = int(at)
-		i := from + sort.Search(len(p.usable)-from, func(i int) bool { return p.usable[from+i] >= at })
-		usable = append(usable, p.usable[from:i]...)
-		g.Usable = append(g.Usable, before.Usable[from:i]...)
-		g.Weights = append(g.Weights, before.Weights[from:i]...)
-		from = i
-		e := p.members[at]
-		if i < len(p.usable) && p.usable[i] == at {
-			p.healthy -= uint64(e.weight())
-			from++
-		}
-		if e.Usable() {
-			usable = append(usable, at)
-			g.Usable = append(g.Usable, e)
-			g.Weights = append(g.Weights, c.weightNow(e))
-			p.healthy += uint64(e.weight())
-		}
+		changed = true
 	}
-	p.usable = append(usable, p.usable[from:]...)
-	g.Usable = append(g.Usable, before.Usable[from:]...)
-	g.Weights = append(g.Weights, before.Weights[from:]...)
-	p.replace(c, g)
+	if changed {
+		g := p.newGroup()
+		g.Usable = d.List
+		p.weigh(c, g)
+		c.finish(g)
+		p.group = g
+	}
 }
 
-// replace takes the new group, unless it is as the one before.
-func (p *part) replace(c *Cluster, g *Group) {
-	if p.group != nil && p.group.same(g) {
+// place is where the endpoint, a member, stands in the part.
+func (p *part) place(e *Endpoint) *place {
+	i := slices.IndexFunc(e.places, func(at place) bool { return at.part == p })
+	return &e.places[i]
+}
+
+// evenWeights is one weight for each member if all have the same, which groups share; nil
+// if they have not.
+func (p *part) evenWeights(c *Cluster) []uint32 {
+	if len(p.members) == 0 || c.slow() || slices.ContainsFunc(p.members, func(e *Endpoint) bool { return e.weight() != p.members[0].weight() }) {
+		return nil
+	}
+	return slices.Repeat([]uint32{p.members[0].weight()}, len(p.members))
+}
+
+// weigh gives the group its weights.
+func (p *part) weigh(c *Cluster, g *Group) {
+	if p.even != nil {
+		g.Weights, g.even = p.even[:g.Usable.n:g.Usable.n], p.even[0]
 		return
 	}
-	c.finish(g)
-	p.group = g
+	g.Weights = make([]uint32, 0, g.Usable.n)
+	for e := range g.Usable.All() {
+		g.Weights = append(g.Weights, c.weightNow(e))
+	}
 }
 
-func (p *part) newGroup(most int) *Group {
+func (p *part) newGroup() *Group {
 	return &Group{
 		Priority: p.level.priority, Locality: p.locality, Endpoints: len(p.members),
-		Usable: make([]*Endpoint, 0, most), Weights: make([]uint32, 0, most),
 		key: groupKey(p.level.priority, p.locality),
 	}
 }
@@ -176,7 +198,7 @@ func groupKey(priority int, l Locality) uint64 {
 
 func (g *Group) same(other *Group) bool {
 	return g == other || g.Priority == other.Priority && g.Locality == other.Locality && g.Panic == other.Panic && g.Endpoints == other.Endpoints &&
-		slices.Equal(g.Weights, other.Weights) && slices.Equal(g.Usable, other.Usable)
+		g.Usable.n == other.Usable.n && (g.even != 0 && g.even == other.even || slices.Equal(g.Weights, other.Weights)) && g.Usable.equal(&other.Usable)
 }
 
 // finish makes what workers need of a group.
@@ -184,7 +206,8 @@ func (c *Cluster) finish(g *Group) {
 	g.Table = balance.NewTable(c.config.Balance, balance.Options{
 		Settings: c.config.Balancing,
 		Weights:  g.Weights,
-		Key:      func(i int) string { return g.Usable[i].hashKey() },
+		Even:     g.even,
+		Key:      func(i int) string { return g.Usable.At(i).hashKey() },
 	})
 }
 
@@ -193,7 +216,7 @@ func (p *part) strength(weighted bool) strength {
 	if weighted {
 		return strength{p.healthy, p.weights}
 	}
-	return strength{uint64(len(p.usable)), uint64(len(p.members))}
+	return strength{uint64(p.group.Usable.n), uint64(len(p.members))}
 }
 
 // strength is what is there of the priority.
@@ -212,15 +235,17 @@ func (l *level) panicking(c *Cluster) *Group {
 		return l.panicked
 	}
 	g := &Group{Priority: l.priority, Panic: true, key: groupKey(l.priority, Locality{})}
+	var all []*Endpoint
 	for _, p := range l.parts {
 		g.Endpoints += len(p.members)
 		if c.config.Spread.PanicFails {
 			continue
 		}
-		for _, e := range p.members {
-			g.Usable = append(g.Usable, e)
-			g.Weights = append(g.Weights, c.weightNow(e))
-		}
+		all = append(all, p.members...)
+	}
+	g.Usable = listOf(all)
+	for _, e := range all {
+		g.Weights = append(g.Weights, c.weightNow(e))
 	}
 	c.finish(g)
 	l.panicked = g

@@ -64,7 +64,7 @@ type Group struct {
 	Locality Locality // zero: several, or not told apart
 	// Usable are those that new requests may go to: healthy, not ejected, not draining;
 	// or in panic all that are not draining. A balancer's indexes are its.
-	Usable []*Endpoint
+	Usable List
 	// Weights has one entry for each of Usable, at least 1. With slow start they are
 	// hundredfold.
 	Weights []uint32
@@ -74,18 +74,22 @@ type Group struct {
 	Endpoints int
 	Panic     bool
 
-	key uint64 // for consistent choice
+	key  uint64 // for consistent choice
+	even uint32 // not 0: what all Weights are
 }
 
-// Usable are the usable endpoints of all groups that get requests.
+// Usable are the usable endpoints of all groups that get requests, in the order of
+// Endpoints.
 func (h *HostSet) Usable() []*Endpoint {
-	var all []*Endpoint
+	usable := map[*Endpoint]bool{}
 	for i, g := range h.All.Groups {
 		if h.All.Shares[i] > 0 {
-			all = append(all, g.Usable...)
+			for e := range g.Usable.All() {
+				usable[e] = true
+			}
 		}
 	}
-	return all
+	return slices.DeleteFunc(slices.Clone(h.Endpoints), func(e *Endpoint) bool { return !usable[e] })
 }
 
 // Find returns the endpoint of that address, or nil. It does not know those that are
@@ -231,8 +235,10 @@ func (s *Selection) Among(shares []float64, n uint32, hash uint64, hashes bool) 
 func (h *HostSet) Picks(e *Endpoint) bool {
 	for _, s := range h.selections {
 		for _, g := range s.Groups {
-			if slices.Contains(g.Usable, e) {
-				return true
+			for other := range g.Usable.All() {
+				if other == e {
+					return true
+				}
 			}
 		}
 	}

@@ -162,7 +162,7 @@ func (c *Cluster) publish() bool {
 	}
 	next.Available = next.All.Available
 	for i, g := range next.All.Groups {
-		next.serves = next.serves || next.All.Shares[i] > 0 && len(g.Usable) > 0
+		next.serves = next.serves || next.All.Shares[i] > 0 && g.Usable.Len() > 0
 	}
 	next.Panic = slices.ContainsFunc(next.All.Groups, func(g *Group) bool { return g.Panic })
 	c.hosts.Store(next)

@@ -70,6 +70,8 @@ type Options struct {
 
 	// Weights has one entry an endpoint; 0 counts as 1. The slice is kept.
 	Weights []uint32
+	// Even, if not 0, is what all weights are known to be: NewTable does not look at them.
+	Even uint32
 	// Key is what RingHash and Maglev place endpoint i by: its address, or what was
 	// configured instead. It must be the same for the endpoint in every list
 	// and different for each. Only NewTable calls it.

@@ -33,9 +33,12 @@ func NewTable(algorithm Algorithm, o Options) *Table {
 	if len(o.Weights) == 0 {
 		return nil
 	}
-	t := &Table{equal: o.equal()}
-	for i := range o.Weights {
-		t.sum += o.weight(i)
+	t := &Table{equal: true, sum: uint64(o.Even) * uint64(len(o.Weights))}
+	if o.Even == 0 {
+		t.equal = o.equal()
+		for i := range o.Weights {
+			t.sum += o.weight(i)
+		}
 	}
 	switch algorithm {
 	case Random, LeastRequest, PeakEWMA:
