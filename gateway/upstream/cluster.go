@@ -36,11 +36,13 @@ type Cluster struct {
 	closed  bool
 	token   bool    // requests carry the gateway's token in CDN-Loop
 	onward  *onward // nil: requests go nowhere else
+	warm    warmth
 }
 
 func newCluster(w *Worker, shared *cluster.Cluster) *Cluster {
 	c := &Cluster{worker: w, shared: shared, Stats: w.metrics.Cluster(shared.Config().Name)}
 	c.poll.Init((*pollTimer)(c))
+	c.warm.timer.Init((*warmTimer)(c))
 	c.choosing.exclude = c.excluded
 	c.turn = w.seed ^ nameHash(shared.Config().Name)
 	c.configure(shared.Config())
@@ -151,6 +153,7 @@ func (c *Cluster) close() {
 		}
 	}
 	c.worker.loop.Drop(&c.poll)
+	c.worker.loop.Drop(&c.warm.timer)
 	c.wakeWaiting()
 }
 

@@ -55,10 +55,13 @@ func (c *http1Conn) ClientIdle(*http1.Client) {
 
 // Expire ends a wait for a response head, or an idle connection's time.
 func (c *http1Conn) Expire(*worker.Timer) {
-	if c.idling {
-		c.discard()
-	} else {
+	switch {
+	case !c.idling:
 		c.headLate()
+	case c.pool.staysWarm(c.born) && c.usable():
+		c.loop().Arm(&c.timer, c.pool.cluster.config.Pool.IdleTimeout)
+	default:
+		c.discard()
 	}
 }
 

@@ -176,6 +176,9 @@ func (m *http2Conn) Expire(*worker.Timer) {
 	if !m.greeted {
 		m.pool.cluster.Stats.ConnectTimeouts.Inc()
 		m.pool.unreachable(errNoSettings)
+	} else if m.state == idling && m.current() && m.pool.staysWarm(m.born) {
+		m.loop().Arm(&m.timer, m.restTime())
+		return
 	}
 	m.end()
 }

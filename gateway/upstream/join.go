@@ -70,8 +70,7 @@ func (d *dial) Run(co *worker.Coroutine) {
 	if d.canceled {
 		return
 	}
-	i := slices.Index(p.dialing, d)
-	p.dialing = slices.Delete(p.dialing, i, i+1)
+	p.dialed(d)
 	switch {
 	case e != nil:
 		d.giveUp()
@@ -84,6 +83,12 @@ func (d *dial) Run(co *worker.Coroutine) {
 	default:
 		d.finishHTTP2()
 	}
+}
+
+// dialed notes that a dial is not under way any more.
+func (p *pool) dialed(d *dial) {
+	i := slices.Index(p.dialing, d)
+	p.dialing = slices.Delete(p.dialing, i, i+1)
 }
 
 // finishHTTP2 gives streams of the connection to those who wait, and lets

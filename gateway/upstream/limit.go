@@ -102,7 +102,12 @@ func (p *pool) atLimit() bool {
 // mayRenew takes a unit for a connection that shall take the place of m. No other has to
 // go for it.
 func (p *pool) mayRenew(m *http2Conn) (unit, error) {
-	u := unit{breakers: m.unit.breakers}
+	return p.spare(m.unit.breakers)
+}
+
+// spare takes a unit if one is left.
+func (p *pool) spare(breakers *cluster.Breakers) (unit, error) {
+	u := unit{breakers: breakers}
 	if most := p.cluster.config.EndpointLimits.Connections; most > 0 {
 		if !tryBelow(p.endpoint, most) {
 			return unit{}, errCrowded

@@ -12,6 +12,7 @@ func (w *Worker) resolve() {
 	for _, c := range w.clusters {
 		if c != nil {
 			c.token = c.config.LoopGuard == cluster.LoopGuardOn
+			c.warm.connections = 0
 			if names == nil && (c.config.Standby != nil || len(c.config.Failover) > 0) {
 				names = make(map[string]*Cluster, len(w.clusters))
 			}
@@ -27,6 +28,11 @@ func (w *Worker) resolve() {
 	for _, c := range w.clusters {
 		if c != nil {
 			c.sendOn(names)
+		}
+	}
+	for _, c := range w.clusters {
+		if c != nil {
+			c.beWarm()
 		}
 	}
 }
@@ -47,6 +53,10 @@ func (c *Cluster) sendOn(names map[string]*Cluster) {
 	o.standby, o.active = c.shared.Standby(), nil
 	if config.Standby != nil {
 		o.active = leadOn(names[config.Standby.To])
+		c.warm.wish(config.Standby.Warm, config.Standby.WarmEvery)
+		if o.active != nil {
+			o.active.warm.wish(config.Standby.Warm, config.Standby.WarmEvery)
+		}
 	}
 	o.chain = append(o.chain[:0], c)
 	for _, name := range config.Failover {
