@@ -78,10 +78,10 @@ func maglevTurns(candidates []candidate, size uint64) []uint32 {
 	for c := range candidates {
 		heaviest = max(heaviest, uint64(candidates[c].weight))
 	}
-	last := uint64(sort.Search(int(size), func(round int) bool {
+	last := 1 + uint64(sort.Search(int(size), func(round int) bool {
 		sum := uint64(0)
 		for c := range candidates {
-			sum += candidates[c].turns(uint64(round), heaviest)
+			sum += candidates[c].turns(uint64(round)+1, heaviest)
 		}
 		return sum >= size
 	}))
