@@ -154,14 +154,14 @@ func (c *Cluster) chooseIn(sel *selection, i int, r *balance.Request) *cluster.E
 	}
 	c.choosing.group = g.of
 	if k := g.balancer.Pick(r); k >= 0 {
-		return g.of.Usable[k]
+		return g.of.Usable.At(k)
 	}
 	return nil
 }
 
 // excluded tells whether an endpoint of the group must not be picked.
 func (c *Cluster) excluded(i int) bool {
-	e := c.choosing.group.Usable[i]
+	e := c.choosing.group.Usable.At(i)
 	return slices.Contains(c.choosing.tried, e) || c.choosing.room && c.pool(e).crowded(c.choosing.stream)
 }
 
@@ -174,11 +174,11 @@ func (c *Cluster) balancer(g *cluster.Group) balance.Balancer {
 		Weights:           g.Weights,
 		Choices:           config.Choices,
 		HashBalanceFactor: config.HashBalanceFactor,
-		Load:              func(i int) int64 { return g.Usable[i].Active.Load() },
+		Load:              func(i int) int64 { return g.Usable.At(i).Active.Load() },
 		Total:             func() int64 { return int64(float64(c.shared.Active()) * c.shareOf(g)) },
-		Latency:           func(i int) *balance.Latency { return &g.Usable[i].Latency },
+		Latency:           func(i int) *balance.Latency { return &g.Usable.At(i).Latency },
 		Now:               c.worker.now,
-		Seed:              c.worker.seed ^ c.hosts.Version<<32 ^ uint64(g.Priority)<<16 ^ uint64(len(g.Usable)),
+		Seed:              c.worker.seed ^ c.hosts.Version<<32 ^ uint64(g.Priority)<<16 ^ uint64(g.Usable.Len()),
 	})
 }
 
@@ -189,5 +189,5 @@ func (c *Cluster) shareOf(g *cluster.Group) float64 {
 			return c.all.of.Shares[i]
 		}
 	}
-	return float64(len(g.Usable)) / float64(max(len(c.hosts.Endpoints), 1)) // a subset's
+	return float64(g.Usable.Len()) / float64(max(len(c.hosts.Endpoints), 1)) // a subset's
 }

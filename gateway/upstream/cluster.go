@@ -20,6 +20,7 @@ type Cluster struct {
 	Stats  *metrics.ClusterStats
 
 	all      selection
+	single   *group                 // that every pick is from, by the balancer alone; nil: there is more to it
 	divided  bool                   // into subsets:
 	subsets  map[int]*selection     // by their numbers
 	matches  map[*cluster.Match]int // what hosts.Resolve said
@@ -87,10 +88,13 @@ func (c *Cluster) Shared() *cluster.Cluster { return c.shared }
 
 // refresh follows the cluster's endpoints.
 func (c *Cluster) refresh() {
-	hosts := c.shared.Hosts()
-	if hosts == c.hosts {
-		return
+	if hosts := c.shared.Hosts(); hosts != c.hosts {
+		c.follow(hosts)
 	}
+}
+
+// follow takes another host set. Its work is in proportion to what is new in it.
+func (c *Cluster) follow(hosts *cluster.HostSet) {
 	before := c.hosts
 	c.hosts = hosts
 	c.all.follow(hosts.All)
@@ -98,6 +102,12 @@ func (c *Cluster) refresh() {
 		c.subsets, c.matches = map[int]*selection{}, map[*cluster.Match]int{}
 	}
 	c.leaveGone(before)
+	if c.single = nil; len(c.all.groups) == 1 && !c.divided && !c.bounded && c.config.Discovery != cluster.OriginalDst {
+		c.single = &c.all.groups[0]
+		if c.single.balancer == nil {
+			c.single.balancer = c.balancer(c.single.of)
+		}
+	}
 }
 
 // leaveGone ends the connections to the endpoints that have gone since before.
@@ -130,6 +140,15 @@ func (c *Cluster) leave(id uint32, e *cluster.Endpoint) {
 
 // pool finds or makes the pool of an endpoint.
 func (c *Cluster) pool(e *cluster.Endpoint) *pool {
+	if int(e.ID) < len(c.pools) {
+		if p := c.pools[e.ID]; p != nil && p.endpoint == e {
+			return p
+		}
+	}
+	return c.makePool(e)
+}
+
+func (c *Cluster) makePool(e *cluster.Endpoint) *pool {
 	for int(e.ID) >= len(c.pools) {
 		c.pools = append(c.pools, nil)
 	}

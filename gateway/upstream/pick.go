@@ -38,6 +38,11 @@ func (c *Cluster) pick(s *stream.Stream, pick *Pick, tried []*cluster.Endpoint) 
 	if pick == nil {
 		pick = &c.plain
 	}
+	if g := c.single; g != nil && len(tried) == 0 && !pick.HasHash && !pick.Override.IsValid() {
+		if i := g.balancer.Pick(nil); i >= 0 {
+			return c.pool(g.of.Usable.At(i)), nil
+		}
+	}
 	if c.config.Discovery == cluster.OriginalDst {
 		return c.destination(s, pick)
 	}
@@ -88,7 +93,7 @@ func (c *Cluster) overriding(at netip.AddrPort) *cluster.Endpoint {
 
 // usable tells whether the selection has endpoints at all.
 func (sel *selection) usable() bool {
-	return slices.ContainsFunc(sel.groups, func(g group) bool { return len(g.of.Usable) > 0 })
+	return slices.ContainsFunc(sel.groups, func(g group) bool { return g.of.Usable.Len() > 0 })
 }
 
 // HasOther reports whether there is an endpoint for the pick that is not among tried.
@@ -104,7 +109,7 @@ func (c *Cluster) HasOther(pick *Pick, tried []*cluster.Endpoint) bool {
 		return false
 	}
 	for i := range sel.groups {
-		for _, e := range sel.groups[i].of.Usable {
+		for e := range sel.groups[i].of.Usable.All() {
 			if !slices.Contains(tried, e) {
 				return true
 			}
