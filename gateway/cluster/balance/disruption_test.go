@@ -13,35 +13,34 @@ func (l list) without(i int) list {
 
 // change is what part of all hashes goes elsewhere when a list becomes another.
 type change struct {
-	from, to float64 // of the endpoint that is only in the one list or the other
-	others   float64 // among the endpoints that are in both
+	from   float64 // of endpoints that are in the first only
+	others float64 // between endpoints
 }
 
-// changed compares at even hashes, of which there are 2^18.
+// changed compares at 2^16 even hashes, or place by place.
 func changed(a, b list, algorithm Algorithm, s Settings) (c change) {
 	before, after := a.places(algorithm, s), b.places(algorithm, s)
-	const samples = 1 << 18
-	for n := range uint64(samples) {
-		hash := n << 46
-		if algorithm == Maglev {
-			hash = n // place by place
-		}
+	samples, step := uint64(1<<16), uint64(1<<48)
+	if m, ok := before.(*maglev); ok {
+		samples, step = m.count, 1
+	}
+	each := 1 / float64(samples)
+	for n := range samples {
+		hash := n * step
 		from, to := a.keys[before.at(before.find(hash))], b.keys[after.at(after.find(hash))]
 		switch {
 		case from == to:
 		case !slices.Contains(b.keys, from):
-			c.from += 1. / samples
-		case !slices.Contains(a.keys, to):
-			c.to += 1. / samples
+			c.from += each
 		default:
-			c.others += 1. / samples
+			c.others += each
 		}
 	}
 	return c
 }
 
-// When an endpoint leaves, only its own hashes go elsewhere; when it joins, only
-// what becomes its own does (Karger et al.: monotone).
+// When an endpoint leaves, only its own hashes go elsewhere; and so, the other way
+// round, when it joins only those that become its own (Karger et al.: monotone).
 func TestRingMovesNothingElse(t *testing.T) {
 	for _, n := range []int{2, 3, 10, 100, 250, 1000} {
 		l := addresses(n)
@@ -52,14 +51,13 @@ func TestRingMovesNothingElse(t *testing.T) {
 			if gone > 0 && n == 2 {
 				continue // the mean of 1, 2 and of 1 are not of one power of two
 			}
-			rest := l.without(gone)
-			leaves, joins := changed(l, rest, RingHash, Settings{}), changed(rest, l, RingHash, Settings{})
-			if leaves.others != 0 || joins.others != 0 {
-				t.Errorf("%d endpoints: %.4f and %.4f of the hashes move between others", n, leaves.others, joins.others)
+			leaves := changed(l, l.without(gone), RingHash, Settings{})
+			if leaves.others != 0 {
+				t.Errorf("%d endpoints: %.4f of the hashes move between others", n, leaves.others)
 			}
 			mean := float64(l.weights[gone]) / sum(l.weights)
-			if leaves.from != joins.to || n <= 256 && math.Abs(leaves.from-mean) > mean/4 {
-				t.Errorf("%d endpoints: %.4f of the hashes leave and %.4f come, want %.4f", n, leaves.from, joins.to, mean)
+			if n <= 256 && math.Abs(leaves.from-mean) > mean/4 {
+				t.Errorf("%d endpoints: %.4f of the hashes leave, want %.4f", n, leaves.from, mean)
 			}
 		}
 	}

@@ -73,7 +73,7 @@ func TestChanceOfManyWorkers(t *testing.T) {
 			o := Options{Weights: w, Load: noLoad, Latency: func(i int) *Latency { return &known[i] }, Now: func() int64 { return 0 }}
 			for _, workers := range []int{2, 16} {
 				all := crew(algorithm, o, workers, workers == 16)
-				const picks = 100_000
+				const picks = 50_000
 				got := make([]int, len(w))
 				pairs := 0
 				for k := range picks {
@@ -107,7 +107,7 @@ func TestHashesOfManyWorkers(t *testing.T) {
 			l := list{addresses(len(w)).keys, w}
 			all := crew(algorithm, l.options(Settings{}), 8, true)
 			parts := shares(NewTable(algorithm, l.options(Settings{})).places, len(w))
-			const picks = 100_000
+			const picks = 30_000
 			got := make([]int, len(w))
 			for k := range uint64(picks) {
 				got[all[k%8].Pick(&Request{Hash: Hash(fmt.Appendf(nil, "user-%d", k)), HasHash: true})]++
@@ -146,18 +146,18 @@ func TestLeastRequestOfManyWorkers(t *testing.T) {
 	}{{2, .9, 1.4}, {10, .9, 1.6}, {55, .9, 1.1}, {500, .95, 1.05}} {
 		s := newSite(LeastRequest, Settings{}, w, 8)
 		longest, mean := 0.0, 0
-		got, _ := s.run(100_000, c.underWay*100, func(int) (int64, bool) {
+		got, _ := s.run(60_000, c.underWay*100, func(int) (int64, bool) {
 			if mean++; mean > 20_000 {
 				most := 0.0
 				for i := range w {
 					most = max(most, float64(s.loads[i])/float64(w[i])*sum(w))
 				}
-				longest += most / 80_000
+				longest += most / 40_000
 			}
 			return s.exponential(10 * ms), false
 		})
 		for i, n := range got {
-			if part := float64(n) / 100_000 * sum(w) / float64(w[i]); part < c.below || part > c.above {
+			if part := float64(n) / 60_000 * sum(w) / float64(w[i]); part < c.below || part > c.above {
 				t.Errorf("%.0f under way: endpoint %d has %.3f of its part", c.underWay, i, part)
 			}
 		}
