@@ -2,7 +2,6 @@ package balance
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -312,58 +311,6 @@ func TestPickDoesNotAllocate(t *testing.T) {
 			r.Exclude = func(i int) bool { return i == 1 }
 			if n := testing.AllocsPerRun(100, func() { r.Hash = scatter(r.Hash); b.Pick(r) }); n != 0 {
 				t.Errorf("%s of %d, one excluded: %v allocations a pick", form, len(w), n)
-			}
-		}
-	}
-}
-
-func BenchmarkPick(b *testing.B) {
-	for _, form := range slices.Sorted(maps.Keys(forms)) {
-		for _, n := range []int{2, 10, 1000, 10_000} {
-			for kind, weight := range map[string]func(int) uint32{
-				"equal":    func(int) uint32 { return 1 },
-				"weighted": func(i int) uint32 { return uint32(i%10 + 1) },
-			} {
-				b.Run(fmt.Sprintf("%s/%d/%s", strings.ReplaceAll(form, " ", "_"), n, kind), func(b *testing.B) {
-					balancer := New(forms[form].algorithm, formOptions(form, weights(n, weight)))
-					r := &Request{HasHash: true}
-					b.ReportAllocs()
-					for b.Loop() {
-						r.Hash = r.Hash*0xd1342543de82ef95 + 1
-						balancer.Pick(r)
-					}
-				})
-			}
-		}
-	}
-}
-
-// BenchmarkTable is what a change of the list costs whoever publishes it, and
-// BenchmarkNew what it costs each worker.
-func BenchmarkTable(b *testing.B) { benchmarkLists(b, true) }
-func BenchmarkNew(b *testing.B)   { benchmarkLists(b, false) }
-
-func benchmarkLists(b *testing.B, table bool) {
-	for _, form := range slices.Sorted(maps.Keys(forms)) {
-		for _, n := range []int{100, 10_000} {
-			for kind, weight := range map[string]func(int) uint32{
-				"equal":    func(int) uint32 { return 1 },
-				"weighted": func(i int) uint32 { return uint32(i%10 + 1) },
-			} {
-				b.Run(fmt.Sprintf("%s/%d/%s", strings.ReplaceAll(form, " ", "_"), n, kind), func(b *testing.B) {
-					o := formOptions(form, weights(n, weight))
-					o.Table = NewTable(forms[form].algorithm, o)
-					for b.Loop() {
-						if table {
-							NewTable(forms[form].algorithm, o)
-						} else {
-							New(forms[form].algorithm, o)
-						}
-					}
-					if table {
-						b.ReportMetric(float64(o.Table.Size()), "bytes")
-					}
-				})
 			}
 		}
 	}
