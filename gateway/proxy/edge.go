@@ -18,11 +18,12 @@ type Edge struct {
 	listener *snapshot.Listener
 	http     *snapshot.HTTP
 	slots    map[string]int // clusters by name
+	cache    *router.Cache  // of the listener's routes; nil: nothing in them is worth one
 }
 
 // NewEdge makes the handler of a listener of the snapshot.
 func NewEdge(p *Proxy, s *snapshot.Snapshot, l *snapshot.Listener) *Edge {
-	return &Edge{proxy: p, listener: l, http: &l.HTTP, slots: s.ClusterSlots}
+	return &Edge{proxy: p, listener: l, http: &l.HTTP, slots: s.ClusterSlots, cache: l.Routes.NewCache()}
 }
 
 var (
@@ -83,7 +84,12 @@ func (e *Edge) route(s *stream.Stream) (*stream.Response, error) {
 
 // find finds the route, nil when there is none.
 func (e *Edge) find(s *stream.Stream, rnd uint32) *router.Route {
-	route := e.listener.Routes.Find(&s.Request, s.Client, rnd)
+	var route *router.Route
+	if e.cache == nil {
+		route = e.listener.Routes.Find(&s.Request, s.Client, rnd)
+	} else {
+		route = e.cache.Find(&s.Request, s.Client, rnd)
+	}
 	if route != nil {
 		s.Record.Route, s.Record.RouteOrigin = route.Name, route.Origin
 	}

@@ -61,6 +61,7 @@ func (b *builder) host(t *Table, h *host, vh *VirtualHost) {
 	}
 	literal, folded := make([]filing, 0, len(vh.Routes)), []filing(nil)
 	shapes := make([]shape, len(vh.Routes))
+	hasRegex := false
 	for i, route := range vh.Routes {
 		b.route = i
 		b.compile(route)
@@ -68,6 +69,13 @@ func (b *builder) host(t *Table, h *host, vh *VirtualHost) {
 		f := filing{shapes[i].literal, rule{route: route, order: uint32(i), kind: shapes[i].kind}}
 		if route.Match.conditional() {
 			f.rule.flags = conditional
+		}
+		if route.Match.Regex != "" {
+			f.rule.flags |= regexed
+			hasRegex = true
+		}
+		if route.Match.outside() {
+			f.rule.flags |= outside
 		}
 		switch {
 		case h.fallback.route != nil && f.rule.kind != connectPath: // never reached
@@ -82,6 +90,11 @@ func (b *builder) host(t *Table, h *host, vh *VirtualHost) {
 		}
 	}
 	h.literal, h.folded = newPaths(literal, false), newPaths(folded, true)
+	h.fallback.tag = uint16(b.at)
+	if hasRegex {
+		h.fallback.flags |= regexed
+		t.regexes = true
+	}
 	b.shadows(vh, shapes)
 	b.route = -1
 }

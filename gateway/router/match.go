@@ -20,6 +20,13 @@ func (m *Match) conditional() bool {
 		m.Connect || m.Regex != "" || m.Fraction != 0 && m.Fraction < everyRequest
 }
 
+// outside reports whether m looks at more of a request than its host, method and
+// path.
+func (m *Match) outside() bool {
+	return m.GRPC || len(m.Sources) > 0 || len(m.Headers) > 0 || len(m.Query) > 0 || len(m.Cookies) > 0 ||
+		m.Fraction != 0 && m.Fraction < everyRequest
+}
+
 // holds tests everything but a literal path.
 func (m *Match) holds(s *search) bool {
 	r := s.request

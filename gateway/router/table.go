@@ -44,12 +44,15 @@ type Table struct {
 	prefixes wildcards
 	all      *nameSlot // the domain "*"
 	ports    bool      // some domain has a port
+	regexes  bool      // some path is matched by a regular expression
 }
 
 // A host is a virtual host, made ready to be searched. It fills a cache line.
 type host struct {
 	// fallback is the first rule on every path without conditions: no rule on
-	// paths after it is ever reached. Its route is nil when there is none.
+	// paths after it is ever reached. Its route is nil when there is none. It is in no
+	// list, so its flags and tag are the host's: regexed, if some rule is, and a
+	// number that hosts are told apart by, mostly.
 	fallback rule
 	literal  *paths // nil: none
 	folded   *paths // those that ignore case; nil: none
@@ -70,6 +73,8 @@ type ruleFlags uint8
 
 const (
 	conditional ruleFlags = 1 << iota // more than the path must hold
+	regexed                           // its path is matched by a regular expression
+	outside                           // it looks at more than host, method and path
 	listed                            // in a slot: order is where the literal's rules begin in the list
 	lastOfList
 )
@@ -79,8 +84,9 @@ type search struct {
 	request *stream.Request
 	client  netip.Addr
 	rnd     uint32
-	route   *Route // what was found so far
-	order   uint32 // its place
+	route   *Route    // what was found so far
+	order   uint32    // its place
+	seen    ruleFlags // of all rules that were tested
 }
 
 // Find returns the route of a request, or nil. client is the address that
@@ -91,21 +97,26 @@ func (t *Table) Find(r *stream.Request, client netip.Addr, rnd uint32) *Route {
 	if name == nil {
 		return nil
 	}
-	h := name.host
-	s := search{request: r, client: client, rnd: rnd, route: h.fallback.route, order: h.fallback.order}
-	if len(r.Path) == 0 { // CONNECT's authority form: only rules on CONNECT are about it
+	s := search{request: r, client: client, rnd: rnd}
+	name.host.find(&s)
+	return s.route
+}
+
+// find finds the route within the virtual host.
+func (h *host) find(s *search) {
+	s.route, s.order = h.fallback.route, h.fallback.order
+	if len(s.request.Path) == 0 { // CONNECT's authority form: only rules on CONNECT are about it
 		s.route, s.order = nil, math.MaxUint32
 		s.list(h.anywhere)
-		return s.route
+		return
 	}
 	if h.literal != nil {
-		h.literal.search(&s)
+		h.literal.search(s)
 	}
 	if h.folded != nil {
-		h.folded.search(&s)
+		h.folded.search(s)
 	}
 	s.list(h.anywhere)
-	return s.route
 }
 
 // name finds the domain that a request's host name belongs to, the most specific
@@ -185,6 +196,7 @@ func (s *search) list(rules []rule) {
 
 // holds tests what a rule demands beside a literal at the path's beginning.
 func (s *search) holds(r *rule) bool {
+	s.seen |= r.flags
 	return r.flags&conditional == 0 || r.route.Match.holds(s)
 }
 
