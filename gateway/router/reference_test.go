@@ -411,10 +411,12 @@ func TestFindAgainstTheReference(t *testing.T) {
 			t.Fatalf("seed %d: %v", seed, problems)
 		}
 		cache := table.NewCache()
-		for range 40 {
+		for i := range 40 {
 			r, client, rnd := g.request(), g.client(), g.Uint32()
 			checkFind(t, hosts, table, r, client, rnd)
-			checkCache(t, table, cache, r, g)
+			if i%3 == 0 {
+				checkCache(t, table, cache, r, g)
+			}
 			if table.Find(r, client, rnd) != nil {
 				found++
 			}
