@@ -37,6 +37,7 @@ func (c *Check) Remove() {
 	c.cancel()
 	if c.index >= 0 {
 		heap.Remove(&s.due, c.index)
+		c.target.drop()
 	}
 }
 
@@ -96,6 +97,8 @@ func (c *Check) run(began time.Time) {
 			c.next = at
 		}
 		heap.Push(&s.due, c)
+	} else {
+		c.target.drop()
 	}
 	s.wakeUp()
 }

@@ -38,6 +38,8 @@ type Target struct {
 	// Result, if not nil, is called with what each check came to, nil if it passed,
 	// likewise, and after Report.
 	Result func(error)
+
+	kept *session // for the next check; the one check under way has it, or the queue
 }
 
 // Group makes an empty group whose checks use the given dialer.
@@ -78,6 +80,7 @@ func (g *Group) Close() {
 	for _, c := range s.due {
 		if c.group == g {
 			c.removed, c.index = true, -1
+			c.target.drop()
 		} else {
 			c.index = len(rest)
 			rest = append(rest, c)

@@ -3,7 +3,9 @@ package health
 import (
 	"errors"
 	"fmt"
-	"net"
+	"maps"
+	"slices"
+	"strings"
 
 	"golang.org/x/net/http2"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -21,23 +23,32 @@ var servingNames = [...]string{"UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNK
 
 const serving = 1
 
-func probeGRPC(conn net.Conn, c *GRPC, scheme, authority string) error {
+func probeGRPC(k *client2, c *GRPC, scheme, authority string) error {
 	var answer grpcAnswer
-	if err := exchange2(conn, grpcRequest(c, scheme, authority), maxHead, &answer); err != nil {
+	if err := k.exchange(grpcRequest(c, scheme, authority), grpcMessage(c), maxHead, &answer); err != nil {
 		return err
 	}
 	return answer.judge()
 }
 
-func grpcRequest(c *GRPC, scheme, authority string) []byte {
+func grpcRequest(c *GRPC, scheme, authority string) [][2]string {
+	fields := [][2]string{
+		{":method", "POST"}, {":scheme", scheme}, {":authority", authority}, {":path", healthMethod},
+		{"content-type", grpc.ContentType}, {"te", "trailers"}, {"user-agent", "longmen-health-check"},
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Metadata)) {
+		fields = append(fields, [2]string{strings.ToLower(clean.Replace(name)), c.Metadata[name]})
+	}
+	return fields
+}
+
+// grpcMessage is grpc.health.v1.HealthCheckRequest in its frame.
+func grpcMessage(c *GRPC) []byte {
 	var message []byte
 	if c.Service != "" {
 		message = protowire.AppendString(protowire.AppendTag(nil, 1, protowire.BytesType), c.Service)
 	}
-	return request2([][2]string{
-		{":method", "POST"}, {":scheme", scheme}, {":authority", authority}, {":path", healthMethod},
-		{"content-type", grpc.ContentType}, {"te", "trailers"}, {"user-agent", "longmen-health-check"},
-	}, grpc.AppendFrame(nil, message))
+	return grpc.AppendFrame(nil, message)
 }
 
 // grpcAnswer is what came of the answer.

@@ -152,7 +152,7 @@ func TestGRPCAnswers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			conn := &answered{Reader: bytes.NewReader(c.answer.Bytes())}
-			expectProblem(t, probeGRPC(conn, &GRPC{}, "http", "host"), c.problem, c.network)
+			expectProblem(t, probeGRPC(newClient2(conn), &GRPC{}, "http", "host"), c.problem, c.network)
 		})
 	}
 }
@@ -162,7 +162,7 @@ func TestGRPCAnswerCut(t *testing.T) {
 	whole := good().Bytes()
 	for i := range whole {
 		conn := &answered{Reader: bytes.NewReader(whole[:i])}
-		expectProblem(t, probeGRPC(conn, &GRPC{}, "http", "host"), "response: closed before it was complete", true)
+		expectProblem(t, probeGRPC(newClient2(conn), &GRPC{}, "http", "host"), "response: closed before it was complete", true)
 	}
 }
 
@@ -171,7 +171,9 @@ func TestGRPCRequest(t *testing.T) {
 	for _, c := range []struct {
 		service, message string
 	}{{"", "\x00\x00\x00\x00\x00"}, {"a.B", "\x00\x00\x00\x00\x05\x0a\x03a.B"}} {
-		raw, found := strings.CutPrefix(string(grpcRequest(&GRPC{Service: c.service}, "https", "host:1")), http2.ClientPreface)
+		k, config := newClient2(nil), &GRPC{Service: c.service, Metadata: map[string]string{"X-Key": "a\nb"}}
+		k.ask(grpcRequest(config, "https", "host:1"), grpcMessage(config))
+		raw, found := strings.CutPrefix(k.out.String(), http2.ClientPreface)
 		if !found {
 			t.Fatalf("%q has no preface", raw)
 		}
@@ -195,7 +197,7 @@ func TestGRPCRequest(t *testing.T) {
 				fmt.Fprintf(&got, "%q %v", f.Data(), f.StreamEnded())
 			}
 		}
-		want := fmt.Sprintf(":method=POST :scheme=https :authority=host:1 :path=/grpc.health.v1.Health/Check content-type=application/grpc te=trailers user-agent=longmen-health-check %q true", c.message)
+		want := fmt.Sprintf(":method=POST :scheme=https :authority=host:1 :path=/grpc.health.v1.Health/Check content-type=application/grpc te=trailers user-agent=longmen-health-check x-key=a b %q true", c.message)
 		if got.String() != want {
 			t.Errorf("got  %s\nwant %s", got.String(), want)
 		}
@@ -230,7 +232,7 @@ func FuzzGRPCAnswer(f *testing.F) {
 	f.Add(newFrames().fields(true, ":status", "200", "content-type", "application/grpc", "grpc-status", "14").Bytes())
 	f.Fuzz(func(t *testing.T, answer []byte) {
 		conn := &answered{Reader: bytes.NewReader(answer)}
-		err := probeGRPC(conn, &GRPC{Service: "a.B"}, "http", "host")
+		err := probeGRPC(newClient2(conn), &GRPC{Service: "a.B"}, "http", "host")
 		if conn.read > maxHead {
 			t.Errorf("read %d bytes", conn.read)
 		}

@@ -38,7 +38,7 @@ func TestHTTP2Answers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			conn := &answered{Reader: bytes.NewReader(c.answer.Bytes())}
-			expectProblem(t, probeHTTP2(conn, &c.http, "http", "host"), c.problem, c.network)
+			expectProblem(t, probeHTTP2(newClient2(conn), &c.http, "http", "host"), c.problem, c.network)
 		})
 	}
 }
@@ -48,7 +48,7 @@ func TestHTTP2AnswerCut(t *testing.T) {
 	whole := newFrames().fields(false, ":status", "200").data(true, []byte("ok!")).Bytes()
 	for i := range whole {
 		conn := &answered{Reader: bytes.NewReader(whole[:i])}
-		expectProblem(t, probeHTTP2(conn, &HTTP{Expect: [][]byte{[]byte("ok!")}}, "http", "host"), "response: closed before it was complete", true)
+		expectProblem(t, probeHTTP2(newClient2(conn), &HTTP{Expect: [][]byte{[]byte("ok!")}}, "http", "host"), "response: closed before it was complete", true)
 	}
 }
 
@@ -101,7 +101,7 @@ func FuzzHTTP2Answer(f *testing.F) {
 	f.Add(away.Bytes())
 	f.Fuzz(func(t *testing.T, answer []byte) {
 		conn := &answered{Reader: bytes.NewReader(answer)}
-		err := probeHTTP2(conn, &HTTP{Expect: [][]byte{[]byte("ok!")}}, "http", "host")
+		err := probeHTTP2(newClient2(conn), &HTTP{Expect: [][]byte{[]byte("ok!")}}, "http", "host")
 		if conn.read > maxHead+2*maxSearch {
 			t.Errorf("read %d bytes", conn.read)
 		}

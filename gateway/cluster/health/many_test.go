@@ -84,6 +84,7 @@ func BenchmarkTenThousandEndpoints(b *testing.B) {
 		config Config
 	}{
 		{"http", Config{HTTP: &HTTP{}, Every: 5 * time.Second, Timeout: 2 * time.Second}},
+		{"http, reuse", Config{HTTP: &HTTP{}, Every: 5 * time.Second, Timeout: 2 * time.Second, Reuse: true}},
 		{"tcp", Config{TCP: &TCP{}, Every: 5 * time.Second, Timeout: 2 * time.Second}},
 	} {
 		b.Run(kind.name, func(b *testing.B) {

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,64 +11,12 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
-	"time"
 )
 
 const maxHead = 64 << 10 // bytes of a response head, interim responses included
-
-// Dialer opens the connections of checks; *net.Dialer is one.
-type Dialer interface {
-	DialContext(ctx context.Context, network, address string) (net.Conn, error)
-}
-
-// networkError is a failure to get a complete answer, as opposed to a wrong one.
-type networkError struct {
-	error
-	connect bool // there was no connection
-}
-
-func (e *networkError) Unwrap() error { return e.error }
-
-// finalError is a failure that needs no others to make the endpoint down.
-type finalError struct{ error }
-
-func (e *finalError) Unwrap() error { return e.error }
-
-// probe makes one check. The error says what is wrong; it never cites what was
-// received beyond the status, nor headers that were sent.
-func probe(ctx context.Context, dial Dialer, t *Target) error {
-	address := t.Address()
-	conn, err := dial.DialContext(ctx, "tcp", address)
-	if err != nil {
-		return &networkError{fmt.Errorf("connect: %w", cause(err)), true}
-	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	if t.Secure != nil {
-		if conn, err = t.Secure(conn, t.Hostname, t.alpn()); err != nil {
-			return &networkError{error: fmt.Errorf("TLS: %w", err)}
-		}
-		defer conn.Close()
-	}
-	scheme := "http"
-	if t.Secure != nil {
-		scheme = "https"
-	}
-	switch {
-	case t.Config.HTTP != nil && t.http2():
-		return probeHTTP2(conn, t.Config.HTTP, scheme, cmp.Or(t.Config.HTTP.Host, t.Hostname, address))
-	case t.Config.HTTP != nil:
-		return probeHTTP(conn, t.Config.HTTP, cmp.Or(t.Config.HTTP.Host, t.Hostname, address))
-	case t.Config.GRPC != nil:
-		return probeGRPC(conn, t.Config.GRPC, scheme, cmp.Or(t.Config.GRPC.Authority, t.Hostname, address))
-	case t.Config.TCP != nil:
-		return probeTCP(conn, t.Config.TCP)
-	}
-	return nil // connecting was the check
-}
 
 // cause strips addresses and call names off a network error: the log has the
 // address beside it, and our own words for the call.
@@ -104,35 +51,49 @@ func probeTCP(conn net.Conn, c *TCP) error {
 	return nil
 }
 
-func probeHTTP(conn net.Conn, c *HTTP, host string) error {
-	if _, err := conn.Write(request(c, host)); err != nil {
+// client1 is the client's side of a connection of HTTP/1.
+type client1 struct {
+	conn    net.Conn
+	limited io.LimitedReader // of head and body together; net/http has no limit for a head
+	reader  *bufio.Reader
+	whole   bool // the last response was read as a whole, and another one may come
+}
+
+func newClient1(conn net.Conn) *client1 {
+	k := &client1{conn: conn, limited: io.LimitedReader{R: conn}}
+	k.reader = bufio.NewReaderSize(&k.limited, 1024)
+	return k
+}
+
+// ask makes a check. keep tells that another one is to follow.
+func (k *client1) ask(c *HTTP, host string, keep bool) error {
+	k.whole = false
+	if _, err := k.conn.Write(request(c, host, keep)); err != nil {
 		return &networkError{error: fmt.Errorf("send: %w", cause(err))}
 	}
-	// The limit of head and body together; net/http has none for a head.
-	limited := &io.LimitedReader{R: conn, N: maxHead}
-	reader := bufio.NewReaderSize(limited, 4096)
-	response, err := final(reader, cmp.Or(c.Method, http.MethodGet))
+	k.limited.N = maxHead
+	response, err := final(k.reader, cmp.Or(c.Method, http.MethodGet))
 	if err != nil {
-		if limited.N <= 0 {
+		if k.limited.N <= 0 {
 			return fmt.Errorf("the response head is larger than %d bytes", maxHead)
 		}
 		return &networkError{error: fmt.Errorf("response: %w", err)}
 	}
-	if err := c.judge(response.StatusCode); err != nil {
-		return err
+	k.limited.N = 2 * maxSearch // chunked coding adds bytes; the text itself is limited by search
+	if err = c.judge(response.StatusCode); err == nil && len(c.Expect) > 0 {
+		found, failure := search(response.Body, c.Expect)
+		switch {
+		case failure != nil && k.limited.N > 0:
+			err = &networkError{error: fmt.Errorf("response body: %w", cause(failure))}
+		case !found:
+			err = errors.New("the body lacks the expected text")
+		}
 	}
-	if len(c.Expect) == 0 {
-		return nil
+	if keep && !response.Close && response.StatusCode != http.StatusSwitchingProtocols {
+		_, failure := io.Copy(io.Discard, response.Body)
+		k.whole = failure == nil && k.reader.Buffered() == 0
 	}
-	limited.N = 2 * maxSearch // chunked coding adds bytes; the text itself is limited by search
-	found, err := search(response.Body, c.Expect)
-	switch {
-	case err != nil && limited.N > 0:
-		return &networkError{error: fmt.Errorf("response body: %w", cause(err))}
-	case !found:
-		return errors.New("the body lacks the expected text")
-	}
-	return nil
+	return err
 }
 
 // judge says what is wrong with a status.
@@ -172,12 +133,17 @@ func names(list []Statuses) string {
 }
 
 // request is the whole request. Fields of the configuration replace ours.
-func request(c *HTTP, host string) []byte {
+func request(c *HTTP, host string, keep bool) []byte {
 	fields := map[string]string{
 		"Host":       host,
 		"User-Agent": "longmen-health-check",
 		"Accept":     "*/*",
-		"Connection": "close",
+	}
+	if !keep {
+		fields["Connection"] = "close"
+	}
+	if len(c.Body) > 0 {
+		fields["Content-Length"] = strconv.Itoa(len(c.Body))
 	}
 	for name, value := range c.Headers {
 		fields[http.CanonicalHeaderKey(name)] = value
@@ -191,6 +157,7 @@ func request(c *HTTP, host string) []byte {
 		}
 	}
 	b.WriteString("\r\n")
+	b.Write(c.Body)
 	return b.Bytes()
 }
 
