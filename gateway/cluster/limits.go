@@ -110,6 +110,16 @@ func (b *Breakers) mostRetries() int64 {
 // TryConnection asks for a connection to any endpoint.
 func (b *Breakers) TryConnection() bool { return b.connections.try() }
 
+// ConnectionsFull tells whether there is no connection left.
+func (b *Breakers) ConnectionsFull() bool {
+	return b.connections.used != nil && b.connections.inUse() >= b.connections.max
+}
+
+// SharesConnections tells whether a connection that other gives back is one for b.
+func (b *Breakers) SharesConnections(other *Breakers) bool {
+	return b.connections.used == other.connections.used
+}
+
 // ReleaseConnection gives a connection back.
 func (b *Breakers) ReleaseConnection() { b.connections.release() }
 

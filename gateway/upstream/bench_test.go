@@ -12,7 +12,7 @@ import (
 )
 
 // benchCluster is one worker's side of a cluster; nothing is connected.
-func benchCluster(b *testing.B, config *cluster.Config) *Cluster {
+func benchCluster(b testing.TB, config *cluster.Config) *Cluster {
 	l, err := worker.New(worker.Options{})
 	if err != nil {
 		b.Fatal(err)

@@ -177,12 +177,21 @@ func (c *Cluster) close() {
 }
 
 // closeOneIdle closes an idle connection, so that a new one fits into the
-// cluster's limit, and reports whether there was one.
-func (c *Cluster) closeOneIdle() bool {
+// cluster's limit, and reports whether there was one that counts against that.
+func (c *Cluster) closeOneIdle(b *cluster.Breakers) bool {
 	for _, p := range c.pools {
-		if p != nil && (p.closeIdleHTTP1() || p.closeIdleHTTP2()) {
+		if p != nil && (p.closeIdleHTTP1(b) || p.closeIdleHTTP2(b)) {
 			return true
 		}
 	}
 	return false
+}
+
+// spare closes an idle connection for which another worker waits.
+func (c *Cluster) spare() {
+	for _, high := range [...]bool{false, true} {
+		if b := c.shared.Breakers(high); b.ConnectionsFull() {
+			c.closeOneIdle(b)
+		}
+	}
 }

@@ -135,6 +135,7 @@ type use struct {
 	fresh  bool
 	up     bool // it wants an upgrade
 	choice Choice
+	pick   *Pick
 	conn   *Conn
 	err    error
 	then   func(u *use)
@@ -144,7 +145,7 @@ type use struct {
 // Run acquires.
 func (u *use) Run(co *worker.Coroutine) {
 	u.Co = co
-	u.conn, u.err = u.place.up.Cluster(0).Acquire(&u.Stream, co, &u.tried, Want{Fresh: u.fresh, Upgrade: u.up, Choice: u.choice})
+	u.conn, u.err = u.place.up.Cluster(0).Acquire(&u.Stream, co, &u.tried, Want{Pick: u.pick, Fresh: u.fresh, Upgrade: u.up, Choice: u.choice})
 	if u.then != nil && u.err == nil {
 		u.then(u)
 	}

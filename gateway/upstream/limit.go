@@ -17,6 +17,9 @@ func (u unit) release() {
 	}
 }
 
+// against tells whether the connection counts against the limit of b; nil is any.
+func (u unit) against(b *cluster.Breakers) bool { return b == nil || u.breakers.SharesConnections(b) }
+
 // mayConnect takes a unit of the limits of connections, for which an idle connection may
 // have to go. Its errors are errFull and errCrowded.
 func (p *pool) mayConnect(high bool) (unit, error) {
@@ -28,7 +31,7 @@ func (p *pool) mayConnect(high bool) (unit, error) {
 		}
 		u.endpoint = p.endpoint
 	}
-	if !u.breakers.TryConnection() && !(c.closeOneIdle() && u.breakers.TryConnection()) {
+	if !u.breakers.TryConnection() && !(c.closeOneIdle(u.breakers) && u.breakers.TryConnection()) {
 		if u.endpoint != nil {
 			u.endpoint.Connections.Add(-1)
 		}

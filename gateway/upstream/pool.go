@@ -61,7 +61,7 @@ func (p *pool) hasRoom() bool {
 func (p *pool) closeOldest() bool {
 	last := p.idle
 	if last == nil {
-		return p.closeIdleHTTP2()
+		return p.closeIdleHTTP2(nil)
 	}
 	for last.next != nil {
 		last = last.next
@@ -70,21 +70,23 @@ func (p *pool) closeOldest() bool {
 	return true
 }
 
-// closeIdleHTTP1 closes an idle connection of HTTP/1, and reports whether there
-// was one.
-func (p *pool) closeIdleHTTP1() bool {
-	if p.idle == nil {
-		return false
+// closeIdleHTTP1 closes an idle connection of HTTP/1 that counts against the limit of b,
+// and reports whether there was one.
+func (p *pool) closeIdleHTTP1(b *cluster.Breakers) bool {
+	for c := p.idle; c != nil; c = c.next {
+		if c.unit.against(b) {
+			c.discard()
+			return true
+		}
 	}
-	p.idle.discard()
-	return true
+	return false
 }
 
-// closeIdleHTTP2 closes a connection without streams that was made first, and
-// reports whether there was one.
-func (p *pool) closeIdleHTTP2() bool {
+// closeIdleHTTP2 closes a connection without streams that was made first and counts against the
+// limit of b, and reports whether there was one.
+func (p *pool) closeIdleHTTP2(b *cluster.Breakers) bool {
 	for _, m := range p.open {
-		if m.state == idling {
+		if m.state == idling && m.unit.against(b) {
 			m.end()
 			return true
 		}

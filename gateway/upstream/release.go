@@ -27,7 +27,7 @@ func (w *Worker) release(left int) {
 			continue
 		}
 		for _, p := range c.pools {
-			for p != nil && left > 0 && (p.closeIdleHTTP1() || p.closeIdleHTTP2()) {
+			for p != nil && left > 0 && (p.closeIdleHTTP1(nil) || p.closeIdleHTTP2(nil)) {
 				left--
 				if closed++; closed == releaseBatch {
 					w.loop.Post(func() { w.release(left) })

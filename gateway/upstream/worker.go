@@ -97,7 +97,7 @@ func (w *Worker) Changed(shared *cluster.Cluster) {
 func (w *Worker) Spare(shared *cluster.Cluster) {
 	for _, c := range w.clusters {
 		if c != nil && c.shared == shared {
-			c.closeOneIdle()
+			c.spare()
 		}
 	}
 }
