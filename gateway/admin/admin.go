@@ -66,6 +66,9 @@ type Options struct {
 	// are gone, at the latest when wait is over or ctx ends.
 	Ledger func(ctx context.Context, at []netip.AddrPort, wait time.Duration) []ledger.Entry
 
+	// Overload is what is measured of resources, and what is done about them.
+	Overload func() Overload
+
 	// Drain begins to drain and returns at once; asked again it does nothing.
 	Drain    func()
 	Draining func() DrainState

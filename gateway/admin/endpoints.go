@@ -39,6 +39,7 @@ func (s *Server) table() []endpoint {
 	add(o.Listeners != nil, endpoint{path: "/listeners", help: "listeners and their addresses; ?format=json", get: s.listeners})
 	add(o.Certificates != nil, endpoint{path: "/certs", help: "certificates in use and when they expire; ?format=json", get: s.certs})
 	add(o.Ledger != nil, endpoint{path: "/ledger", help: "is an endpoint still used here? ?endpoint=IP:PORT ?wait=30s ?format=json", get: s.ledger})
+	add(o.Overload != nil, endpoint{path: "/overload", help: "what is short, and what is done about it; ?format=json", get: s.overload})
 	add(o.Level != nil, endpoint{path: "/logging", help: "level of the process log; POST ?level=debug|info|warn|error changes it", get: s.logging, post: s.setLogging})
 	add(o.Drain != nil && o.Draining != nil, endpoint{path: "/drain", help: "how far draining has come; POST begins it", get: s.draining, post: s.drain})
 	return append(all, s.profiles()...)

@@ -16,6 +16,7 @@ func startGateway(r *runner) (gateway, error) {
 		DrainTimeout:   s.Drain.Timeout,
 		MaxConnections: s.Limits.Connections,
 		MaxFiles:       s.Limits.Files,
+		Overload:       s.Overload,
 		Watchdog:       s.Watchdog,
 		LoopGuard:      s.loopGuard(),
 		Log:            r.log,

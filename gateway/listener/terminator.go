@@ -113,6 +113,13 @@ func (t *Terminator) Configure(config *server.Config, fingerprints bool) {
 // Connections is how many connections have not been passed on yet.
 func (t *Terminator) Connections() int { return len(t.open) }
 
+// Each calls f for every connection that has not been passed on yet.
+func (t *Terminator) Each(f func(remote netip.AddrPort)) {
+	for g := range t.open {
+		f(g.remote)
+	}
+}
+
 var (
 	errTooMany = errors.New("too many handshakes wait for their turn")
 	errCrowded = errors.New("the client was slow, and others waited for its handshake's place")

@@ -35,7 +35,7 @@ type Action uint8
 
 // The actions, from the mildest to the hardest.
 const (
-	ReleaseMemory     Action = iota // give back pools and what Go holds of freed memory
+	Release           Action = iota // give back what is kept for later: pools, idle connections to endpoints, freed memory
 	ShortenIdle                     // idle connections end earlier
 	EndKeepalive                    // connections end after their answers (Connection: close, GOAWAY)
 	PauseAccepting                  // connections wait in the kernel's backlog
@@ -45,7 +45,7 @@ const (
 )
 
 func (a Action) String() string {
-	return [...]string{"release_memory", "shorten_idle", "end_keepalive", "pause_accepting", "refuse_connections", "refuse_requests"}[a]
+	return [...]string{"release", "shorten_idle", "end_keepalive", "pause_accepting", "refuse_connections", "refuse_requests"}[a]
 }
 
 // Envoy is the action's name there.
@@ -141,10 +141,10 @@ func parsePercent(text string) (float64, error) {
 func Defaults() Config {
 	c := Config{Interval: 250 * time.Millisecond, RetryAfter: time.Second, LeastIdle: time.Second, LagLimit: 100 * time.Millisecond}
 	c.Triggers[Memory] = [ActionCount]Trigger{
-		ReleaseMemory: {0.85, 0.85}, ShortenIdle: {0.85, 0.95}, EndKeepalive: {0.95, 0.95},
+		Release: {0.85, 0.85}, ShortenIdle: {0.85, 0.95}, EndKeepalive: {0.95, 0.95},
 		RefuseConnections: {0.97, 0.97}, RefuseRequests: {0.97, 0.99},
 	}
 	c.Triggers[Connections][ShortenIdle] = Trigger{0.80, 1}
-	c.Triggers[Files] = [ActionCount]Trigger{ShortenIdle: {0.80, 0.95}, PauseAccepting: {0.95, 0.95}}
+	c.Triggers[Files] = [ActionCount]Trigger{Release: {0.90, 0.90}, ShortenIdle: {0.80, 0.95}, PauseAccepting: {0.95, 0.95}}
 	return c
 }

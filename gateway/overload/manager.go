@@ -73,8 +73,8 @@ func (m *Manager) Tick(now time.Time) {
 	before := m.state.Load()
 	pressures := m.monitors.measure(now)
 	next := before.next(&m.config, &pressures)
-	if next.Actions[ReleaseMemory].Level > 0 && (m.released.IsZero() || now.Sub(m.released) >= releaseEvery) {
-		m.released, m.release, next.Release = now, true, true
+	if next.Actions[Release].Level > 0 && (m.released.IsZero() || now.Sub(m.released) >= releaseEvery) {
+		m.released, m.release, next.ReleaseNow = now, true, true
 	}
 	m.state.Store(next)
 	for a := range ActionCount {
@@ -111,5 +111,5 @@ func (m *Manager) tell(now time.Time, a Action, before, next *Taken) {
 
 // meaning is the action as a line of the log has it.
 func (a Action) meaning() string {
-	return [...]string{"giving memory back", "shortening idle timeouts", "ending connections after their answers", "a pause in accepting", "refusing connections", "refusing requests"}[a]
+	return [...]string{"giving back what is kept", "shortening idle timeouts", "ending connections after their answers", "a pause in accepting", "refusing connections", "refusing requests"}[a]
 }

@@ -139,12 +139,12 @@ func TestTheWorstResourceCounts(t *testing.T) {
 func TestMemoryIsReleasedNowAndThen(t *testing.T) {
 	var c Config
 	c.Interval = time.Second
-	c.Triggers[Memory][ReleaseMemory] = Trigger{0.8, 0.8}
+	c.Triggers[Memory][Release] = Trigger{0.8, 0.8}
 	b := newBench(c)
 	b.memory(900)
 	asked := 0
 	for range 25 {
-		if b.tick().Release {
+		if b.tick().ReleaseNow {
 			asked++
 		}
 	}
@@ -154,7 +154,7 @@ func TestMemoryIsReleasedNowAndThen(t *testing.T) {
 	}
 	b.memory(100)
 	for range 20 {
-		if b.tick().Release {
+		if b.tick().ReleaseNow {
 			t.Error("memory is released without need")
 		}
 	}

@@ -12,7 +12,7 @@ import (
 // reference have it.
 type Setting struct {
 	Group   string // "memory"; "" stands for the settings that are of no resource
-	Key     string // "release_memory"
+	Key     string // "release"
 	Kind    SettingKind
 	Default string
 	Meaning string
@@ -37,7 +37,7 @@ func (s *Setting) IsSize(text string) bool {
 	return s.Kind == MemorySetting && text != "auto" && text != "off"
 }
 
-// Name is the key with its group: "memory.release_memory".
+// Name is the key with its group: "memory.release".
 func (s *Setting) Name() string {
 	if s.Group == "" {
 		return s.Key
@@ -111,10 +111,10 @@ func durationSetting(group, key, meaning string, low, high time.Duration, field 
 
 func triggerSetting(r Resource, a Action) Setting {
 	meaning := [...]string{
-		"Give memory back: what pools keep, idle connections to endpoints, and what Go holds of freed memory (that at most every 10 seconds).",
+		"Give back what is kept for later: buffers in pools, idle connections to endpoints, and what Go holds of freed memory; at most every 10 seconds.",
 		"Idle client connections end earlier: the nearer to the end of the range, the nearer their idle timeout to `least_idle`.",
-		"Client connections end after their answers: `Connection: close`, GOAWAY.",
-		"New connections wait in the kernel's backlog.",
+		"Client connections end after their answers (`Connection: close`, GOAWAY); in a range, at its end.",
+		"New connections wait in the kernel's backlog; in a range, at its end.",
 		"New connections are reset; in a range, the more of them the nearer to its end.",
 		"Requests are answered with 503; in a range, the more of them the nearer to its end.",
 	}[a]

@@ -10,9 +10,9 @@ import (
 type State struct {
 	Pressures [ResourceCount]Pressure
 	Actions   [ActionCount]Taken
-	// Release asks the workers to give back what their pools keep. It is set now and
-	// then while ReleaseMemory is taken.
-	Release bool
+	// ReleaseNow asks the workers to give back what they keep: it is set now and then
+	// while Release is taken.
+	ReleaseNow bool
 }
 
 // Pressure is how much of a resource is used.

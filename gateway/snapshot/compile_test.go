@@ -80,7 +80,7 @@ listeners:
     bind: ["127.0.0.1:8080", "[::1]:8080"]
     routes: [{hosts: ["*"], rules: [{respond: {status: 204}}]}]
     path: {encoded_slash: reject, dot_segments: reject, double_slash: merge}
-    limits: {connections: 1, accept_rate: 2, header_bytes: 3KiB, headers: 4, line: 512, body: 6, requests: 7}
+    limits: {connections: 1, accept_rate: 2, client_connections: 8, active_requests: 9, header_bytes: 3KiB, headers: 4, line: 512, body: 6, requests: 7}
     timeouts: {header: 1s, body: 2s, idle: 3s, write: 4s, stream: 5s, request: 6s}
     min_rate: {request: 1, response: 2, grace: 3s}
     forwarded: {trusted_hops: 2, x_forwarded_for: keep, via: edge, rfc7239: true, request_id: preserve, request_id_in_response: true}
@@ -101,7 +101,7 @@ listeners:
 		Binds:  []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:8080"), netip.MustParseAddrPort("[::1]:8080")},
 		Socket: Socket{Backlog: 9, FastOpen: 10, KeepaliveIdle: 11 * time.Second, KeepaliveInterval: 12 * time.Second, KeepaliveProbes: 13},
 		HTTP: HTTP{
-			MaxConnections: 1, AcceptRate: 2, MaxHead: 3 << 10, MaxHeaders: 4, MaxLine: 512, MaxBody: 6, MaxRequests: 7,
+			MaxConnections: 1, AcceptRate: 2, MaxClientConnections: 8, MaxActiveRequests: 9, MaxHead: 3 << 10, MaxHeaders: 4, MaxLine: 512, MaxBody: 6, MaxRequests: 7,
 			HeaderTimeout: time.Second, BodyTimeout: 2 * time.Second, IdleTimeout: 3 * time.Second,
 			WriteTimeout: 4 * time.Second, StreamIdle: 5 * time.Second, RequestTimeout: 6 * time.Second,
 			MinRequestRate: 1, MinResponseRate: 2, RateGrace: 3 * time.Second,
@@ -264,9 +264,10 @@ func TestClusterDefaults(t *testing.T) {
 		Endpoints: []cluster.EndpointConfig{{Host: "10.0.0.1", Port: 80, Weight: 1, Origin: "gateway.yaml:9:19"}},
 		DNS:       cluster.DNSConfig{Refresh: 5 * time.Second, MinRefresh: time.Second},
 		Choices:   2, ConnectTimeout: 5 * time.Second,
-		Limits: cluster.Limits{Pending: 1024, Retries: 3},
-		Pool:   cluster.Pool{Idle: 1024, IdleTimeout: time.Minute},
-		HTTP2:  defaultUpstreamHTTP2,
+		Limits:     cluster.Limits{Pending: 1024, Retries: 3},
+		HighLimits: cluster.Limits{Pending: 1024, Retries: 3},
+		Pool:       cluster.Pool{Idle: 1024, IdleTimeout: time.Minute},
+		HTTP2:      defaultUpstreamHTTP2,
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(cluster.Config{}, "Hash"), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Error(diff)
@@ -311,8 +312,9 @@ clusters:
 			},
 		},
 		ConnectTimeout: time.Second, ResponseTimeout: 2 * time.Second,
-		Limits: cluster.Limits{Connections: 1, Requests: 2, Pending: 3, Retries: 4},
-		Pool:   cluster.Pool{Idle: 1, IdleTimeout: 2 * time.Second, MaxRequests: 3, MaxAge: 4 * time.Second},
+		Limits:     cluster.Limits{Connections: 1, Requests: 2, Pending: 3, Retries: 4},
+		HighLimits: cluster.Limits{Pending: 1024, Retries: 3},
+		Pool:       cluster.Pool{Idle: 1, IdleTimeout: 2 * time.Second, MaxRequests: 3, MaxAge: 4 * time.Second},
 		TCP: cluster.TCP{
 			KeepaliveIdle: time.Minute, KeepaliveInterval: 61 * time.Second, KeepaliveProbes: 62, Source: netip.MustParseAddr("10.0.0.9"),
 		},

@@ -153,6 +153,8 @@ func (c *compiler) listenerExtension(at resource.Path, metadata *core.Metadata, 
 	s, h := c.extension(at, metadata, resource.ListenerExtension), &out.HTTP
 	s.count("max_connections", 0, most, &h.MaxConnections)
 	s.count("accept_rate", 0, most, &h.AcceptRate)
+	s.count("max_client_connections", 0, most, &h.MaxClientConnections)
+	s.count("max_active_requests", 0, most, &h.MaxActiveRequests)
 	switch s.word("dot_segments") {
 	case "reject":
 		h.Path.DotSegments = router.PathReject

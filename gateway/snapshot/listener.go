@@ -18,7 +18,7 @@ const defaultBacklog = 4096
 func (c *compiler) listener(l *listener.Listener) *Listener {
 	at := join("listeners", l.GetName())
 	c.only(at, l, "name", "stat_prefix", "address", "additional_addresses", "filter_chains", "default_filter_chain", "metadata",
-		"transparent", "freebind", "tcp_fast_open_queue_length", "enable_reuse_port", "tcp_backlog_size", "tcp_keepalive")
+		"transparent", "freebind", "tcp_fast_open_queue_length", "enable_reuse_port", "tcp_backlog_size", "tcp_keepalive", "bypass_overload_manager")
 	out := &Listener{
 		Name:   l.GetName(),
 		Origin: c.place(at),
@@ -34,6 +34,7 @@ func (c *compiler) listener(l *listener.Listener) *Listener {
 	if l.GetEnableReusePort() != nil && !l.GetEnableReusePort().GetValue() {
 		c.fail(at, "Listener.enable_reuse_port: false is not supported: every worker has its own socket")
 	}
+	out.BypassOverload = l.GetBypassOverloadManager()
 	out.Binds = c.binds(at, l, &out.Socket)
 	c.listenerKeepalive(at, l.GetTcpKeepalive(), &out.Socket)
 	manager := c.manager(at, l)

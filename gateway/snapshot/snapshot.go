@@ -57,6 +57,8 @@ type Listener struct {
 	HTTP   HTTP
 	TLS    *server.Config // nil: plain
 	Routes *router.Table
+	// BypassOverload keeps the overload manager from refusing what comes here.
+	BypassOverload bool
 	// Chains are the filters of each route, by its Index; nil when neither the
 	// listener nor any route has one. Unrouted are those of requests that no route
 	// matches.
@@ -91,6 +93,9 @@ type Socket struct {
 type HTTP struct {
 	MaxConnections int // over all workers; 0: no limit
 	AcceptRate     int // new connections a second over all workers; 0: no limit
+
+	MaxClientConnections int // of one client (an IPv4 address, a /64 of IPv6), over all workers; 0: no limit
+	MaxActiveRequests    int // at once over all workers (503); 0: no limit
 
 	MaxHead    int   // bytes of a request head (431); default 60 KiB
 	MaxHeaders int   // fields (431); default 100

@@ -59,11 +59,12 @@ const (
 	LocalReset                   // LR: the gateway gave up (drain deadline)
 	LocalError                   // LE: a filter panicked or failed
 	LoopDetected                 // LD: the request came round; no name of Envoy's
+	Overloaded                   // OM: the overload manager, or the listener's limit of requests
 	flagCount
 )
 
 func (f Flag) String() string {
-	return [...]string{"-", "NR", "NC", "UH", "UF", "UO", "UT", "UR", "UC", "UPE", "URX", "DC", "DPE", "SI", "DT", "LR", "LE", "LD"}[f]
+	return [...]string{"-", "NR", "NC", "UH", "UF", "UO", "UT", "UR", "UC", "UPE", "URX", "DC", "DPE", "SI", "DT", "LR", "LE", "LD", "OM"}[f]
 }
 
 // Flags lists every flag but FlagNone, for metrics.

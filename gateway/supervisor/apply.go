@@ -3,6 +3,7 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"sync"
 	"time"
@@ -229,6 +230,8 @@ func (s *Supervisor) forget(next *snapshot.Snapshot) {
 			delete(s.gates, name)
 		}
 	}
+	maps.DeleteFunc(s.requests, func(name string, _ *listener.Gate) bool { return !listeners[name] })
+	maps.DeleteFunc(s.clients, func(name string, _ *listener.Clients) bool { return !listeners[name] })
 }
 
 // setGates gives every listener its gate and its limits.
@@ -240,6 +243,23 @@ func (s *Supervisor) setGates(next *snapshot.Snapshot) {
 			s.gates[l.Name] = g
 		}
 		g.SetLimits(l.HTTP.MaxConnections, l.HTTP.AcceptRate)
+		setOrDrop(s.requests, l.Name, l.HTTP.MaxActiveRequests, func(max int) *listener.Gate { return &listener.Gate{} },
+			func(g *listener.Gate, max int) { g.SetLimits(max, 0) })
+		setOrDrop(s.clients, l.Name, l.HTTP.MaxClientConnections, listener.NewClients, (*listener.Clients).SetLimit)
+	}
+}
+
+// setOrDrop gives a listener what counts for a limit, or takes it away without one.
+func setOrDrop[T any](all map[string]*T, name string, max int, make func(max int) *T, set func(of *T, max int)) {
+	switch of := all[name]; {
+	case max <= 0:
+		delete(all, name)
+	case of == nil:
+		of = make(max)
+		all[name] = of
+		fallthrough
+	default:
+		set(all[name], max)
 	}
 }
 
@@ -248,7 +268,7 @@ func (s *Supervisor) adoptAll(next *snapshot.Snapshot, sockets []map[string]map[
 	errs := make([]error, len(s.workers))
 	var all sync.WaitGroup
 	for i, w := range s.workers {
-		a := &adoption{snapshot: next, sockets: sockets[i], writers: writers, gates: s.gates, global: &s.global,
+		a := &adoption{snapshot: next, sockets: sockets[i], writers: writers, gates: s.gates, global: &s.global, requests: s.requests, clients: s.clients,
 			security: s.security, workers: len(s.workers)}
 		all.Go(func() {
 			if !w.loop.Do(func() { errs[i] = w.adopt(a) }) {

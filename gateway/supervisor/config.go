@@ -18,8 +18,9 @@ import (
 func (w *edgeWorker) configs(a *adoption, l *snapshot.Listener, u *use) (*http1.Config, *http2.Config) {
 	h, stats := &l.HTTP, w.metrics.Listener(l.Name)
 	edge := proxy.NewEdge(w.proxy, a.snapshot, l)
-	in := inline(edge, stats, u)
-	finish := finisher(l.Name, stats, w.metrics.GRPC(), u)
+	d := &door{pressed: w.pressedBy(l), requests: a.requests[l.Name], stats: stats, full: refusal(errRequestsAtOnce), reply: edge.Reply}
+	in := inline(edge, stats, u, d)
+	finish := finisher(l.Name, stats, w.metrics.GRPC(), u, d)
 	one := &http1.Config{
 		Limits:           http1.Limits{Line: h.MaxLine, Head: h.MaxHead, Fields: h.MaxHeaders},
 		HeaderTimeout:    h.HeaderTimeout,
@@ -37,6 +38,9 @@ func (w *edgeWorker) configs(a *adoption, l *snapshot.Listener, u *use) (*http1.
 		Stats:            stats,
 		Inline:           in,
 		Splice: func(s *stream.Stream, cluster string) (*stream.Response, error) {
+			if d.requests != nil && !d.requests.Enter() {
+				return nil, d.full
+			}
 			stats.RequestsActive.Inc()
 			u.streams++
 			return tunnelled(stats)(edge.Splice(s, cluster))
@@ -85,12 +89,13 @@ func (w *edgeWorker) configs(a *adoption, l *snapshot.Listener, u *use) (*http1.
 }
 
 // finisher counts and logs the listener's streams when they are over.
-func finisher(listener string, stats *metrics.ListenerStats, calls *metrics.GRPCStats, u *use) func(*stream.Stream, *stream.Response) {
+func finisher(listener string, stats *metrics.ListenerStats, calls *metrics.GRPCStats, u *use, d *door) func(*stream.Stream, *stream.Response) {
 	return func(s *stream.Stream, resp *stream.Response) {
 		rec := &s.Record
 		if rec.Listener != "" {
 			stats.RequestsActive.Dec()
 			u.streams--
+			d.leave()
 		} else {
 			rec.Listener = listener // refused before it was handled
 		}

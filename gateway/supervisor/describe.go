@@ -19,12 +19,14 @@ func (s *Supervisor) startAdmin() error {
 	exporter := exposition.New(exposition.Sources{
 		Registry: s.registry, Build: o.Build, Started: time.Now(),
 		Endpoints: s.endpointCounts, AccessLogs: s.logs.Stats, Certificates: s.certificateExpiries, TLSPool: s.tlsPool, ACME: s.acmeStats,
+		Overload: s.overloadStats,
 	})
 	server := admin.New(admin.Options{
 		Bind: o.AdminBind, Log: o.Log, Build: o.Build, Level: o.Level, Exporter: exporter, Registry: s.registry,
 		Ready: s.ready, Live: s.live, ConfigDump: o.ConfigDump,
 		Clusters: s.describeClusters, Listeners: s.describeListeners, Certificates: s.describeCertificates, Ledger: s.Ledger,
-		Drain: s.Drain, Draining: s.drainState, Standby: s.describeStandby, SwitchStandby: s.switchStandby,
+		Overload: s.describeOverload,
+		Drain:    s.Drain, Draining: s.drainState, Standby: s.describeStandby, SwitchStandby: s.switchStandby,
 	})
 	at, err := server.Start()
 	if err != nil {
@@ -68,17 +70,17 @@ func (s *Supervisor) endpointCounts() []metrics.Endpoints {
 			switch {
 			case e.Config().Draining:
 				n.Draining++
-			case e.Healthy():
-				n.Healthy++
 			case e.Healthy() && e.Outlier().Ejected():
 				n.Ejected++
+			case e.Healthy():
+				n.Healthy++
 			default:
 				n.Unhealthy++
 			}
 		}
+		countHealth(&n, c)
 		all = append(all, n)
 	})
-		countHealth(&n, c)
 	return all
 }
 
@@ -123,10 +125,10 @@ func describeEndpoint(e *cluster.Endpoint, checked bool) admin.Endpoint {
 		d.Health = "draining"
 	case !health.Healthy:
 		d.Health = "unhealthy"
-	case checked:
-		d.Health = "healthy"
 	case e.Outlier().Ejected():
 		d.Health = "ejected"
+	case checked:
+		d.Health = "healthy"
 	}
 	return d
 }

@@ -24,6 +24,7 @@ type port struct {
 	acceptors map[bind]*listener.Acceptor
 	loop      *worker.Loop
 	use       *use // what streams begin with from now on
+	pressed   *pressed
 }
 
 // Serve takes an accepted socket.

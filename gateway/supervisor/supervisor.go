@@ -17,6 +17,7 @@ import (
 	"longmen/gateway/admin"
 	"longmen/gateway/cluster"
 	"longmen/gateway/listener"
+	"longmen/gateway/overload"
 	"longmen/gateway/protocol/cdnloop"
 	"longmen/gateway/snapshot"
 	"longmen/gateway/telemetry/accesslog"
@@ -36,6 +37,7 @@ type Options struct {
 	DrainTimeout   time.Duration
 	MaxConnections int           // client connections at once; 0: no limit
 	MaxFiles       int           // file descriptors; 0: as many as the hard limit allows
+	Overload       overload.Config
 	Watchdog       time.Duration // see worker.Watchdog; 0: off
 	LoopGuard      cdnloop.Guard // refuses requests that come round
 	Log            *slog.Logger
@@ -84,6 +86,10 @@ type Supervisor struct {
 	drained  chan struct{}
 	once     sync.Once
 	ballast  []byte
+	overload *overload.Manager
+	bounded  bool                         // Go's memory limit is ours
+	requests map[string]*listener.Gate    // by listener: requests at once; of those that have a limit
+	clients  map[string]*listener.Clients // likewise: connections of one client
 }
 
 // ballastSize is memory that is never touched, so that it is none but in Go's
@@ -112,6 +118,8 @@ func New(o Options) (*Supervisor, error) {
 		stop:     make(chan struct{}),
 		failed:   make(chan error, o.Workers),
 		gates:    map[string]*listener.Gate{},
+		requests: map[string]*listener.Gate{},
+		clients:  map[string]*listener.Clients{},
 		logged:   map[string]bool{},
 		bound:    map[string]map[bind]bool{},
 		drained:  make(chan struct{}),
@@ -146,6 +154,7 @@ func New(o Options) (*Supervisor, error) {
 	}
 	go s.watchExpiry()
 	go newCollector().run(s.stop)
+	s.startOverload(files)
 	if err := s.startAdmin(); err != nil {
 		s.close()
 		return nil, err
@@ -172,6 +181,7 @@ func (s *Supervisor) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	close(s.stop)
+	s.endOverload()
 	s.mu.Lock() // a snapshot that is being applied is applied to the end
 	defer s.mu.Unlock()
 	for _, w := range s.workers {

@@ -28,10 +28,10 @@ type edgeWorker struct {
 	ports    map[string]*port // by listener name
 	leaving  []*port          // removed; their connections drain
 	logs     map[*accesslog.Writer]*accesslog.Buffer
-
-	accepting listener.Load      // of an overload
-	uses      []*use             // of the logs
-	adopted   *snapshot.Snapshot // nil: none yet
+	uses     []*use             // of the logs
+	adopted  *snapshot.Snapshot // nil: none yet
+	pressed  pressed            // of an overload
+	spared   pressed            // of listeners that are not to notice: never changes
 }
 
 // responseLimits bound response heads. They are as wide as what clients may be
@@ -57,6 +57,8 @@ type adoption struct {
 	writers  map[string]*accesslog.Writer
 	gates    map[string]*listener.Gate
 	global   *listener.Gate
+	requests map[string]*listener.Gate    // by listener; those that have a limit
+	clients  map[string]*listener.Clients // likewise
 	security *listener.Security
 	workers  int
 }
@@ -74,7 +76,7 @@ func (w *edgeWorker) adopt(a *adoption) error {
 		p := w.ports[l.Name]
 		if p == nil {
 			stats := w.metrics.Listener(l.Name)
-			p = &port{name: l.Name, limits: listener.Limits{Own: a.gates[l.Name], Global: a.global, Load: &w.accepting}, stats: stats, loop: w.loop, acceptors: map[bind]*listener.Acceptor{}}
+			p = &port{name: l.Name, limits: listener.Limits{Own: a.gates[l.Name], Global: a.global}, stats: stats, loop: w.loop, acceptors: map[bind]*listener.Acceptor{}}
 			p.http1 = http1.NewServer(w.loop, w.streams, one, p)
 			p.http2 = http2.NewServer(w.loop, w.shared, two, p)
 			w.ports[l.Name] = p
@@ -82,6 +84,8 @@ func (w *edgeWorker) adopt(a *adoption) error {
 			p.http1.Configure(one)
 			p.http2.Configure(two)
 		}
+		p.press(w.pressedBy(l))
+		p.bound(a.clients[l.Name])
 		u.port, p.use = p, u
 		w.uses = append(w.uses, u)
 		w.secure(p, l, a)
@@ -178,10 +182,13 @@ func (w *edgeWorker) forget() {
 }
 
 // inline is the listener's handler, with its streams counted.
-func inline(edge *proxy.Edge, stats *metrics.ListenerStats, u *use) *stream.Inline {
+func inline(edge *proxy.Edge, stats *metrics.ListenerStats, u *use, d *door) *stream.Inline {
 	in := edge.Inline()
 	begin, resume := in.Begin, in.Resume
 	in.Begin = func(s *stream.Stream) (*stream.Response, error) {
+		if resp := d.enter(s); resp != nil {
+			return resp, nil
+		}
 		stats.RequestsActive.Inc()
 		u.streams++
 		return begin(s)

@@ -57,5 +57,12 @@ func (b *Buffers) Grow(p []byte, n int) []byte {
 	return q
 }
 
+// Release leaves the slices that are not lent to the garbage collector.
+func (b *Buffers) Release() {
+	for i := range b.free {
+		b.free[i] = nil
+	}
+}
+
 // Lent is how many slices, and bytes, are out.
 func (b *Buffers) Lent() (slices, bytes int) { return b.lent, b.bytes }

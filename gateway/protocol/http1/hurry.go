@@ -42,6 +42,17 @@ func (srv *Server) hurryOn() {
 	}
 }
 
+// Release leaves the streams that wait to be used again to the garbage collector.
+func (p *Streams) Release() {
+	for _, st := range p.free {
+		st.Loop.Drop(&st.timer)
+	}
+	p.free = nil
+}
+
+// Release does so with connections.
+func (srv *Server) Release() { srv.free, srv.freeCount = nil, 0 }
+
 // countIdle counts a connection that was idle for too long.
 func (srv *Server) countIdle(idle time.Duration) {
 	cfg := srv.config

@@ -41,6 +41,9 @@ func (e *encoder) listener(l *listener.Listener) *mapping {
 	}
 	e.manager(out, m, alpn, values)
 	out.number("backlog", l.GetTcpBacklogSize())
+	if l.GetBypassOverloadManager() {
+		out.put("bypass_overload", truth(true))
+	}
 	out.number("fast_open", l.GetTcpFastOpenQueueLength())
 	tcp := &mapping{}
 	tcp.value("nodelay", values, "nodelay")
@@ -106,6 +109,8 @@ func (e *encoder) manager(out *mapping, m *hcm.HttpConnectionManager, alpn []str
 	limits := &mapping{}
 	limits.value("connections", values, "max_connections")
 	limits.value("accept_rate", values, "accept_rate")
+	limits.value("client_connections", values, "max_client_connections")
+	limits.value("active_requests", values, "max_active_requests")
 	if kib := m.GetMaxRequestHeadersKb(); kib != nil {
 		limits.put("header_bytes", bytesNode(int64(kib.GetValue())<<10))
 	}

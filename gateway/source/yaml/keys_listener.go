@@ -18,6 +18,7 @@ var listenerTable = object{"listener", "A place where clients connect (`listener
 	{"tcp", ref("listener tcp"), "", "Options of accepted sockets.", "see there", "{nodelay: true}", false},
 	{"access_log", either(one("off"), oneOrMore(ref("access_log"))), "", "Replaces the process-wide `access_log` for this listener; `off` writes none.", "HCM `access_log` (`envoy.access_loggers.file`), extension `access_log`", "{path: /dev/stdout, format: json}", false},
 	{"tls", either(oneOrMore(aString), ref("listener tls")), "", "TLS: names of secrets, or a map with more; plain HTTP without.", "`filter_chains[0].transport_socket` (`DownstreamTlsContext`)", "[shop, api]", false},
+	{"bypass_overload", aBool, "false", "The overload manager refuses nothing here, and shortens nothing: for health checks and the like.", "`Listener.bypass_overload_manager`", "true", false},
 	{"filters", listOf(ref("filter")), "", "Filters of every request, in their order.", "HCM `http_filters`, before the router", "[{cors: {allow_origins: \"*\"}}]", false},
 }, notYet("proxy_protocol", "transparent")...)}
 
@@ -30,6 +31,8 @@ var pathTable = object{"path", "Path policy of a listener. What is not written i
 var listenerLimitsTable = object{"listener limits", "Bounds of a listener (`limits`).", []key{
 	{"connections", aWhole, "0", "Connections at once over all workers; 0 is no limit.", "extension `max_connections`", "10000", false},
 	{"accept_rate", aWhole, "0", "New connections a second over all workers; 0 is no limit.", "extension `accept_rate`", "2000", false},
+	{"client_connections", aWhole, "0", "Connections of one client at once, over all workers; a client is an IPv4 address, or the first 64 bits of one of IPv6; 0 is no limit.", "extension `max_client_connections`", "100", false},
+	{"active_requests", aWhole, "0", "Requests at once, over all workers (503); 0 is no limit.", "extension `max_active_requests`", "5000", false},
 	{"header_bytes", aSize, "60KiB", "A request head (431); whole KiB from 1KiB to 8MiB.", "HCM `max_request_headers_kb`", "32KiB", false},
 	{"headers", aWhole, "100", "Fields of a request head (431); 1 to 10000.", "HCM `common_http_protocol_options.max_headers_count`", "64", false},
 	{"line", aSize, "8KiB", "The request line (414); 64 to 1MiB.", "extension `max_line`", "4KiB", false},

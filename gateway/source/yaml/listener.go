@@ -28,6 +28,7 @@ func (d *decoder) listener(v value) *listener.Listener {
 		TcpBacklogSize:         f.uint32("backlog", 1, 1<<20),
 		TcpFastOpenQueueLength: f.uint32("fast_open", 0, 1<<16-1),
 	}
+	out.BypassOverloadManager, _ = f.flag("bypass_overload")
 	d.binds(f, out)
 	d.listenerTCP(f, out, extra)
 	protocols := d.protocols(f)

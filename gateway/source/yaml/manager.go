@@ -108,7 +108,10 @@ func (d *decoder) listenerLimits(f fields, m *hcm.HttpConnectionManager, common 
 		return
 	}
 	l := d.object(v, listenerLimitsTable)
-	for name, key := range map[string]string{"connections": "max_connections", "accept_rate": "accept_rate"} {
+	for name, key := range map[string]string{
+		"connections": "max_connections", "accept_rate": "accept_rate",
+		"client_connections": "max_client_connections", "active_requests": "max_active_requests",
+	} {
 		if n, ok := l.number(name, 0, most); ok {
 			extra[key] = n
 		}

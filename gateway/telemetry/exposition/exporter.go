@@ -40,6 +40,7 @@ type Sources struct {
 	Certificates func() []metrics.Certificate // one entry for a name and a listener or cluster
 	TLSPool      func() (pool metrics.TLSPool, there bool)
 	ACME         func() (acme metrics.ACME, there bool)
+	Overload     func() metrics.Overload
 }
 
 // Exporter reads its sources anew each time that it is asked.
@@ -67,6 +68,8 @@ func New(sources Sources) *Exporter {
 	describe(e.descs, "", tlsPool)
 	describe(e.descs, "", orders)
 	describe(e.descs, "", staples)
+	describe(e.descs, "listener", shed)
+	describe(e.descs, "", overload)
 	describe(e.descs, "", configuration)
 	describe(e.descs, "", process)
 	e.all.MustRegister(e)
@@ -112,6 +115,11 @@ func (e *Exporter) Families() []Family {
 	}
 	families = collect(families, accessLogs, "path", logs)
 	families = e.security(families, time.Now())
+	families = collect(families, shed, "listener", s.Registry.Listeners())
+	if s.Overload != nil {
+		o := s.Overload()
+		families = collect(families, overload, "", []metrics.Named[metrics.Overload]{single("", &o)})
+	}
 	reloads := s.Registry.Reloads.State()
 	families = collect(families, configuration, "", []metrics.Named[metrics.ReloadState]{single("", &reloads)})
 	self := instance{build: s.Build, uptime: time.Since(s.Started)}

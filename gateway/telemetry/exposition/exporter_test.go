@@ -31,6 +31,10 @@ func busy(t *testing.T) *Exporter {
 		l.Connections.Add(2)
 		l.Done(&stream.Record{Status: 200, Begin: 1, End: 1 + int64(2*time.Millisecond)})
 		l.Timeouts[metrics.TimeoutBody].Inc()
+		l.RequestsShed[metrics.ShedOverload].Add(2)
+		l.RequestsShed[metrics.ShedLimit].Inc()
+		l.IdleShortened.Inc()
+		l.Refused[metrics.RefusedOverload].Add(3)
 		c := w.Cluster("web")
 		c.ConnectionsIdle.Set(3)
 		c.Overflows[metrics.LimitPending].Inc()
@@ -45,6 +49,12 @@ func busy(t *testing.T) *Exporter {
 	return New(Sources{
 		Registry: r, Build: Build{Version: "v0", Revision: "abc"}, Started: time.Now(),
 		Endpoints:  func() []metrics.Endpoints { return []metrics.Endpoints{{Cluster: "web", Healthy: 2, Draining: 1}} },
+		Overload: func() metrics.Overload {
+			return metrics.Overload{
+				Resources: []metrics.ResourceUse{{Resource: "memory", Pressure: 0.93}},
+				Actions:   []metrics.ActionLevel{{Action: "refuse_requests", Level: 0.5, Starts: 3}, {Action: "release"}},
+			}
+		},
 		AccessLogs: func() []metrics.AccessLog { return []metrics.AccessLog{{Path: "/dev/stdout", Lines: 9, Dropped: 4}} },
 		Certificates: func() []metrics.Certificate {
 			return []metrics.Certificate{{Name: "shop", Listener: "http", NotAfter: time.Unix(4e9, 0)}, {Name: "shop", Cluster: "web", NotAfter: time.Unix(4e9+1, 0)}}
@@ -71,6 +81,15 @@ func TestPrometheusText(t *testing.T) {
 		`longmen_downstream_connections_total{listener="http"} 4`,
 		`longmen_downstream_timeouts_total{kind="body",listener="http"} 2`,
 		`longmen_downstream_timeouts_total{kind="idle",listener="http"} 0`,
+		`longmen_overload_pressure{resource="memory"} 0.93`,
+		`longmen_overload_action_level{action="refuse_requests"} 0.5`,
+		`longmen_overload_action_level{action="release"} 0`,
+		`longmen_overload_actions_total{action="refuse_requests"} 3`,
+		`longmen_overload_shed_total{listener="http",what="request"} 4`,
+		`longmen_overload_shed_total{listener="http",what="connection"} 6`,
+		`longmen_overload_shed_total{listener="http",what="idle-connection"} 2`,
+		`longmen_downstream_connections_refused_total{listener="http",reason="overload"} 6`,
+		`longmen_http_requests_over_limit_total{listener="http"} 2`,
 		`longmen_http_requests_total{code_class="2xx",listener="http"} 2`,
 		`longmen_http_requests_total{code_class="5xx",listener="http"} 1`,
 		`longmen_http_response_flags_total{flag="UT",listener="http"} 1`,
