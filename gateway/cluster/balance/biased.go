@@ -24,11 +24,13 @@ type appointment struct {
 // biasedHorizon is when times are counted anew, before they lose precision.
 const biasedHorizon = 1 << 32
 
+const maxBias = 100
+
 func newBiased(o *Options, source *rand.PCG) Balancer {
 	n := len(o.Weights)
 	b := &biased{heap: make([]appointment, n), pace: make([]float64, n), load: o.Load}
 	if bias := o.Settings.LeastRequest.Bias; bias > 0 { // neither negative nor NaN
-		b.bias = min(bias, 16)
+		b.bias = min(bias, maxBias)
 	}
 	mean := float64(o.Table.sum) / float64(n)
 	for i := range n {

@@ -66,18 +66,16 @@ func (l *Latency) Observe(s *PeakEWMASettings, now, took int64) {
 
 // Fail notes that a request failed, or was answered with an error of the server,
 // after that long. A quick failure must not look like a quick answer: it counts
-// as a response time only where that is above the average.
+// as a response time only where that is above the average, and otherwise keeps
+// the average from shrinking, as it would if nothing were heard.
 func (l *Latency) Fail(s *PeakEWMASettings, now, took int64) {
 	tick, decay := tickOf(now), s.decay()
 	word := l.average.word.Load()
 	average, at := unpack(word)
-	switch {
-	case word == 0:
-		l.average.peak(tick, max(float32(took), failedLatency), decay)
-		at = tick - math.MaxInt32 // never
-	case float32(took) > average:
-		l.average.peak(tick, float32(took), decay)
+	if word == 0 {
+		average, at = failedLatency, tick-math.MaxInt32 // never
 	}
+	l.average.peak(tick, max(float32(took), average), decay)
 	l.failures.blend(tick, 1, decay, at)
 }
 

@@ -146,7 +146,7 @@ func TestPeakEWMAComesBack(t *testing.T) {
 func TestPeakEWMALeavesTheFailing(t *testing.T) {
 	for _, c := range []struct{ failing, least, most float64 }{{1, 0, 0.002}, {0.5, 0, 0.06}, {0.01, 0.18, 0.26}} {
 		s := newSite(PeakEWMA, Settings{}, []uint32{1, 1, 1, 1}, 4)
-		got, _ := s.run(100_000, 1000, func(i int) (int64, bool) {
+		got, _ := s.run(100_000, 300, func(i int) (int64, bool) { // five minutes
 			if i == 1 && s.random.Float64() < c.failing {
 				return ms / 2, true
 			}
