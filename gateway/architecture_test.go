@@ -52,7 +52,7 @@ resource:
 cgroup:
 overload:            cgroup
 source/yaml:         standby protocol/cdnloop resource protocol/grpc filter plugins overload
-snapshot:            standby protocol/cdnloop stream protocol/grpc filter plugins router cluster cluster/outlier resource telemetry/accesslog tls/server tls/client tls/certificate tls/ticket tls/verify tls/sign tls/openssl tls/ocsp tls/ech tls/acme
+snapshot:            standby protocol/cdnloop stream protocol/grpc filter plugins router cluster cluster/balance cluster/outlier resource telemetry/accesslog tls/server tls/client tls/certificate tls/ticket tls/verify tls/sign tls/openssl tls/ocsp tls/ech tls/acme
 admin:               ledger standby worker cluster telemetry telemetry/* resource snapshot
 supervisor:          ledger standby tls/acme worker connection stream protocol/* filter router cluster cluster/outlier upstream proxy listener telemetry telemetry/* resource snapshot admin cgroup overload tls/server tls/client tls/sign tls/std tls/tlcp tls/tls13 tls/replay tls/ocsp tls/openssl tls/certificate tls/handshake
 command:             *

@@ -55,6 +55,18 @@ const (
 	//   http2_max_stream_window   number: bytes that a stream's window may grow to
 	//   http2_max_connections number: connections of HTTP/2 that each worker has to an endpoint (0: no limit)
 	//   max_endpoints         number: endpoints at once of a cluster of type ORIGINAL_DST
+	//   pending_timeout, high_pending_timeout   duration: how long requests of default and of high priority wait for a
+	//                         connection (503; 0: as long as their own timeouts let them)
+	//   outlier_refused       number: refused connections in a row that eject an endpoint (0: none do)
+	//   outlier_log           string: file for a line of JSON about each ejection and its end
+	//   failover              list of strings: clusters that take what this one's healthy endpoints cannot
+	//   loop_guard            "auto" | "on" | "off": whether requests carry the gateway's token in CDN-Loop
+	//   peer                  string: token of the gateway that the cluster leads to
+	//   standby_to            string: cluster that requests are forwarded to in standby; the other keys go with it
+	//   standby_local         number: percent of the requests that stay (default 1)
+	//   standby_state         "standby" | "active": what the cluster is unless the admin API says otherwise
+	//   standby_warm          number: connections that each worker keeps open to every endpoint of both clusters
+	//   standby_warm_every    duration: how often that is looked after
 	ClusterExtension = "type.googleapis.com/longmen.v1.Cluster"
 
 	// PeakEWMAExtension is a typed_config of load_balancing_policy:

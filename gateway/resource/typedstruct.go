@@ -92,6 +92,10 @@ var extensionKeys = map[string]map[string]string{
 	ClusterExtension: {
 		"idle_per_worker": "number", "max_age": "duration", "response_timeout": "duration",
 		"http2_max_stream_window": "number", "http2_max_connections": "number", "max_endpoints": "number",
+		"pending_timeout": "duration", "high_pending_timeout": "duration", "outlier_refused": "number", "outlier_log": "string",
+		"failover": "strings", "loop_guard": "auto|on|off", "peer": "string",
+		"standby_to": "string", "standby_local": "number", "standby_state": "standby|active",
+		"standby_warm": "number", "standby_warm_every": "duration",
 	},
 	PeakEWMAExtension: {"decay": "duration", "choices": "number"},
 	DownstreamTLSExtension: {

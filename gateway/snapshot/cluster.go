@@ -18,6 +18,8 @@ const (
 	defaultConnectTimeout  = 5 * time.Second
 	defaultPending         = 1024
 	defaultRetries         = 3
+	defaultMinRetries      = 3 // of a budget
+	most                   = 1<<31 - 1
 	defaultIdle            = 1024
 	defaultPoolIdleTimeout = 60 * time.Second
 	defaultDNSRefresh      = 5 * time.Second
@@ -32,7 +34,7 @@ func (c *compiler) cluster(cl *clusterv3.Cluster) cluster.Config {
 		"round_robin_lb_config", "least_request_lb_config", "ring_hash_lb_config", "maglev_lb_config", "original_dst_lb_config",
 		"lb_subset_config", "cleanup_interval", "load_assignment", "health_checks", "circuit_breakers", "typed_extension_protocol_options", "http2_protocol_options",
 		"dns_refresh_rate", "respect_dns_ttl", "dns_lookup_family", "dns_resolvers", "common_lb_config",
-		"upstream_connection_options", "upstream_bind_config", "transport_socket", "metadata")
+		"outlier_detection", "upstream_connection_options", "upstream_bind_config", "transport_socket", "metadata")
 	assignment := c.assignment(at, cl)
 	out := cluster.Config{
 		Name:           cl.GetName(),
@@ -41,6 +43,7 @@ func (c *compiler) cluster(cl *clusterv3.Cluster) cluster.Config {
 		Choices:        defaultChoices,
 		ConnectTimeout: c.positive(join(at, "timeouts.connect"), cl.GetConnectTimeout(), defaultConnectTimeout),
 		Limits:         cluster.Limits{Pending: defaultPending, Retries: defaultRetries},
+		HighLimits:     cluster.Limits{Pending: defaultPending, Retries: defaultRetries},
 		Pool:           cluster.Pool{Idle: defaultIdle, IdleTimeout: defaultPoolIdleTimeout},
 	}
 	c.discovery(at, cl, &out)
@@ -56,9 +59,10 @@ func (c *compiler) cluster(cl *clusterv3.Cluster) cluster.Config {
 		}
 		out.Health = append(out.Health, c.health(where, check))
 	}
-	c.limits(join(at, "limits"), cl.GetCircuitBreakers(), &out.Limits)
+	c.limits(join(at, "limits"), cl.GetCircuitBreakers(), &out)
 	c.clusterTLS(at, cl, c.protocolOptions(at, cl, &out), &out)
 	c.upstreamTCP(at, cl, &out.TCP)
+	c.outlier(join(at, "outlier"), cl.GetOutlierDetection(), &out)
 	c.clusterExtension(at, cl.GetMetadata(), &out)
 	return out
 }
@@ -102,28 +106,6 @@ func (c *compiler) discovery(at resource.Path, cl *clusterv3.Cluster, out *clust
 	}
 }
 
-// limits reads the circuit breakers of the default priority, the only one.
-func (c *compiler) limits(at resource.Path, b *clusterv3.CircuitBreakers, out *cluster.Limits) {
-	if b == nil {
-		return
-	}
-	c.only(at, b, "thresholds")
-	if len(b.GetThresholds()) > 1 {
-		c.fail(at, "%d thresholds: exactly one, of the default priority, is supported by this version", len(b.GetThresholds()))
-	}
-	for _, t := range b.GetThresholds() {
-		if t.GetRetryBudget() != nil {
-			c.fail(join(at, "retries"), "a retry budget in percent is not supported by this version yet")
-		}
-		c.only(at, t, "max_connections", "max_pending_requests", "max_requests", "max_retries", "retry_budget")
-		const most = 1<<31 - 1
-		out.Connections = c.number(join(at, "connections"), t.GetMaxConnections(), 0, most, out.Connections)
-		out.Pending = c.number(join(at, "pending"), t.GetMaxPendingRequests(), 0, most, out.Pending)
-		out.Requests = c.number(join(at, "requests"), t.GetMaxRequests(), 0, most, out.Requests)
-		out.Retries = c.number(join(at, "retries"), t.GetMaxRetries(), 0, most, out.Retries)
-	}
-}
-
 func (c *compiler) upstreamTCP(at resource.Path, cl *clusterv3.Cluster, out *cluster.TCP) {
 	if o := cl.GetUpstreamConnectionOptions(); o != nil {
 		c.only(at, o, "tcp_keepalive")
@@ -156,6 +138,10 @@ func (c *compiler) clusterExtension(at resource.Path, metadata *core.Metadata, o
 	}
 	s.duration("response_timeout", 0, &out.ResponseTimeout)
 	s.clusterHTTP2(out)
+	s.duration("pending_timeout", 0, &out.Limits.PendingTimeout)
+	s.duration("high_pending_timeout", 0, &out.HighLimits.PendingTimeout)
+	s.onward(out)
+	s.outlier(out)
 	if n := 0; out.Discovery == cluster.OriginalDst {
 		s.count("max_endpoints", 1, maxDestinations, &n)
 		out.OriginalDestination.Most = n

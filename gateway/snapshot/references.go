@@ -82,6 +82,7 @@ func (c *compiler) references() {
 			c.warn(tables[table.GetName()], "", "no listener uses these routes")
 		}
 	}
+	c.onwardReferences(clusters, usedClusters)
 	for _, cl := range c.set.Clusters {
 		if !usedClusters[cl.GetName()] && !anyCluster {
 			c.warn(clusters[cl.GetName()], "", "no rule uses this cluster")

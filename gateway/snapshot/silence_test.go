@@ -78,6 +78,14 @@ clusters:
     endpoints:
       - {address: "10.0.0.1:80", region: eu, zone: eu-a, sub_zone: r, labels: {version: v1, stage: [a, b]}, health: {port: 81, address: 10.0.0.9}}
       - {address: "10.0.0.2:80", priority: 1, health: {off: true}}
+  all:
+    endpoints: ["10.0.0.1:80"]
+    limits: {connections: 9, pending_timeout: 1s, retries: {percent: 10, min: 5}, high: {requests: 5, retries: 20%}, endpoint: {connections: 10}}
+    outlier: {errors: 3, gateway_errors: 2, local_errors: 4, split: true, refused: 2, success_rate: {endpoints: 3}, failure_rate: {percent: 50}, every: 5s, log: a}
+    failover: [web, api]
+    standby: {to: api, local: 2}
+    loop_guard: on
+    peer: b
   original: {endpoints: {original_dst: {header: x-dst, port: 8080, unused: 1m}}}
   weighted: {endpoints: [{address: "10.0.0.1:80", zone: a}], slow_start: {window: 9s, aggression: 2, min_weight: 5}, locality: {weighted: {a: 2}}, overprovisioning: 120}
   aware: {endpoints: [{address: "10.0.0.1:80", zone: a}, "10.0.0.2:80"], lb: {least_request: {choices: 3, bias: 2}}, slow_start: {window: 9s}, locality: {zone_aware: {share: 50, min_endpoints: 3, force_local: 2}}}
@@ -169,6 +177,7 @@ var meaningless = []string{
 	"TlsParameters.tls_minimum_protocol_version=3", "TlsParameters.tls_maximum_protocol_version=4", // the defaults
 	"Cluster.lb_policy=7",                                // LOAD_BALANCING_POLICY_CONFIG says what load_balancing_policy says
 	"HttpFilter.is_optional", "FilterConfig.is_optional", // for those that do not know the filter
+	"Thresholds.priority=1",                                    // of thresholds that say nothing
 	"FilterConfig.config",                                      // of a filter that is disabled
 	"RuntimeFractionalPercent.runtime_key",                     // there is no runtime: the default counts
 	"HttpConnectionManager.path_with_escaped_slashes_action=2", // REJECT_REQUEST is the default

@@ -2,7 +2,6 @@ package yaml
 
 import (
 	"net/netip"
-	"strings"
 	"time"
 
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
@@ -11,7 +10,6 @@ import (
 	types "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"longmen/gateway/resource"
 )
@@ -36,8 +34,12 @@ func (d *decoder) cluster(v value) *cluster.Cluster {
 		}
 	}
 	if v, ok := f.get("limits"); ok {
-		out.CircuitBreakers = d.breakers(v)
+		out.CircuitBreakers = d.breakers(v, extra)
 	}
+	if v, ok := f.get("outlier"); ok {
+		out.OutlierDetection = d.outlier(v, extra)
+	}
+	d.onward(f, extra)
 	d.pool(f, out, extra, d.clusterTLS(f, out))
 	if v, ok := f.get("panic"); ok {
 		if share, ok := d.wholePercent(v, 0, 100); ok {
@@ -47,28 +49,6 @@ func (d *decoder) cluster(v value) *cluster.Cluster {
 	d.clusterTCP(f, out)
 	out.Metadata = d.extend(v, resource.ClusterExtension, extra)
 	return out
-}
-
-func (d *decoder) breakers(v value) *cluster.CircuitBreakers {
-	f := d.object(v, clusterLimitsTable)
-	if v, ok := f.get("retries"); ok && v.scalar() && strings.HasSuffix(v.node.Value, "%") {
-		d.fail(v, "a share of the requests is not supported by this version yet; write a number")
-		f = f.without("retries")
-	}
-	limit := func(name string) *wrapperspb.UInt32Value {
-		n := f.uint32(name, 0, most)
-		if n != nil && n.Value == 0 {
-			n.Value = most
-		}
-		return n
-	}
-	// In xDS 0 lets nothing through; no limit is a number that is never reached.
-	return &cluster.CircuitBreakers{Thresholds: []*cluster.CircuitBreakers_Thresholds{{
-		MaxConnections:     limit("connections"),
-		MaxRequests:        limit("requests"),
-		MaxPendingRequests: limit("pending"),
-		MaxRetries:         limit("retries"),
-	}}}
 }
 
 // pool reads "pool", "protocol" and "http2", which share a message with what "tls"

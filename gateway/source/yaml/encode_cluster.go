@@ -31,14 +31,11 @@ func (e *encoder) cluster(c *cluster.Cluster) *mapping {
 	timeouts.duration("connect", c.GetConnectTimeout())
 	timeouts.value("response", values, "response_timeout")
 	out.sub("timeouts", timeouts)
-	for _, t := range c.GetCircuitBreakers().GetThresholds() {
-		limits := &mapping{}
-		limits.limit("connections", t.GetMaxConnections())
-		limits.limit("requests", t.GetMaxRequests())
-		limits.limit("pending", t.GetMaxPendingRequests())
-		limits.limit("retries", t.GetMaxRetries())
-		out.put("limits", limits.node())
+	breakersNode(out, c.GetCircuitBreakers(), values)
+	if o := c.GetOutlierDetection(); o != nil {
+		out.put("outlier", outlierMap(o, values).node())
 	}
+	putOnward(out, values)
 	e.pool(out, c, values)
 	if t := c.GetCommonLbConfig().GetHealthyPanicThreshold(); t != nil {
 		out.put("panic", percentNode(t.GetValue()))

@@ -1,12 +1,14 @@
 package yaml
 
-// clusterObjects are the tables of clusters, in the order of the reference.
-var clusterObjects = []object{
-	clusterTable, endpointTable, endpointHealthTable, dnsTable, dnsNameTable, originalDestinationTable, originalDstTable, healthTable, tcpCheckTable,
-	clusterTimeoutsTable, clusterLimitsTable, poolTable, clusterTCPTable, clusterHTTP2Table,
-}
+import "slices"
 
-var clusterTable = object{"cluster", "A service that requests go to (`clusters.<name>`).", append([]key{
+// clusterObjects are the tables of clusters, in the order of the reference.
+var clusterObjects = slices.Concat([]object{
+	clusterTable, endpointTable, endpointHealthTable, dnsTable, dnsNameTable, originalDestinationTable, originalDstTable, healthTable, tcpCheckTable,
+	clusterTimeoutsTable, poolTable, clusterTCPTable, clusterHTTP2Table,
+}, resilienceObjects, onwardTables)
+
+var clusterTable = object{"cluster", "A service that requests go to (`clusters.<name>`).", slices.Concat([]key{
 	{"endpoints", either(listOf(either(aString, ref("endpoint"))), ref("dns"), one("original_dst"), ref("original destination")), "", "Addresses; or DNS names; or where each connection was going before it was redirected to the gateway. Required.", "`type: STATIC` with `load_assignment`; the others: see there", `["10.0.0.1:8080"]`, false},
 	{"lb", either(one(algorithms...), ref("lb")), "round_robin", "How an endpoint is chosen; all go by weight.", "`load_balancing_policy`", "least_request", false},
 	{"slow_start", ref("slow_start"), "", "Endpoints that are new begin with a part of their weight.", "`slow_start_config` of the policy", "{window: 30s}", false},
@@ -19,11 +21,12 @@ var clusterTable = object{"cluster", "A service that requests go to (`clusters.<
 	{"limits", ref("cluster limits"), "", "Bounds over all workers.", "`circuit_breakers.thresholds`", "{connections: 1024}", false},
 	{"pool", ref("pool"), "", "Keep-alive connections.", "see there", "{idle_timeout: 30s}", false},
 	{"panic", kind{"whole percent", `{"anyOf":[{"type":"integer","minimum":0,"maximum":100},{"type":"string","pattern":"^[0-9]{1,3}%$"}]}`}, "0", "When less than this share of the endpoints is healthy, all are used; 0 is never. Of a priority, when all priorities together cannot take all requests.", "`common_lb_config.healthy_panic_threshold`", "50", false},
+	{"outlier", ref("outlier"), "", "Ejection of endpoints that answer worse than others; none unless written (`{}` for the defaults).", "`outlier_detection`", "{errors: 5, eject: 30s, max: 50%}", false},
 	{"tcp", ref("cluster tcp"), "", "Socket options.", "see there", "{keepalive: {idle: 1m}}", false},
 	{"protocol", one("http/1.1", "h2", "auto"), "http/1.1", "What is spoken: HTTP/1.1; HTTP/2, which without `tls` the endpoints must know beforehand; or what an endpoint chooses by ALPN, with HTTP/2 first.", "`HttpProtocolOptions.explicit_http_config`; auto: `auto_config`", "h2", false},
 	{"http2", ref("cluster http2"), "", "Settings of HTTP/2.", "`http2_protocol_options` there", "{max_streams: 1000}", false},
 	{"tls", either(onlyTrue, ref("cluster tls")), "", "TLS to the endpoints; plain without.", "`transport_socket` (`UpstreamTlsContext`)", "true", false},
-}, notYet("outlier", "filters")...)}
+}, onwardKeys(), notYet("filters"))}
 
 var healthTable = object{"health", "An active health check: exactly one of `http`, `grpc` and `tcp`.", append([]key{
 	{"http", aString, "", "Path that is asked for, over HTTP/1.1 whatever `protocol` says.", "`http_health_check.path`", "/healthz", false},
@@ -49,13 +52,6 @@ var tcpCheckTable = object{"tcp check", "A TCP check that talks.", []key{
 var clusterTimeoutsTable = object{"cluster timeouts", "Timeouts of a cluster (`timeouts`).", []key{
 	{"connect", aDuration, "5s", "Until a connection is made; at least 1ms.", "`connect_timeout`", "1s", false},
 	{"response", aDuration, "0s", "From the sent request until the response head; 0s is none.", "extension `response_timeout`", "10s", false},
-}}
-
-var clusterLimitsTable = object{"cluster limits", "Circuit breakers of a cluster (`limits`), over all workers; 0 is no limit (in xDS 2147483647, as 0 lets nothing through there).", []key{
-	{"connections", aWhole, "0", "Connections at once.", "`max_connections`", "1024", false},
-	{"requests", aWhole, "0", "Requests at once.", "`max_requests`", "1024", false},
-	{"pending", aWhole, "1024", "Requests that wait for a connection.", "`max_pending_requests`", "256", false},
-	{"retries", aWhole, "3", "Retries at once.", "`max_retries`", "10", false},
 }}
 
 var poolTable = object{"pool", "Keep-alive connections of a cluster.", []key{

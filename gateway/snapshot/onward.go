@@ -1,0 +1,101 @@
+package snapshot
+
+import (
+	"slices"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+
+	"longmen/gateway/cluster"
+	"longmen/gateway/protocol/cdnloop"
+	"longmen/gateway/resource"
+	"longmen/gateway/standby"
+)
+
+// onward reads what sends a cluster's requests on to other clusters.
+func (s *settings) onward(out *cluster.Config) {
+	s.standby(out)
+	out.Failover = s.values.Strings("failover")
+	where := join(s.at, "failover")
+	if len(out.Failover) > cluster.MostFailover {
+		s.c.fail(where, "%d clusters: at most %d", len(out.Failover), cluster.MostFailover)
+	}
+	for i, name := range out.Failover {
+		if name == out.Name || slices.Contains(out.Failover[:i], name) {
+			s.c.fail(item(where, i), "%q: must be other clusters, each once", name)
+		}
+	}
+	switch s.word("loop_guard") {
+	case "on":
+		out.LoopGuard = cluster.LoopGuardOn
+	case "off":
+		out.LoopGuard = cluster.LoopGuardOff
+	}
+	if out.Peer = s.word("peer"); out.Peer != "" && !cdnloop.Valid(out.Peer) {
+		s.c.fail(join(s.at, "peer"), "%q: must be a name or host[:port] of at most %d bytes", out.Peer, cdnloop.MaxID)
+	}
+	if out.Discovery == cluster.OriginalDst && (out.Standby != nil || len(out.Failover) > 0) {
+		s.c.fail(s.at, "has no endpoints to go by: standby and failover are not for clusters of type ORIGINAL_DST")
+	}
+}
+
+func (s *settings) standby(out *cluster.Config) {
+	at := join(s.at, "standby")
+	to, written := s.values.Word("standby_to")
+	if !written {
+		for _, key := range []string{"standby_local", "standby_state", "standby_warm", "standby_warm_every"} {
+			if _, ok := s.values[key]; ok {
+				s.c.fail(at, "%s without standby_to", key)
+			}
+		}
+		return
+	}
+	config := &standby.Config{
+		State: standby.Standby, Local: standby.DefaultLocal, To: to, Warm: standby.DefaultWarm, WarmEvery: standby.DefaultWarmEvery,
+	}
+	s.count("standby_local", 0, 100, &config.Local)
+	config.Forward = 100 - config.Local
+	if s.word("standby_state") == standby.Active.String() {
+		config.State = standby.Active
+	}
+	s.count("standby_warm", 0, standby.MostWarm, &config.Warm)
+	s.duration("standby_warm_every", standby.LeastWarmEvery, &config.WarmEvery)
+	if config.WarmEvery > standby.LongestWarmWait {
+		s.c.fail(join(at, "warm_every"), "%v: must be at most %v", config.WarmEvery, standby.LongestWarmWait)
+	}
+	if to == out.Name {
+		s.c.fail(join(at, "to"), "a cluster cannot forward to itself")
+	}
+	out.Standby = config
+}
+
+// onwardReferences checks the clusters that clusters send requests on to.
+func (c *compiler) onwardReferences(clusters map[string]resource.Path, used map[string]bool) {
+	missing := func(name string) bool {
+		used[name] = true
+		_, ok := clusters[name]
+		return !ok && !c.refused(join("clusters", name))
+	}
+	for _, cl := range c.set.Clusters {
+		values := onwardOf(cl)
+		at := join("clusters", cl.GetName())
+		if name, ok := values.Word("standby_to"); ok && missing(name) {
+			where := join(at, "standby.to")
+			c.noCluster(where, where, name, clusters, used)
+		}
+		for i, name := range values.Strings("failover") {
+			if missing(name) {
+				where := item(join(at, "failover"), i)
+				c.noCluster(where, where, name, clusters, used)
+			}
+		}
+	}
+}
+
+// onwardOf is the extension of a cluster, without what is wrong with it.
+func onwardOf(cl *clusterv3.Cluster) resource.Values {
+	values, err := resource.Extended(cl.GetMetadata(), resource.ClusterExtension)
+	if err != nil {
+		return nil
+	}
+	return values
+}
