@@ -190,7 +190,7 @@ func (c *Cluster) InUse() (connections, pending, requests, retries int64) {
 	return connections, pending, requests, retries
 }
 
-// newEntered is what Entered counts in; nil: nobody asks.
+// newEntered is what Enter counts in; nil: nobody asks.
 func newEntered(config *Config) *counter {
 	if !config.Balance.Hashes() || config.HashBalanceFactor == 0 {
 		return nil
@@ -198,11 +198,20 @@ func newEntered(config *Config) *counter {
 	return new(counter)
 }
 
-// Entered counts a request that is at an endpoint, or with -1 one that has left, where hashed
-// requests are bounded by the mean.
-func (c *Cluster) Entered(n int64) {
+// Enter counts a request that is at an endpoint, where hashed requests are bounded by
+// the mean, and tells whether it did: then it is to be answered by Leave.
+func (c *Cluster) Enter() bool {
+	if c.entered == nil {
+		return false
+	}
+	c.entered.n.Add(1)
+	return true
+}
+
+// Leave ends what Enter began.
+func (c *Cluster) Leave() {
 	if c.entered != nil {
-		c.entered.n.Add(n)
+		c.entered.n.Add(-1)
 	}
 }
 

@@ -22,7 +22,7 @@ type Conn struct {
 	timer   worker.Timer
 	agreed  *handshake.Result
 	limit   metrics.UpstreamTimeout // that of AwaitHead
-	counted bool                    // in Endpoint.Active
+	counted counting                // in Endpoint.Active
 	pooled  bool                    // its connection carried a stream before the present one
 	begun   int64                   // loop time when the present stream got it
 	sent    int64                   // and of RequestSent; 0: not yet

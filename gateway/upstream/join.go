@@ -11,7 +11,7 @@ import (
 type waiter struct {
 	s       *stream.Stream
 	co      *worker.Coroutine
-	counted bool
+	counted counting
 	done    bool
 	conn    *Conn
 	err     error // errAgain: there was no place for it

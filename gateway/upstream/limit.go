@@ -71,25 +71,40 @@ func (p *pool) unreserve() {
 	}
 }
 
+// counting is where a request is counted.
+type counting uint8
+
+const (
+	uncounted  counting = iota
+	atEndpoint          // in Endpoint.Active
+	inAll               // and in what the mean of all is made of
+)
+
 // count counts a request at the endpoint, where that is asked for.
-func (p *pool) count() (counted bool) {
+func (p *pool) count() counting {
 	c := p.cluster
 	switch {
 	case p.reserved:
 		p.reserved = false
 	case !c.counts:
-		return false
+		return uncounted
 	default:
 		p.endpoint.Active.Add(1)
 	}
-	c.shared.Entered(1)
-	return true
+	if c.shared.Enter() {
+		return inAll
+	}
+	return atEndpoint
 }
 
 // uncount ends what count began.
-func (p *pool) uncount() {
-	p.endpoint.Active.Add(-1)
-	p.cluster.shared.Entered(-1)
+func (p *pool) uncount(counted counting) {
+	if counted != uncounted {
+		p.endpoint.Active.Add(-1)
+	}
+	if counted == inAll {
+		p.cluster.shared.Leave()
+	}
 }
 
 // atLimit reports whether the endpoint has as many requests or

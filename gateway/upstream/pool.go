@@ -119,7 +119,7 @@ func (p *pool) retire() {
 
 // enter counts one more request that is at the endpoint, or on its way there.
 // What it returns is to be given to leave.
-func (p *pool) enter(a *account) (counted bool) {
+func (p *pool) enter(a *account) (counted counting) {
 	c := p.cluster
 	a.streams++
 	c.Stats.RequestsActive.Inc()
@@ -127,13 +127,11 @@ func (p *pool) enter(a *account) (counted bool) {
 }
 
 // leave ends what enter began.
-func (p *pool) leave(a *account, counted bool) {
+func (p *pool) leave(a *account, counted counting) {
 	a.streams--
 	if a.streams == 0 && (a.watched || a.open == 0) {
 		a.emptied()
 	}
 	p.cluster.Stats.RequestsActive.Dec()
-	if counted {
-		p.uncount()
-	}
+	p.uncount(counted)
 }
