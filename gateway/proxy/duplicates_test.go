@@ -67,7 +67,7 @@ func repeatableRoutes() (routes []*router.Route) {
 				return
 			}
 			copied := *retry
-			copied.PerTry = 10 * time.Millisecond
+			copied.PerTry = 15 * time.Millisecond
 			f.Retry = &copied
 			if prefix == "/hedged" {
 				f.Hedge = &router.Hedge{InitialRequests: 1, OnPerTryTimeout: true}
@@ -133,13 +133,14 @@ func TestNoRequestRunsTwice(t *testing.T) {
 					mu.Unlock()
 					idempotent := method != "POST"
 					mayRepeat := idempotent || policy != nil && policy.Unsafe
-					wants := policy != nil && policy.On&end.on != 0 || prefix == "/hedged" && strings.HasPrefix(end.name, "silence")
+					silence := strings.HasPrefix(end.name, "silence") // the next try's time may be over, too
+					wants := policy != nil && policy.On&end.on != 0
 					switch {
 					case !mayRepeat && n != 1:
 						t.Errorf("%s: %d tries: a request that may have run was repeated", name, n)
 					case body == large && n != 1: // nobody has the body any more
 						t.Errorf("%s: %d tries", name, n)
-					case mayRepeat && wants && body != large && (n != 2 || rec.Status != 200):
+					case mayRepeat && wants && body != large && (n < 2 || n > 2 && !silence || rec.Status != 200 && !silence):
 						t.Errorf("%s: %d after %d tries, want another one", name, rec.Status, n)
 					case !wants && n != 1:
 						t.Errorf("%s: %d tries, which nobody asked for", name, n)
