@@ -1,0 +1,379 @@
+package proxy
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"longmen/gateway/cluster"
+	"longmen/gateway/cluster/balance"
+	"longmen/gateway/router"
+	"longmen/gateway/stream"
+	"longmen/gateway/upstream/origintest"
+)
+
+// speaker answers with its name.
+func speaker(t testing.TB, name string) *origintest.Origin {
+	return newOrigin(t, func(p *peer, _ int) {
+		for r, _ := p.ask(); r != nil; r, _ = p.ask() {
+			p.ok(name)
+		}
+	})
+}
+
+func stickyKey(t testing.TB, secret string) router.StickyKey {
+	k, err := router.NewStickyKey([]byte(secret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// browser keeps cookies.
+type browser struct {
+	*stage
+	jar  map[string]string
+	last string // Set-Cookie of the last response
+}
+
+func (b *browser) get(fields ...string) (status int, body string) {
+	b.Helper()
+	for name, value := range b.jar {
+		fields = append(fields, "Cookie: "+name+"="+value)
+	}
+	resp, body := b.stage.get("/", fields...)
+	b.record()
+	b.last = resp.Header.Get("Set-Cookie")
+	for _, c := range resp.Cookies() {
+		b.jar[c.Name] = c.Value
+	}
+	return resp.StatusCode, body
+}
+
+// canaries is a route to two clusters of two endpoints each.
+func canaries(t testing.TB, secret string, web, canary uint32, edit func(*router.Sticky), at map[string][]netip.AddrPort) *stage {
+	k := &router.Sticky{Name: "sid", Keys: []router.StickyKey{stickyKey(t, secret)}, Cookie: router.Cookie{Path: "/", Attributes: []router.CookieAttribute{{Name: "SameSite", Value: "Lax"}, {Name: "Secure"}}}}
+	if edit != nil {
+		edit(k)
+	}
+	return newStage(t, settings{
+		routes: []*router.Route{to("/", func(f *router.Forward) {
+			f.Clusters = []router.WeightedCluster{{Cluster: router.ClusterRef{Name: "web"}, Weight: web}, {Cluster: router.ClusterRef{Name: "canary", Slot: 1}, Weight: canary}}
+			f.TotalWeight, f.Sticky = web+canary, k
+		})},
+		clusters: []*cluster.Config{clusterOf("web", at["web"]...), clusterOf("canary", at["canary"]...)},
+	})
+}
+
+// A client stays where it came first, whatever the weights say of others, through other
+// gateways with the same key and other weights; each finds its own way.
+func TestStickySessions(t *testing.T) {
+	at := map[string][]netip.AddrPort{
+		"web":    {speaker(t, "web 1").At, speaker(t, "web 2").At},
+		"canary": {speaker(t, "canary 1").At, speaker(t, "canary 2").At},
+	}
+	const secret = "a secret for all gateways"
+	s := canaries(t, secret, 50, 50, nil, at)
+	found := map[string]int{}
+	var browsers []*browser
+	for range 60 {
+		b := &browser{s, map[string]string{}, ""}
+		status, first := b.get()
+		if status != 200 || !strings.HasSuffix(b.last, "; Path=/; HttpOnly; SameSite=Lax; Secure") || strings.Contains(b.last, "Max-Age") {
+			t.Fatalf("%d %q", status, b.last)
+		}
+		found[first]++
+		for range 3 {
+			if _, again := b.get(); again != first || b.last != "" {
+				t.Fatalf("from %s to %s, %q", first, again, b.last)
+			}
+		}
+		b.jar["home"] = first
+		browsers = append(browsers, b)
+	}
+	if len(found) != 4 {
+		t.Errorf("%v", found)
+	}
+	// Another gateway, after a restart, that sends the canary hardly anyone.
+	other := canaries(t, secret, 99, 1, nil, at)
+	for _, b := range browsers {
+		b.stage = other
+		if _, again := b.get(); again != b.jar["home"] || b.last != "" {
+			t.Errorf("from %s to %s", b.jar["home"], again)
+		}
+	}
+	// The canary gets nobody any more: its clients are web's, and stay there.
+	closed := canaries(t, secret, 100, 0, nil, at)
+	for _, b := range browsers {
+		b.stage = closed
+		_, again := b.get()
+		if strings.HasPrefix(b.jar["home"], "web") && again != b.jar["home"] || !strings.HasPrefix(again, "web") {
+			t.Errorf("from %s to %s", b.jar["home"], again)
+		}
+		if _, third := b.get(); third != again || b.last != "" {
+			t.Errorf("from %s to %s", again, third)
+		}
+	}
+	// Keys of others say nothing.
+	foreign := canaries(t, "another secret than theirs", 100, 0, nil, at)
+	b := browsers[0]
+	b.stage = foreign
+	if b.get(); b.last == "" {
+		t.Error("a cookie of another key is believed")
+	}
+}
+
+// Nobody chooses an endpoint by a cookie of their own, nor one of another
+// cluster than the route's.
+func TestStickyForgeries(t *testing.T) {
+	web, secretive := speaker(t, "web"), speaker(t, "secret")
+	const secret = "a secret for all gateways"
+	s := canaries(t, secret, 100, 0, nil, map[string][]netip.AddrPort{"web": {web.At}, "canary": {secretive.At}})
+	k := &router.Sticky{Name: "sid", Keys: []router.StickyKey{stickyKey(t, secret)}}
+	forged := &router.Sticky{Name: "sid", Keys: []router.StickyKey{stickyKey(t, "something that clients know")}}
+	elsewhere := &router.Sticky{Name: "tid", Keys: k.Keys}
+	for what, value := range map[string][]byte{
+		"an address":            []byte(secretive.At.String()),
+		"nothing":               nil,
+		"their own key":         forged.Seal(nil, router.Session{Cluster: router.ClusterID("web"), Endpoint: secretive.At}),
+		"another cookie":        elsewhere.Seal(nil, router.Session{Cluster: router.ClusterID("web"), Endpoint: secretive.At}),
+		"another cluster":       k.Seal(nil, router.Session{Cluster: router.ClusterID("canary"), Endpoint: secretive.At}),
+		"an unknown cluster":    k.Seal(nil, router.Session{Cluster: router.ClusterID("other"), Endpoint: secretive.At}),
+		"no such endpoint":      k.Seal(nil, router.Session{Cluster: router.ClusterID("web"), Endpoint: secretive.At}),
+		"a cookie out of date":  k.Seal(nil, router.Session{Cluster: router.ClusterID("web"), Endpoint: web.At, Expires: 1}),
+		"a cookie that is long": []byte(strings.Repeat("A", 4000)),
+	} {
+		b := &browser{s, map[string]string{"sid": string(value)}, ""}
+		if status, body := b.get(); status != 200 || body != "web" || b.last == "" {
+			t.Errorf("%s: %d %s, %q", what, status, body, b.last)
+		}
+	}
+}
+
+// An endpoint that cannot be used is left for another one of the cluster, or of
+// another cluster when that has none, and the client is told; a strict session is
+// refused instead.
+func TestStickyFallsBack(t *testing.T) {
+	dead := origintest.ClosedPort(t)
+	alive, other := speaker(t, "alive"), speaker(t, "other")
+	const secret = "a secret for all gateways"
+	k := &router.Sticky{Name: "sid", Keys: []router.StickyKey{stickyKey(t, secret)}}
+	to := func(name string, at netip.AddrPort) map[string]string {
+		return map[string]string{"sid": string(k.Seal(nil, router.Session{Cluster: router.ClusterID(name), Endpoint: at}))}
+	}
+	strict := func(k *router.Sticky) { k.Strict = true }
+	at := map[string][]netip.AddrPort{"web": {dead, alive.At}, "canary": {other.At}}
+	t.Run("refused connection", func(t *testing.T) {
+		s := canaries(t, secret, 1, 1, nil, at)
+		for range 3 {
+			b := &browser{s, to("web", dead), ""}
+			if status, body := b.get(); status != 200 || body != "alive" || b.last == "" {
+				t.Errorf("%d %s %q", status, body, b.last)
+			}
+			if _, body := b.get(); body != "alive" || b.last != "" {
+				t.Errorf("%s %q", body, b.last)
+			}
+		}
+	})
+	t.Run("draining", func(t *testing.T) {
+		gone := speaker(t, "gone")
+		s := canaries(t, secret, 1, 1, nil, map[string][]netip.AddrPort{"web": {gone.At, alive.At}, "canary": {other.At}})
+		b := &browser{s, to("web", gone.At), ""}
+		if _, body := b.get(); body != "gone" {
+			t.Error(body)
+		}
+		s.loop.Do(func() {
+			next := clusterOf("web", gone.At, alive.At)
+			next.Endpoints[0].Draining, next.Hash = true, 2
+			s.shared[0] = cluster.New(next)
+			s.up.Adopt(s.shared)
+		})
+		if _, body := b.get(); body != "alive" || b.last == "" {
+			t.Errorf("%s %q", body, b.last)
+		}
+	})
+	t.Run("a cluster without endpoints", func(t *testing.T) {
+		s := canaries(t, secret, 1, 1_000_000, nil, map[string][]netip.AddrPort{"canary": {other.At}})
+		b := &browser{s, to("web", alive.At), ""}
+		if status, body := b.get(); status != 200 || body != "other" || b.last == "" {
+			t.Errorf("%d %s %q", status, body, b.last)
+		}
+	})
+	t.Run("strict, refused", func(t *testing.T) {
+		s := canaries(t, secret, 1, 1, strict, at)
+		b := &browser{s, to("web", dead), ""}
+		if status, _ := b.get(); status != 503 || b.last != "" {
+			t.Errorf("%d %q", status, b.last)
+		}
+	})
+	t.Run("strict, not there", func(t *testing.T) {
+		s := canaries(t, secret, 1, 1, strict, at)
+		b := &browser{s, to("web", netip.MustParseAddrPort("192.0.2.1:80")), ""}
+		if status, _ := b.get(); status != 503 {
+			t.Errorf("%d", status)
+		}
+		if b = (&browser{s, to("web", alive.At), ""}); true {
+			if _, body := b.get(); body != "alive" {
+				t.Error(body)
+			}
+		}
+	})
+	t.Run("strict, retried there", func(t *testing.T) {
+		r := newRow(t, 2)
+		s := newStage(t, settings{routes: []*router.Route{toSticky(k, &router.Retry{Attempts: 2, On: router.On5xx}, true)}}.with(r.origins...))
+		c := s.dial()
+		c.send("GET / HTTP/1.1\r\nHost: test\r\nCookie: sid=%s\r\n\r\n", to("c", r.origins[1].At)["sid"])
+		for range 3 {
+			if call := r.take(); call.at != 1 {
+				t.Errorf("tried at %d", call.at)
+			} else {
+				call.say(503, "")
+			}
+		}
+		if resp, _ := c.answer("GET"); resp.StatusCode != 503 {
+			t.Errorf("%d", resp.StatusCode)
+		}
+	})
+}
+
+// toSticky is a route to cluster "c" with sessions.
+func toSticky(k *router.Sticky, retry *router.Retry, strict bool) *router.Route {
+	return to("/", func(f *router.Forward) {
+		sticky := *k
+		sticky.Strict = strict
+		f.Sticky, f.Retry = &sticky, retry
+	})
+}
+
+// A session with a time of its own is renewed when half of that is over.
+func TestStickyTTL(t *testing.T) {
+	a := speaker(t, "a")
+	const secret = "a secret for all gateways"
+	hour := func(k *router.Sticky) { k.TTL = time.Hour }
+	s := canaries(t, secret, 1, 1, hour, map[string][]netip.AddrPort{"web": {a.At}, "canary": {a.At}})
+	k := &router.Sticky{Name: "sid", Keys: []router.StickyKey{stickyKey(t, secret)}}
+	for _, test := range []struct {
+		left    time.Duration // 0: for ever
+		renewed bool
+	}{{59 * time.Minute, false}, {31 * time.Minute, false}, {29 * time.Minute, true}, {-time.Minute, true}, {0, true}} {
+		said := router.Session{Cluster: router.ClusterID("web"), Endpoint: a.At}
+		if test.left != 0 {
+			said.Expires = uint32(time.Now().Add(test.left).Unix())
+		}
+		b := &browser{s, map[string]string{"sid": string(k.Seal(nil, said))}, ""}
+		if b.get(); (b.last != "") != test.renewed {
+			t.Errorf("with %v left: %q", test.left, b.last)
+		}
+		if test.renewed && !strings.Contains(b.last, "; Max-Age=3600;") {
+			t.Errorf("%q", b.last)
+		}
+	}
+}
+
+// A client's way by hash: its cookie is made once, and goes the same way from then on.
+func TestHashCookie(t *testing.T) {
+	var at []netip.AddrPort
+	for i := range 5 {
+		at = append(at, speaker(t, fmt.Sprint(i)).At)
+	}
+	for _, algorithm := range []balance.Algorithm{balance.RingHash, balance.Maglev, balance.RoundRobin} {
+		config := clusterOf("c", at...)
+		config.Balance = algorithm
+		s := newStage(t, settings{clusters: []*cluster.Config{config}, routes: []*router.Route{to("/", func(f *router.Forward) {
+			f.Hash = []router.HashPolicy{{Kind: router.HashCookie, Name: "lb", Generate: &router.Cookie{TTL: 90 * time.Minute, Path: "/a"}}}
+		})}})
+		seen := map[string]bool{}
+		for range 30 {
+			b := &browser{s, map[string]string{}, ""}
+			_, first := b.get()
+			if algorithm == balance.RoundRobin {
+				if b.last != "" {
+					t.Fatalf("a cookie that nobody needs: %q", b.last)
+				}
+				continue
+			}
+			if !strings.HasSuffix(b.last, "; Max-Age=5400; Path=/a; HttpOnly") || len(b.jar["lb"]) != 16 || seen[b.jar["lb"]] {
+				t.Fatalf("%v: %q", algorithm, b.last)
+			}
+			seen[b.jar["lb"]], seen[first] = true, true
+			for range 3 {
+				if _, again := b.get(); again != first || b.last != "" {
+					t.Fatalf("%v: from %s to %s, %q", algorithm, first, again, b.last)
+				}
+			}
+		}
+		if algorithm != balance.RoundRobin && len(seen) < 30+3 {
+			t.Errorf("%v: 30 clients at %d endpoints", algorithm, len(seen)-30)
+		}
+	}
+}
+
+// The hashes of several policies are combined as Envoy combines them.
+func TestHashPolicies(t *testing.T) {
+	s := newStage(t, settings{routes: []*router.Route{to("/", nil)}}.with())
+	header := func(name string) router.HashPolicy { return router.HashPolicy{Kind: router.HashHeader, Name: name} }
+	last := func(p router.HashPolicy) router.HashPolicy { p.Terminal = true; return p }
+	cookie := router.HashPolicy{Kind: router.HashCookie, Name: "lb"}
+	address := router.HashPolicy{Kind: router.HashSourceIP}
+	hash := func(text string) uint64 { return balance.Hash([]byte(text)) }
+	s.loop.Do(func() {
+		x := s.proxy.get()
+		st := &stream.Stream{Loop: s.loop, Client: netip.MustParseAddr("203.0.113.9")}
+		st.Request.Header.AddString("x-a", "one")
+		st.Request.Header.AddString("x-b", "two")
+		st.Request.Header.AddString("cookie", "lb=")
+		st.Request.Path = []byte("/p")
+		x.s = st
+		for i, test := range []struct {
+			policies []router.HashPolicy
+			want     uint64
+			none     bool
+		}{
+			{[]router.HashPolicy{header("x-a")}, hash("one"), false},
+			{[]router.HashPolicy{header("x-a"), header("x-b")}, balance.Combine(hash("one"), hash("two")), false},
+			{[]router.HashPolicy{header("x-b"), header("x-a")}, balance.Combine(hash("two"), hash("one")), false},
+			{[]router.HashPolicy{last(header("x-a")), header("x-b")}, hash("one"), false},
+			{[]router.HashPolicy{last(header("x-none")), header("x-b")}, hash("two"), false},
+			{[]router.HashPolicy{header("x-a"), last(header("x-none")), header("x-b")}, hash("one"), false},
+			{[]router.HashPolicy{address}, hash("203.0.113.9"), false},
+			{[]router.HashPolicy{{Kind: router.HashPath}}, hash("/p"), false},
+			{[]router.HashPolicy{header("x-none"), cookie}, 0, true},
+			{nil, 0, true},
+		} {
+			if got, ok := x.hash(test.policies); ok == test.none || got != test.want {
+				t.Errorf("%d: %x %v, want %x", i, got, ok, test.want)
+			}
+		}
+		x.s = nil
+		s.proxy.put(x)
+	})
+}
+
+// Limits of high priority are limits of their own.
+func TestHighPriority(t *testing.T) {
+	r := newRow(t, 1)
+	set := settings{routes: []*router.Route{
+		to("/high", func(f *router.Forward) { f.HighPriority = true }), to("/", nil),
+	}}.with(r.origins...)
+	set.clusters[0].Limits.Requests, set.clusters[0].HighLimits = 1, cluster.Limits{Connections: 10, Pending: 10, Requests: 1, Retries: 1}
+	s := newStage(t, set)
+	calls := map[string]*asked{}
+	for _, path := range []string{"/low", "/high"} {
+		c := s.dial()
+		c.send("GET %s HTTP/1.1\r\nHost: test\r\n\r\n", path)
+		calls[path] = r.take()
+		if resp, _ := s.get(path); resp.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("a second request of %s: %d", path, resp.StatusCode)
+		}
+		if rec := s.record(); rec.Flag() != stream.UpstreamOverflow {
+			t.Errorf("%v", rec.Err)
+		}
+		defer c.answer("GET")
+	}
+	for _, k := range calls {
+		k.say(200, "")
+	}
+}
