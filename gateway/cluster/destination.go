@@ -45,6 +45,7 @@ func (c *Cluster) Destination(at netip.AddrPort, now time.Time) *Endpoint {
 		config := &EndpointConfig{Host: at.Addr().String(), Port: at.Port(), Weight: 1, Origin: c.config.Origin}
 		e = newEndpoint(c.ids.take(), k, at, config, len(c.config.Health))
 		c.destinations[k] = e
+		c.watch(e)
 		c.stale = true
 		c.note()
 	}

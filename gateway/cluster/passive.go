@@ -77,10 +77,13 @@ func (c *Cluster) inheritOutliers(previous *Cluster) {
 		return
 	}
 	c.outliers = newOutliers(c.config) // without the endpoints of New
-	for _, e := range c.endpoints {
-		previous.unwatch(e)
-		c.watch(e)
-		c.changes = append(c.changes, e)
+	for _, all := range []map[key]*Endpoint{c.endpoints, c.destinations} {
+		for _, e := range all {
+			previous.unwatch(e)
+			c.unwatch(e) // destinations may be among both
+			c.watch(e)
+			c.changes = append(c.changes, e)
+		}
 	}
 }
 
