@@ -64,7 +64,12 @@ func (c *counts) duplicates() (list []string) {
 // startPod starts a pod at an address that is its until the test ends.
 func startPod(t testing.TB, counts *counts) *pod {
 	t.Helper()
-	p := &pod{at: reserve(t), counts: counts}
+	return startPodAt(t, reserve(t), counts)
+}
+
+func startPodAt(t testing.TB, at string, counts *counts) *pod {
+	t.Helper()
+	p := &pod{at: at, counts: counts}
 	if err := p.start(); err != nil {
 		t.Fatal(err)
 	}

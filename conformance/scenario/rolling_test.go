@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"longmen/conformance/harness"
 )
 
 // rollingConfig has the pods in two clusters, one of either version of HTTP; one
@@ -59,16 +61,22 @@ func TestRolling(t *testing.T) {
 		v.each(0, func(n int) { v.asks(two, "GET", "/slow", "", 0) })
 		v.each(0, v.chats)
 	}
+	rounds := 1
+	if harness.Full() {
+		rounds = 10
+	}
 	began := time.Now()
-	for i, old := range pods {
+	for n := range rounds * len(pods) {
+		i := n % len(pods)
+		old := pods[i]
 		// In turn taken out, and made to drain.
 		draining := old
 		left := append(append([]*pod(nil), pods[:i]...), pods[i+1:]...)
 		if i%2 == 0 {
-			r.write(g.config(rollingConfig(left, nil)), fmt.Sprint("out-", i))
+			r.write(g.config(rollingConfig(left, nil)), fmt.Sprint("out-", n))
 			draining = nil
 		} else {
-			r.write(g.config(rollingConfig(pods, old)), fmt.Sprint("out-", i))
+			r.write(g.config(rollingConfig(pods, old)), fmt.Sprint("out-", n))
 		}
 		said, code := longmen(t, g.dir, "wait-gone", old.at, "--admin", g.Admin, "--timeout", "20s")
 		if code != 0 {
@@ -86,8 +94,12 @@ func TestRolling(t *testing.T) {
 			t.Errorf("wait-gone says %q", said)
 		}
 		old.stop()
-		pods[i] = startPod(t, &seen)
-		r.write(g.config(rollingConfig(pods, nil)), fmt.Sprint("in-", i))
+		if i%4 < 2 { // another pod, and another one that gets the address
+			pods[i] = startPod(t, &seen)
+		} else {
+			pods[i] = startPodAt(t, old.at, &seen)
+		}
+		r.write(g.config(rollingConfig(pods, nil)), fmt.Sprint("in-", n))
 		if n := old.late.Load(); n != 0 {
 			t.Errorf("%d requests came to endpoint %d when it was gone", n, i)
 		}
@@ -104,7 +116,7 @@ func TestRolling(t *testing.T) {
 			t.Errorf("%s %v", key, n)
 		}
 	}
-	t.Logf("20 endpoints in %v, %d requests, %d failed", time.Since(began).Round(time.Millisecond), v.requests.Load(), v.faults.Load())
+	t.Logf("%d endpoints in %v, %d requests, %d failed", rounds*len(pods), time.Since(began).Round(time.Millisecond), v.requests.Load(), v.faults.Load())
 }
 
 // TestWaitGone asks for an endpoint with a stream on it.
