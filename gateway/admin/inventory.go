@@ -25,10 +25,17 @@ type Listener struct {
 type Cluster struct {
 	Name      string     `json:"name"`
 	Origin    string     `json:"origin"`    // where it is written
-	Discovery string     `json:"discovery"` // "static", "strict_dns", "logical_dns"
-	Balance   string     `json:"balance"`   // "round_robin", "random", "least_request"
+	Discovery string     `json:"discovery"` // "static", "strict_dns", "logical_dns", "original_dst"
+	Balance   string     `json:"balance"`   // "round_robin", "maglev", ... as gateway.yaml has it
 	Protocol  string     `json:"protocol"`  // "http/1.1", "h2", "auto"
 	Endpoints []Endpoint `json:"endpoints"`
+
+	Hosts     uint64   `json:"hosts"`             // version of its host set
+	Available float64  `json:"available"`         // part of the requests, 0 to 1, that usable endpoints can take
+	Panic     bool     `json:"panic"`             // some priority uses endpoints that are not healthy
+	Subsets   int      `json:"subsets,omitempty"` // how many there are
+	Groups    []Group  `json:"groups,omitempty"`
+	Limits    []Limits `json:"limits,omitempty"`
 }
 
 // Endpoint is one address of a cluster.
@@ -38,8 +45,13 @@ type Endpoint struct {
 	// Reason is the last failed check's; "" when there was none.
 	Reason string `json:"reason,omitempty"`
 	Weight uint32 `json:"weight"`
-	Active int    `json:"active"` // requests under way
-	Origin string `json:"origin,omitempty"`
+	// Percent is how much of its weight it has now: less than 100 in its slow start.
+	Percent  uint32   `json:"weight_percent"`
+	Priority int      `json:"priority"`
+	Locality string   `json:"locality,omitempty"` // region/zone/subzone
+	Labels   []string `json:"labels,omitempty"`   // key=value
+	Active   int      `json:"active"`             // requests under way, where they are counted
+	Origin   string   `json:"origin,omitempty"`
 
 	Ejection *Ejection `json:"ejection,omitempty"` // the last one; nil: there was none
 }
@@ -148,6 +160,7 @@ func (s *Server) clusters(ctx *fasthttp.RequestCtx) {
 				fmt.Fprintf(w, "; HTTP/2: %d open, %d streams", n.HTTP2, n.Streams)
 			}
 			fmt.Fprintln(w)
+			c.writeSpread(w)
 			if len(c.Endpoints) == 0 {
 				fmt.Fprintln(w, "  no endpoints")
 			}
@@ -156,7 +169,7 @@ func (s *Server) clusters(ctx *fasthttp.RequestCtx) {
 				if e.Ejection != nil {
 					reason = strings.Trim(reason+"; "+e.Ejection.String(), "; ")
 				}
-				fmt.Fprintf(w, "  %s\t%s\tweight %d\tactive %d\t%s\t%s\n", e.Address, e.Health, e.Weight, e.Active, orDash(e.Origin), reason)
+				fmt.Fprintf(w, "  %s\t%s\tweight %s\tactive %d\t%s%s\t%s\n", e.Address, e.Health, e.weight(), e.Active, e.place(), orDash(e.Origin), reason)
 			}
 		}
 	})

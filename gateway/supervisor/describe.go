@@ -79,6 +79,7 @@ func (s *Supervisor) endpointCounts() []metrics.Endpoints {
 			}
 		}
 		countHealth(&n, c)
+		countSpread(&n, c)
 		all = append(all, n)
 	})
 	return all
@@ -102,10 +103,11 @@ func (s *Supervisor) describeClusters() []admin.Cluster {
 		config := c.Config()
 		one := admin.Cluster{
 			Name: config.Name, Origin: config.Origin,
-			Discovery: [...]string{"static", "strict_dns", "logical_dns"}[config.Discovery],
+			Discovery: [...]string{"static", "strict_dns", "logical_dns", "original_dst"}[config.Discovery],
 			Balance:   config.Balance.String(),
 			Protocol:  config.Protocol.String(),
 		}
+		describeSpread(&one, c)
 		for _, e := range c.Hosts().Endpoints {
 			one.Endpoints = append(one.Endpoints, describeEndpoint(e, len(config.Health) > 0))
 		}
@@ -119,6 +121,10 @@ func describeEndpoint(e *cluster.Endpoint, checked bool) admin.Endpoint {
 	d := admin.Endpoint{
 		Address: e.Address().String(), Health: "unknown", Reason: health.Reason,
 		Weight: max(config.Weight, 1), Active: int(e.Active.Load()), Origin: config.Origin, Ejection: ejectionOf(e),
+		Priority: config.Priority, Locality: config.Locality.String(), Percent: e.Percent(),
+	}
+	for _, l := range config.Labels {
+		d.Labels = append(d.Labels, l.Key+"="+l.Value)
 	}
 	switch {
 	case config.Draining:

@@ -48,7 +48,17 @@ func busy(t *testing.T) *Exporter {
 	r.Reloads.Failed(time.Unix(1500, 500e6))
 	return New(Sources{
 		Registry: r, Build: Build{Version: "v0", Revision: "abc"}, Started: time.Now(),
-		Endpoints:  func() []metrics.Endpoints { return []metrics.Endpoints{{Cluster: "web", Healthy: 2, Draining: 1}} },
+		Endpoints: func() []metrics.Endpoints {
+			return []metrics.Endpoints{
+				{
+					Cluster: "web", Healthy: 2, Draining: 1, Ejected: 3, Checks: &metrics.Checks{Passed: 5, Failed: 6, Unanswered: 7},
+					Outliers: []metrics.Outliers{{Cause: "success_rate", Detected: 9, Ejected: 8}}, OutliersOverflow: 1,
+					Panic: true, Groups: []metrics.Group{{Priority: "0", Locality: "eu/a", Share: 0.75}},
+					Remaining: []metrics.Remaining{{Priority: "high", Limit: metrics.LimitRequests, Left: 12}},
+				},
+				{Cluster: "plain", Healthy: 1},
+			}
+		},
 		Overload: func() metrics.Overload {
 			return metrics.Overload{
 				Resources: []metrics.ResourceUse{{Resource: "memory", Pressure: 0.93}},
@@ -108,6 +118,13 @@ func TestPrometheusText(t *testing.T) {
 		`longmen_upstream_request_duration_seconds_bucket{cluster="web",le="0.001"} 2`,
 		`longmen_cluster_endpoints{cluster="web",state="healthy"} 2`,
 		`longmen_cluster_endpoints{cluster="web",state="draining"} 1`,
+		`longmen_cluster_endpoints{cluster="web",state="ejected"} 3`,
+		`longmen_cluster_health_checks_total{cluster="web",result="passed"} 5`,
+		`longmen_cluster_health_checks_total{cluster="web",result="failed"} 6`,
+		`longmen_cluster_health_checks_total{cluster="web",result="unanswered"} 7`,
+		`longmen_cluster_outliers_total{cause="success_rate",cluster="web"} 9`,
+		`longmen_cluster_ejections_total{cause="success_rate",cluster="web"} 8`,
+		`longmen_cluster_ejections_overflow_total{cluster="web"} 1`,
 		`longmen_worker_turns_total{worker="0"} 12`,
 		`longmen_worker_longest_turn_seconds{worker="0"} 0.003`,
 		`longmen_access_log_lines_total{path="/dev/stdout"} 9`,

@@ -121,6 +121,26 @@ var endpoints = []spec[metrics.Endpoints]{
 				r.add(float64(e.OutliersOverflow))
 			}
 		}},
+	{"longmen_cluster_panic", "1 while so few endpoints of some priority are healthy that all of it are used, else 0.", GaugeKind, "",
+		func(e *metrics.Endpoints, r *row) {
+			if e.Panic {
+				r.add(1)
+			} else {
+				r.add(0)
+			}
+		}},
+	{"longmen_cluster_share", "Part of the cluster's requests that a priority's locality gets, 0 to 1; of clusters with several.", GaugeKind, "priority,locality",
+		func(e *metrics.Endpoints, r *row) {
+			for _, g := range e.Groups {
+				r.add(g.Share, g.Priority, g.Locality)
+			}
+		}},
+	{"longmen_cluster_remaining", "What is left of the cluster's limits, by priority of requests; of clusters that track it.", GaugeKind, "priority,limit",
+		func(e *metrics.Endpoints, r *row) {
+			for _, l := range e.Remaining {
+				r.add(float64(l.Left), l.Priority, l.Limit.String())
+			}
+		}},
 	{"longmen_cluster_capacity", "Part of the cluster's requests that its healthy endpoints can take, 0 to 1; the rest goes to those it fails over to.", GaugeKind, "",
 		func(e *metrics.Endpoints, r *row) { r.add(e.Capacity) }},
 	{"longmen_cluster_standby", "1 while the cluster is in standby, 0 while it is active; clusters without a standby are left out.", GaugeKind, "",

@@ -12,6 +12,22 @@ type Endpoints struct {
 	OutliersOverflow             uint64     // outliers that were not ejected: too many are already
 	Capacity                     float64    // part of the requests that the healthy ones can take, 0 to 1
 	Switch                       Switch
+	Panic                        bool        // some priority uses endpoints that are not healthy
+	Groups                       []Group     // priorities and localities; nil: there is one
+	Remaining                    []Remaining // of limits; nil: not tracked
+}
+
+// Group is the endpoints of one priority and locality.
+type Group struct {
+	Priority, Locality string
+	Share              float64 // of the cluster's requests, 0 to 1
+}
+
+// Remaining is what is left of one limit.
+type Remaining struct {
+	Priority string // "default" or "high"
+	Limit    Limit
+	Left     int64
 }
 
 // Checks are the active checks of a cluster's endpoints, by what came of them. No answer, or not a
