@@ -77,6 +77,14 @@ type Options struct {
 	// and different for each. Only NewTable calls it.
 	Key func(i int) string
 
+	// Whole and Where, if set, say that the list is a part of a longer one: Whole is the
+	// Table of that, with the same algorithm and settings, and Where has one entry for each of its
+	// endpoints: the index in this list, or -1. RingHash and Maglev need nothing else
+	// then: the hashes of who is not there go on to others, and all others stay.
+	// Where is kept; nil: all are there, in the same order.
+	Whole *Table
+	Where []int32
+
 	// Choices is how many endpoints LeastRequest and PeakEWMA compare; less than 2 is 2.
 	Choices int
 	// HashBalanceFactor, in percent, bounds an endpoint's requests under way to

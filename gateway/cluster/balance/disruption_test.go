@@ -216,3 +216,74 @@ func TestRingSizes(t *testing.T) {
 		}
 	}
 }
+
+// When an endpoint is down, the table of all is used on: only what was its own goes elsewhere, with Maglev
+// too, and by weight to all others. Of a ring the outcome is as if it had no points.
+func TestPartsMoveNothingElse(t *testing.T) {
+	l := addresses(100)
+	for i := range l.weights {
+		l.weights[i] = uint32(i%2 + 1)
+	}
+	for _, algorithm := range hashing {
+		whole := NewTable(algorithm, l.options(Settings{}))
+		for _, down := range [][]int{{7}, {0, 1, 2, 50, 98, 99}} {
+			o, rest := l.options(Settings{}), l
+			for _, i := range slices.Backward(down) {
+				rest = rest.without(i)
+			}
+			o.Whole, o.Where = whole, make([]int32, 100)
+			for i := range o.Where {
+				o.Where[i] = int32(slices.Index(rest.keys, l.keys[i]))
+			}
+			o.Weights = rest.weights
+			part, all := New(algorithm, o), New(algorithm, l.options(Settings{}))
+			alone := New(algorithm, rest.options(Settings{}))
+			got, moved := make([]int, len(rest.keys)), 0
+			const samples = 1 << 16
+			for n := range uint64(samples) {
+				r := &Request{Hash: scatter(n), HasHash: true}
+				from, to := all.Pick(r), part.Pick(r)
+				switch {
+				case slices.Contains(down, from):
+					got[to]++
+					moved++
+				case rest.keys[to] != l.keys[from]:
+					t.Fatalf("%v: a hash of %s went to %s", algorithm, l.keys[from], rest.keys[to])
+				}
+				if algorithm == RingHash && to != alone.Pick(r) {
+					t.Fatalf("%d is %s's, and in a ring of its own %s's", r.Hash, rest.keys[to], rest.keys[alone.Pick(r)])
+				}
+			}
+			if x, k := chiSquare(got, rest.weights, moved), float64(len(got)-1); algorithm == Maglev && x > k+5*math.Sqrt(2*k) {
+				t.Errorf("%d are down: chi-square %.1f of what they had", len(down), x)
+			}
+		}
+	}
+}
+
+// Of a long list with few that are up these get all, evenly enough.
+func TestPartsOfFew(t *testing.T) {
+	l := addresses(5000)
+	for _, algorithm := range hashing {
+		o := l.options(Settings{})
+		o.Whole, o.Where, o.Weights = NewTable(algorithm, o), make([]int32, 5000), []uint32{1, 1, 1, 1}
+		for i := range o.Where {
+			if o.Where[i] = -1; i%1250 == 3 {
+				o.Where[i] = int32(i / 1250)
+			}
+		}
+		b, again := New(algorithm, o), New(algorithm, o)
+		got := make([]int, 4)
+		for n := range uint64(4000) {
+			r := &Request{Hash: scatter(n), HasHash: true}
+			i := b.Pick(r)
+			got[i]++
+			if k := again.Pick(r); k != i {
+				t.Fatalf("%v: picked %d and %d for one hash", algorithm, i, k)
+			}
+		}
+		if slices.Min(got) < 500 {
+			t.Errorf("%v: %v", algorithm, got)
+		}
+	}
+}

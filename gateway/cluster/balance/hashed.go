@@ -5,9 +5,13 @@ import (
 	"math/rand/v2"
 )
 
-// maxWalk is how many places are looked at in the order of a hash before the
-// list itself is gone through.
-const maxWalk = 64
+const (
+	// maxWalk is how many endpoints are looked at in the order of a hash before the
+	// list itself is gone through, and maxSkip how many may be met before that that are not in
+	// the list.
+	maxWalk = 64
+	maxSkip = 512
+)
 
 // hashed takes the endpoint that a request's hash belongs to. A request
 // without a hash gets a random one, and so an endpoint by weight.
@@ -22,6 +26,7 @@ const maxWalk = 64
 // under way (Mirrokni, Thorup, Zadimoghaddam: Consistent Hashing with Bounded Loads, SODA 2018).
 type hashed struct {
 	places  places
+	where   []int32
 	source  *rand.PCG
 	weights []uint32
 	sum     uint64
@@ -32,7 +37,7 @@ type hashed struct {
 
 func newHashed(o *Options, source *rand.PCG) Balancer {
 	return &hashed{
-		places: o.Table.places, source: source,
+		places: o.Table.places, where: o.Table.where, source: source,
 		weights: o.Weights, sum: o.Table.sum,
 		factor: uint64(max(o.HashBalanceFactor, 0)), load: o.Load, total: o.Total,
 	}
@@ -46,12 +51,21 @@ func (h *hashed) Pick(r *Request) int {
 		hash = h.source.Uint64()
 	}
 	cursor := h.places.find(hash)
-	first := h.places.at(cursor)
+	first := h.at(cursor)
 	exclude := r.excluded()
-	if exclude == nil && (h.factor == 0 || h.fits(first, h.total())) {
+	if exclude == nil && first >= 0 && (h.factor == 0 || h.fits(first, h.total())) {
 		return first
 	}
 	return h.walk(hash, cursor, exclude)
+}
+
+// at is the index in the list at a cursor, or -1.
+func (h *hashed) at(cursor uint64) int {
+	i := h.places.at(cursor)
+	if h.where == nil {
+		return i
+	}
+	return int(h.where[i])
 }
 
 // walk goes through the places from a cursor on. If everyone that is not
@@ -62,9 +76,17 @@ func (h *hashed) walk(hash, cursor uint64, exclude func(int) bool) int {
 	if h.factor > 0 {
 		total = h.total()
 	}
-	first, fallback := h.places.at(cursor), -1
-	for range maxWalk {
-		i := h.places.at(cursor)
+	// Where the list is gone through from: as far from each other for hashes as they are.
+	start, _ := bits.Mul64(scatter(hash), uint64(len(h.weights)))
+	fallback := -1
+	for walked, skipped := 0, 0; walked < maxWalk && skipped < maxSkip; {
+		i := h.at(cursor)
+		if i < 0 {
+			skipped++
+			cursor = h.places.next(cursor)
+			continue
+		}
+		walked++
 		if exclude != nil && exclude(i) {
 			cursor = h.places.next(cursor)
 			continue
@@ -78,7 +100,7 @@ func (h *hashed) walk(hash, cursor uint64, exclude func(int) bool) int {
 		hash = scatter(hash)
 		cursor = h.places.find(hash)
 	}
-	other := scan(len(h.weights), first, func(i int) bool {
+	other := scan(len(h.weights), int(start), func(i int) bool {
 		return exclude != nil && exclude(i) || h.factor > 0 && !h.fits(i, total)
 	})
 	switch {
@@ -87,9 +109,9 @@ func (h *hashed) walk(hash, cursor uint64, exclude func(int) bool) int {
 	case fallback >= 0 || h.factor == 0:
 		return fallback
 	case exclude == nil:
-		return first
+		return int(start)
 	}
-	return scan(len(h.weights), first, exclude)
+	return scan(len(h.weights), int(start), exclude)
 }
 
 // fits reports whether endpoint i may have one more request of total+1: whether

@@ -11,6 +11,7 @@ type Table struct {
 	alias    *alias    // Random, LeastRequest, PeakEWMA; nil: equal weights
 	sequence []uint32  // RoundRobin: its cycle, when that is short
 	places   places    // RingHash, Maglev
+	where    []int32   // the index in the list of what places give, or -1; nil: it is that
 	sum      uint64    // of the weights
 	parts    []float64 // PeakEWMA: mean weight / weight; nil: equal weights
 }
@@ -40,6 +41,10 @@ func NewTable(algorithm Algorithm, o Options) *Table {
 			t.sum += o.weight(i)
 		}
 	}
+	if o.Whole != nil && o.Whole.places != nil {
+		t.places, t.where = o.Whole.places, o.Where
+		return t
+	}
 	switch algorithm {
 	case Random, LeastRequest, PeakEWMA:
 		if !t.equal {
@@ -63,12 +68,12 @@ func NewTable(algorithm Algorithm, o Options) *Table {
 	return t
 }
 
-// Size is about how many bytes the table takes.
+// Size is about how many bytes the table takes, that of the whole list included.
 func (t *Table) Size() int {
 	if t == nil {
 		return 0
 	}
-	size := int(unsafe.Sizeof(*t)) + 4*len(t.sequence) + 8*len(t.parts)
+	size := int(unsafe.Sizeof(*t)) + 4*len(t.sequence) + 8*len(t.parts) + 4*len(t.where)
 	if t.alias != nil {
 		size += len(t.alias.columns) * int(unsafe.Sizeof(column{}))
 	}
