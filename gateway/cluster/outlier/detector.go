@@ -1,10 +1,10 @@
 package outlier
 
 import (
+	"container/heap"
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,7 +22,7 @@ type Detector struct {
 	mu      sync.Mutex
 	deliver func(Event) // nil: nobody listens
 	hosts   []*Host
-	ejected []*Host // those that are ejected now
+	ejected waiting // those that are ejected now
 	stats   Stats
 }
 
@@ -189,10 +189,8 @@ func (d *Detector) work(config *Config, now time.Time, sweep bool, next time.Tim
 		}
 		d.forgive(config, now)
 	}
-	for _, h := range d.ejected {
-		if until := h.Ejection().Until; until.Before(next) {
-			next = until
-		}
+	if len(d.ejected) > 0 && d.ejected[0].back.Before(next) {
+		next = d.ejected[0].back
 	}
 	deliver := d.deliver
 	d.mu.Unlock()
@@ -258,17 +256,17 @@ func (d *Detector) found(config *Config, f found, now time.Time) []Event {
 	lasts := min(time.Duration(h.backoff)*config.BaseEjectionTime, most) +
 		time.Duration(d.random()*float64(config.MaxEjectionTimeJitter))
 	h.ejection.Store(&Ejection{Active: true, Cause: f.cause, Reason: f.reason, Since: now, Until: now.Add(lasts), Times: times + 1})
-	d.ejected = append(d.ejected, h)
+	h.back = now.Add(lasts)
+	heap.Push(&d.ejected, h)
 	return []Event{{Host: h, Ejected: true, Enforced: true, Cause: f.cause, Reason: f.reason, Times: times + 1, Lasts: lasts}}
 }
 
 // bringBack ends the ejections whose time is over.
 func (d *Detector) bringBack(now time.Time) (events []Event) {
-	for _, h := range slices.Clone(d.ejected) {
-		if e := h.Ejection(); !e.Until.After(now) {
-			events = append(events, d.release(h, now))
-			events[len(events)-1].Reason = "its time is over"
-		}
+	for len(d.ejected) > 0 && !d.ejected[0].back.After(now) {
+		event := d.release(d.ejected[0], now)
+		event.Reason = "its time is over"
+		events = append(events, event)
 	}
 	return events
 }
@@ -301,7 +299,7 @@ func (d *Detector) release(h *Host, now time.Time) Event {
 	for cause := range h.rows {
 		h.end(Cause(cause))
 	}
-	d.ejected = slices.DeleteFunc(d.ejected, func(o *Host) bool { return o == h })
+	heap.Remove(&d.ejected, h.turn)
 	return Event{Host: h, Enforced: true, Cause: e.Cause, Times: e.Times, Lasts: now.Sub(e.Since)}
 }
 

@@ -22,7 +22,9 @@ type Host struct {
 	detector *Detector // nil: none
 	index    int       // in its hosts
 	monitors []*Monitor
-	backoff  int // how many times BaseEjectionTime an ejection lasts
+	backoff  int       // how many times BaseEjectionTime an ejection lasts
+	back     time.Time // when the present ejection ends
+	turn     int       // its index among those that are ejected
 	seen     [2]sum
 	rates    [2]float64 // of the last interval, in percent; -1: there were too few requests
 }
@@ -76,4 +78,28 @@ func (h *Host) sum() (recent [2]sum) {
 	}
 	h.seen = now
 	return recent
+}
+
+// waiting is a heap of endpoints that are ejected, by when they come back.
+type waiting []*Host
+
+func (w waiting) Len() int           { return len(w) }
+func (w waiting) Less(i, j int) bool { return w[i].back.Before(w[j].back) }
+func (w waiting) Swap(i, j int) {
+	w[i], w[j] = w[j], w[i]
+	w[i].turn, w[j].turn = i, j
+}
+
+func (w *waiting) Push(x any) {
+	h := x.(*Host)
+	h.turn = len(*w)
+	*w = append(*w, h)
+}
+
+func (w *waiting) Pop() any {
+	last := len(*w) - 1
+	h := (*w)[last]
+	(*w)[last] = nil
+	*w = (*w)[:last]
+	return h
 }

@@ -2,6 +2,7 @@ package outlier
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -168,4 +169,37 @@ func BenchmarkStatus(b *testing.B) {
 			}
 		})
 	})
+}
+
+// What it costs to eject one endpoint of so many and to bring it back, half of
+// them being ejected.
+func BenchmarkEjection(b *testing.B) {
+	for _, n := range []int{10, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			config := Defaults()
+			config.MaxEjectionPercent, config.Consecutive5xx, config.MaxEjectionTimeJitter = 100, 1, time.Minute
+			d := New(&config)
+			d.deliver = func(Event) {}
+			now := time.Now()
+			monitors := make([]*Monitor, n)
+			for i := range monitors {
+				h := &Host{Owner: name("a")}
+				d.Add(h)
+				if monitors[i] = d.Monitor(h); i < n/2 {
+					monitors[i].Status(500)
+				}
+			}
+			d.work(&config, now, false, now.Add(time.Second))
+			one := monitors[n-1]
+			b.ReportAllocs()
+			for b.Loop() {
+				one.Status(500)
+				d.work(&config, now, false, now.Add(time.Second))
+				d.Healthy(one.host)
+			}
+			if d.Stats().Active != n/2 {
+				b.Error("the endpoint was not ejected or did not come back")
+			}
+		})
+	}
 }
