@@ -1,6 +1,7 @@
 package command
 
 import (
+	"longmen/gateway/cluster"
 	"longmen/gateway/supervisor"
 	"longmen/gateway/telemetry/exposition"
 )
@@ -19,6 +20,7 @@ func startGateway(r *runner) (gateway, error) {
 		Overload:       s.Overload,
 		Watchdog:       s.Watchdog,
 		LoopGuard:      s.loopGuard(),
+		Locality:       cluster.Locality{Region: s.Locality.Region, Zone: s.Locality.Zone, SubZone: s.Locality.SubZone},
 		Log:            r.log,
 		Level:          r.level,
 		Build:          exposition.Build{Version: version, Revision: revision},

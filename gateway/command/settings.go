@@ -23,8 +23,13 @@ import (
 // Settings are those of the process, as opposed to its resources. They are
 // layered: defaults, then the file, then the environment, then flags.
 type Settings struct {
-	Mode    string // "edge"
-	Node    string // name of this instance in logs
+	Mode string // "edge"
+	Node string // name of this instance in logs
+	// Locality is where the gateway is; "" are not known.
+	Locality struct {
+		Region, Zone string
+		SubZone      string `mapstructure:"sub_zone"`
+	}
 	Workers Workers
 	Pin     bool // bind each worker to a CPU
 	Admin   struct {
@@ -81,6 +86,9 @@ func (s setting) env() string {
 var settingTable = append([]setting{
 	{"mode", "edge", "mode", "edge", oneOf("edge", "sidecar")},
 	{"node", "", "", "a name", isName},
+	{"locality.region", "", "", "a name", isName},
+	{"locality.zone", "", "", "a name", isName},
+	{"locality.sub_zone", "", "", "a name", isName},
 	{"workers", "auto", "workers", "auto, or a number from 1 to 1024", isWorkers},
 	{"pin", "false", "", "true or false", oneOf("true", "false")},
 	{"admin.bind", "127.0.0.1:15000", "admin", `an address with port such as "127.0.0.1:15000", "unix:/path", or off`, isBind},

@@ -35,11 +35,12 @@ type Options struct {
 	Pin            bool   // bind each worker to a CPU
 	AdminBind      string // see admin.Options; "off" for none
 	DrainTimeout   time.Duration
-	MaxConnections int           // client connections at once; 0: no limit
-	MaxFiles       int           // file descriptors; 0: as many as the hard limit allows
+	MaxConnections int // client connections at once; 0: no limit
+	MaxFiles       int // file descriptors; 0: as many as the hard limit allows
 	Overload       overload.Config
-	Watchdog       time.Duration // see worker.Watchdog; 0: off
-	LoopGuard      cdnloop.Guard // refuses requests that come round
+	Watchdog       time.Duration    // see worker.Watchdog; 0: off
+	LoopGuard      cdnloop.Guard    // refuses requests that come round
+	Locality       cluster.Locality // where the gateway is; zero: not known
 	Log            *slog.Logger
 	Level          *slog.LevelVar // of Log, for the admin API
 	Build          exposition.Build
@@ -127,6 +128,7 @@ func New(o Options) (*Supervisor, error) {
 	}
 	s.global.SetLimits(o.MaxConnections, 0)
 	s.clusters = cluster.NewRuntime(o.Log, s.hostsChanged)
+	s.clusters.Locate(o.Locality)
 	loops := make([]*worker.Loop, 0, o.Workers)
 	for i := range o.Workers {
 		l, err := worker.New(worker.Options{ID: i, Pin: o.Pin, CPU: cpus[i%len(cpus)], Log: o.Log})

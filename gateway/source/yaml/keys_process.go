@@ -16,6 +16,7 @@ var topTable = object{"file", "The top level: the maps of resources, and the set
 var processTable = object{"process", "", append([]key{
 	{"mode", one("edge"), "edge", "What the process is.", "", "edge", false},
 	{"node", aString, "the host's name", "Name of this instance in logs and towards others.", "", "edge-1", false},
+	{"locality", ref("own locality"), "", "Where the gateway is, for clusters that keep requests in its zone: [clusters.md](clusters.md#zone-aware-routing).", "", "{region: eu, zone: eu-a}", false},
 	{"admin", ref("admin"), "", "The admin API.", "", `{bind: "127.0.0.1:15000"}`, false},
 	{"workers", either(one("auto"), aWhole), "auto", "Worker loops: one for each CPU that the process may use (cgroup quota respected), or a number from 1 to 1024.", "", "4", false},
 	{"pin", aBool, "false", "Bind each worker to a CPU of its own.", "", "true", false},
@@ -47,18 +48,32 @@ var processLimitsTable = object{"process limits", "Bounds of the process (`limit
 	{"files", aWhole, "the hard limit", "File descriptors: the soft limit is raised to it at start (64 to 10000000; 0 is the hard limit).", "", "65536", false},
 }}
 
+var ownLocalityTable = object{"own locality", "Where the gateway itself is (`locality`). It is in the same zone as endpoints that say the same of theirs, in all parts.", []key{
+	{"region", aString, "", "Its region.", "", "eu", false},
+	{"zone", aString, "", "Its zone.", "", "eu-a", false},
+	{"sub_zone", aString, "", "A part of the zone.", "", "rack-7", false},
+}}
+
 var loopGuardTable = object{"loop guard", "How requests that come round are known (`loop_guard`): by CDN-Loop (RFC 8586).", []key{
 	{"id", either(aString, one("auto", "off")), "auto", "The gateway's token in CDN-Loop: the same in all instances that are one gateway, another one in each other gateway. `auto` makes a random one in every process; `off` looks at no request and adds no token. At most 128 bytes, a name or host[:port].", "", "dc1", false},
 	{"hops", aWhole, "10", "Tokens that a request may come with, whoever's they are (1 to 255); one with as many is refused.", "", "5", false},
 }}
 
 // objects are all tables, in the order of the reference.
-var objects = slices.Concat([]object{
+var objects = append([]object{
 	topTable, adminTable, logTable, drainTable, processLimitsTable, loopGuardTable,
 	listenerTable, pathTable, listenerLimitsTable, listenerTimeoutsTable, minRateTable, forwardedTable, serverTable,
 	listenerTCPTable, keepaliveTable, accessLogTable, listenerHTTP2Table, pingTable, allowanceTable,
 	routeTable, hostTable, ruleTable, grpcTimeoutTable, matchTable, valueMatchTable, rangeTable, targetTable, byHeaderTable,
-	retryTable, backoffTable, headersTable, editsTable, rewriteTable, substitutionTable, redirectTable, respondTable,
-}, clusterObjects, balanceObjects, []object{
+	headersTable, editsTable, rewriteTable, substitutionTable, redirectTable, respondTable,
+}, otherObjects()...)
+
+// otherObjects are those that have lists of their own.
+func otherObjects() []object {
+	return slices.Concat(attemptObjects, clusterObjects, resilienceObjects, onwardTables, balanceObjects, secretObjects,
+		[]object{overloadTable()}, overloadTables(), filterObjects())
+}
+
+var secretObjects = []object{
 	secretTable, acmeTable, eabTable, sm2Table, listenerTLSTable, domainTLSTable, earlyDataTable, gmTable, sanTable, clusterTLSTable,
-}, []object{overloadTable()}, overloadTables(), filterObjects())
+}

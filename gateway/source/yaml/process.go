@@ -31,6 +31,15 @@ func (d *decoder) process(top fields) map[string]any {
 				d.fail(v, "is longer than %d bytes", maxNode)
 			}
 			put("node", s, ok)
+		case "locality":
+			f := d.object(v, ownLocalityTable)
+			where := map[string]any{}
+			for _, key := range []string{"region", "zone", "sub_zone"} {
+				if name := d.placeName(f, key); name != "" {
+					where[key] = name
+				}
+			}
+			put("locality", where, true)
 		case "admin":
 			put("admin", d.admin(v), true)
 		case "workers":
