@@ -37,11 +37,12 @@ type part struct {
 	members  []*Endpoint
 	group    *Group   // of the usable ones; nil: not made yet
 	even     []uint32 // one weight for each member; nil: they are not all the same
-	weights  uint64   // of all members, by configuration
-	healthy  uint64   // of the usable ones, likewise
-	touched  []int    // indexes of members that changed
-	fresh    bool     // group is of members that it had before
-	whole    int      // members that it has in the whole cluster, for a subset's
+	hashes   hashes
+	weights  uint64 // of all members, by configuration
+	healthy  uint64 // of the usable ones, likewise
+	touched  []int  // indexes of members that changed
+	fresh    bool   // group is of members that it had before
+	whole    int    // members that it has in the whole cluster, for a subset's
 }
 
 // place is where an endpoint stands in a part.
@@ -94,7 +95,7 @@ func (p *part) renew(c *Cluster) {
 	switch {
 	case p.group == nil || p.fresh || len(p.touched)*8 > len(p.members):
 		p.make(c)
-	case len(p.touched) > 0 && (p.even == nil || c.config.Balance.Hashes()):
+	case len(p.touched) > 0 && p.even == nil:
 		p.make(c) // what the balancer makes of it takes as long
 	case len(p.touched) > 0:
 		p.edit(c)
@@ -107,10 +108,11 @@ func (p *part) make(c *Cluster) {
 	p.even = p.evenWeights(c)
 	usable := make([]*Endpoint, 0, len(p.members))
 	p.healthy = 0
+	p.hashes.begin(c, len(p.members))
 	for _, e := range p.members {
 		at := p.place(e)
-		if at.index = -1; e.listed {
-			at.index = len(usable)
+		if p.stands(at, -1); e.listed {
+			p.stands(at, len(usable))
 			usable = append(usable, e)
 			p.healthy += uint64(e.weight())
 		}
@@ -118,7 +120,7 @@ func (p *part) make(c *Cluster) {
 	g := p.newGroup()
 	g.Usable = listOf(usable)
 	if p.weigh(c, g); p.group == nil || !p.group.same(g) {
-		c.finish(g)
+		c.finish(g, p)
 		p.group = g
 	}
 }
@@ -127,20 +129,21 @@ func (p *part) make(c *Cluster) {
 // does not matter: the last endpoint takes the place of one that goes.
 func (p *part) edit(c *Cluster) {
 	d, changed := p.group.Usable.draft(), false
+	p.hashes.where = slices.Clone(p.hashes.where)
 	for _, i := range p.touched {
 		e := p.members[i]
 		at := p.place(e)
 		switch was := at.index >= 0; {
 		case e.listed && !was:
-			at.index = d.n
+			p.stands(at, d.n)
 			d.push(e)
 			p.healthy += uint64(e.weight())
 		case !e.listed && was:
 			if last := d.pop(); last != e {
 				d.put(at.index, last)
-				p.place(last).index = at.index
+				p.stands(p.place(last), at.index)
 			}
-			at.index = -1
+			p.stands(at, -1)
 			p.healthy -= uint64(e.weight())
 		default:
 			continue
@@ -151,7 +154,7 @@ func (p *part) edit(c *Cluster) {
 		g := p.newGroup()
 		g.Usable = d.List
 		p.weigh(c, g)
-		c.finish(g)
+		c.finish(g, p)
 		p.group = g
 	}
 }
@@ -201,14 +204,19 @@ func (g *Group) same(other *Group) bool {
 		g.Usable.n == other.Usable.n && (g.even != 0 && g.even == other.even || slices.Equal(g.Weights, other.Weights)) && g.Usable.equal(&other.Usable)
 }
 
-// finish makes what workers need of a group.
-func (c *Cluster) finish(g *Group) {
-	g.Table = balance.NewTable(c.config.Balance, balance.Options{
+// finish makes what workers need of a group: one of the part's, or, if that is nil, of
+// its own.
+func (c *Cluster) finish(g *Group, p *part) {
+	o := balance.Options{
 		Settings: c.config.Balancing,
 		Weights:  g.Weights,
 		Even:     g.even,
 		Key:      func(i int) string { return g.Usable.At(i).hashKey() },
-	})
+	}
+	if p != nil {
+		o.Whole, o.Where = p.hashTable(c), p.hashes.where
+	}
+	g.Table = balance.NewTable(c.config.Balance, o)
 }
 
 // strength is what is there of the part, by weight or by number.
@@ -247,7 +255,7 @@ func (l *level) panicking(c *Cluster) *Group {
 	for _, e := range all {
 		g.Weights = append(g.Weights, c.weightNow(e))
 	}
-	c.finish(g)
+	c.finish(g, nil)
 	l.panicked = g
 	return g
 }
