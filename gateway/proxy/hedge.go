@@ -140,7 +140,9 @@ func (h *hedge) begin(first bool) bool {
 			return false
 		}
 		x.cluster.Stats.Retries.Inc()
-		x.s.Record.Retried = stream.Hedged
+		if x.s.Record.Retried = stream.Hedged; len(h.legs) > 0 {
+			x.cluster.Stats.Hedges.Inc()
+		}
 	}
 	l := x.proxy.leg(h)
 	l.unit, x.retrying = x.retrying, false
@@ -155,9 +157,9 @@ func (h *hedge) follow() {
 	x := h.x
 	switch {
 	case x.retries >= x.forward.Retry.Attempts:
-		x.s.Record.RetryEnd = stream.RetryAttempts
+		x.endRetries(stream.RetryAttempts)
 	case !h.begin(false):
-		x.s.Record.RetryEnd = stream.RetryOverflow
+		x.endRetries(stream.RetryOverflow)
 	default:
 		x.retries++
 	}
@@ -210,7 +212,7 @@ func (h *hedge) next(co *worker.Coroutine, l *leg, e *stream.Error, reason strea
 			}
 			return true // or the stream was aborted
 		}
-		x.s.Record.RetryEnd = end
+		x.endRetries(end)
 	}
 	if x.elsewhere(co, l.resp, l.err, true) {
 		h.remove(co, l)
@@ -234,8 +236,9 @@ func (h *hedge) remove(co *worker.Coroutine, l *leg) {
 	i := slices.Index(h.legs, l)
 	h.legs = slices.Delete(h.legs, i, i+1)
 	status := 0
-	if l.resp != nil {
+	if l.resp != nil && !l.won {
 		status = l.resp.Status
+		swallow(l.resp)
 	}
 	l.x.drop(co, status)
 	h.x.visit(l.x.tried)

@@ -151,8 +151,8 @@ func TestHedgeOnPerTryTimeout(t *testing.T) {
 			if rec.Tries != 2 || rec.Err != nil || rec.Retried != stream.Hedged || rec.Endpoint != r.origins[wins.at].At {
 				t.Errorf("%+v", rec.Record)
 			}
-			if n := s.stats(0).Retries.Load(); n != 1 {
-				t.Errorf("%d retries", n)
+			if n, hedges := s.stats(0).Retries.Load(), s.stats(0).Hedges.Load(); n != 1 || hedges != 1 {
+				t.Errorf("%d retries, %d hedges", n, hedges)
 			}
 			c.Close()
 			s.quiet()
@@ -555,6 +555,39 @@ func TestHedgeFreely(t *testing.T) {
 	if rec := s.record(); rec.Tries != 2 || s.stats(0).Retries.Load() != 0 {
 		t.Errorf("%+v", rec.Record)
 	}
+}
+
+// trailing is a body with a trailer section.
+type trailing struct {
+	*stream.Bytes
+	trailer stream.Header
+}
+
+func (b *trailing) Trailer() *stream.Header { return &b.trailer }
+
+// A body with trailers is sent once, as it is.
+func TestHedgeNotWithTrailers(t *testing.T) {
+	r := newRow(t, 2)
+	s := newStage(t, settings{routes: hedged(beside(2))}.with(r.origins...))
+	s.loop.Do(func() {
+		x := s.proxy.get()
+		st := &stream.Stream{Loop: s.loop}
+		st.Request.Method, st.Request.Length = []byte("PUT"), 4
+		body := &trailing{Bytes: stream.NewBytes([]byte("body"))}
+		body.trailer.AddString("x-sum", "1")
+		st.Request.Body, x.s, x.forward = body, st, hedged(beside(2))[0].Forward
+		if !x.hedges() {
+			t.Error("it could be hedged, as far as the head says")
+		}
+		whole, err := x.gather(nil)
+		got := st.Request.Body
+		p, last := got.Buffered()
+		if whole || err != nil || string(p) != "body" || !last || string(got.Trailer().Get("x-sum")) != "1" || x.record.Body != body {
+			t.Errorf("%v %v %q %v", whole, err, p, last)
+		}
+		x.s = nil
+		s.proxy.put(x)
+	})
 }
 
 // Random ends at random moments leave nothing behind.

@@ -24,6 +24,9 @@ type leg struct {
 	unit     bool // it holds one of the cluster's retries
 }
 
+// errLate is what outlier detection is told of a try that takes long.
+var errLate = &stream.Error{Side: stream.Upstream, Phase: stream.PhaseResponseHead, Flag: stream.UpstreamTimeout, Sent: true, Cause: errors.New("the time of the try is over, and it goes on")}
+
 // errLegPanic stands until the leg has ended otherwise.
 var errLegPanic = errors.New("panic in a try of a hedged request")
 
@@ -114,6 +117,7 @@ func (l *leg) await() {
 func (l *leg) Expire(*worker.Timer) {
 	l.late = true
 	l.x.cluster.Stats.Timeouts[metrics.UpstreamTimeoutTry].Inc()
+	l.x.tell(nil, errLate) // or an endpoint that always loses would never be found out
 	l.hedge.x.s.Co.Wake()
 }
 

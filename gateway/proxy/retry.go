@@ -40,7 +40,7 @@ func (x *exchange) again(co *worker.Coroutine, resp *stream.Response, err error)
 	}
 	if end != stream.RetryWentOn {
 		if retry != nil {
-			rec.RetryEnd = end
+			x.endRetries(end)
 		}
 		return false
 	}
@@ -52,11 +52,34 @@ func (x *exchange) again(co *worker.Coroutine, resp *stream.Response, err error)
 		status = resp.Status
 	}
 	x.count(e)
+	swallow(resp)
 	x.drop(co, status)
 	x.cluster.Stats.Retries.Inc()
 	x.retries++
 	rec.Retried = reason
 	return x.rest(co, pause)
+}
+
+// swallow takes the body of a response that is not the client's, if all of it is
+// here: the connection can carry another request then.
+func swallow(resp *stream.Response) {
+	if resp == nil || resp.Body == nil {
+		return
+	}
+	if _, whole := atHand(resp.Body); !whole {
+		return
+	}
+	for range 2 { // the piece, and the end: neither is waited for
+		if _, err := resp.Body.Next(nil); err != nil {
+			return
+		}
+	}
+}
+
+// endRetries notes why there is no other try.
+func (x *exchange) endRetries(why stream.RetryEnd) {
+	x.s.Record.RetryEnd = why
+	x.cluster.Stats.RetryEnds[why].Inc()
 }
 
 // freely takes the request to another connection where that is no retry: the

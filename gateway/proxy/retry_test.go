@@ -202,10 +202,13 @@ func TestRetriesEnd(t *testing.T) {
 	if resp.StatusCode != 503 || resp.Header.Get("X-N") != "4" || body != "busy" || asked.Load() != 4 {
 		t.Errorf("%d %v %q after %d tries", resp.StatusCode, resp.Header, body, asked.Load())
 	}
-	if r := s.record(); r.Err != nil || r.Tries != 4 {
-		t.Errorf("%+v", r)
+	if r := s.record(); r.Err != nil || r.Tries != 4 || r.RetryEnd != stream.RetryAttempts || o.Accepted.Load() != 1 {
+		t.Errorf("%+v on %d connections", r, o.Accepted.Load())
 	}
 	stats := s.stats(0)
+	if stats.RetryEnds[stream.RetryAttempts].Load() != 1 {
+		t.Error("the end is not counted")
+	}
 	if n := stats.Retries.Load(); n != 3 {
 		t.Errorf("%d retries", n)
 	}

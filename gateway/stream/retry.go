@@ -38,6 +38,7 @@ const (
 	RetryTooLate           // the endpoint asked for more time than is left
 	RetryNobody            // there is no endpoint to try
 	RetryNoHeader          // the request has none of the fields that the route asks for
+	RetryEndCount          // how many there are
 )
 
 func (r RetryEnd) String() string {

@@ -30,7 +30,7 @@ func TestFlagsOfRetries(t *testing.T) {
 			t.Errorf("%d has no name", r)
 		}
 	}
-	for r := RetryWentOn; r <= RetryNoHeader; r++ {
+	for r := RetryWentOn; r < RetryEndCount; r++ {
 		if r.String() == "" {
 			t.Errorf("%d has no name", r)
 		}

@@ -1,6 +1,9 @@
 package exposition
 
-import "longmen/gateway/telemetry/metrics"
+import (
+	"longmen/gateway/stream"
+	"longmen/gateway/telemetry/metrics"
+)
 
 // upstream is what is told of each cluster.
 var upstream = []spec[metrics.ClusterStats]{
@@ -27,6 +30,14 @@ var upstream = []spec[metrics.ClusterStats]{
 		func(c *metrics.ClusterStats, r *row) { r.distribution(&c.Duration) }},
 	{"longmen_upstream_retries_total", "Tries after the first.", CounterKind, "",
 		func(c *metrics.ClusterStats, r *row) { r.count(&c.Retries) }},
+	{"longmen_upstream_hedges_total", "Tries that began beside others of the same request; they are among the retries.", CounterKind, "",
+		func(c *metrics.ClusterStats, r *row) { r.count(&c.Hedges) }},
+	{"longmen_upstream_retry_ends_total", "Requests that failed and were not tried again although their route asks for it, by why: attempts, overflow, may-have-run, body-sent, too-late, no-endpoint, request-headers.", CounterKind, "reason",
+		func(c *metrics.ClusterStats, r *row) {
+			for why := stream.RetryWentOn + 1; why < stream.RetryEndCount; why++ {
+				r.count(&c.RetryEnds[why], why.String())
+			}
+		}},
 	{"longmen_upstream_timeouts_total", "Time limits that endpoints ran into, by kind.", CounterKind, "kind",
 		func(c *metrics.ClusterStats, r *row) {
 			for kind := range metrics.UpstreamTimeoutCount {

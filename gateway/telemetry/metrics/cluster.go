@@ -1,5 +1,7 @@
 package metrics
 
+import "longmen/gateway/stream"
+
 // ClusterStats is what one worker counts for one cluster.
 type ClusterStats struct {
 	_ cacheLine
@@ -12,10 +14,12 @@ type ClusterStats struct {
 	ConnectDuration   Histogram
 
 	RequestsActive  Gauge
-	RequestsPending Gauge     // wait for a connection
-	Requests        ByClass   // tries, by what the endpoint answered; "none": it did not
-	Duration        Histogram // try sent to last byte of its response
-	Retries         Counter
+	RequestsPending Gauge                         // wait for a connection
+	Requests        ByClass                       // tries, by what the endpoint answered; "none": it did not
+	Duration        Histogram                     // try sent to last byte of its response
+	Retries         Counter                       // tries after the first
+	Hedges          Counter                       // of those, tries beside others
+	RetryEnds       [stream.RetryEndCount]Counter // requests whose last try failed, and that were not tried again although their route asks for it
 	Timeouts        [UpstreamTimeoutCount]Counter
 	Overflows       [LimitCount]Counter  // requests refused by a limit
 	Resets          Counter              // connections that the endpoint ended before the response was complete
