@@ -26,7 +26,7 @@ func (o *onward) reset() {
 // elsewhere gives a request that nobody at its cluster has seen to the next of those
 // that the route's cluster forwards or fails over to, and reports whether there is
 // one. It is no retry by the route's policy: what has a place to go to and was not begun
-// anywhere does not fail. Before the policy had its say (last is false) it goes only when
+// anywhere does not fail. A limit that is reached is no reason: it is there to refuse. Before the policy had its say (last is false) it goes only when
 // everyone at the cluster was tried.
 func (x *exchange) elsewhere(co *worker.Coroutine, resp *stream.Response, err error, last bool) bool {
 	if x.leg != nil || !x.onward.routed.GoesOn() || x.spent || x.bound() {
@@ -37,7 +37,7 @@ func (x *exchange) elsewhere(co *worker.Coroutine, resp *stream.Response, err er
 	switch {
 	case err != nil:
 		e = stream.AsError(err)
-		if e.Sent || e.Side == stream.Downstream || !last && e.Phase != stream.PhasePick && x.cluster.HasOther(x.want(), x.tried) {
+		if e.Sent || e.Side == stream.Downstream || e.Flag == stream.UpstreamOverflow || !last && e.Phase != stream.PhasePick && x.cluster.HasOther(x.want(), x.tried) {
 			return false
 		}
 	case resp == nil || !x.refusedRound(resp):

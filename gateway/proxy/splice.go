@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"net/netip"
+
 	"longmen/gateway/router"
 	"longmen/gateway/stream"
 )
@@ -16,12 +18,13 @@ func (e *Edge) Splice(s *stream.Stream, cluster string) (*stream.Response, error
 		return nil, err
 	}
 	routed := c
-	c, why := routed.Onward(s)
+	c, why := routed.Onward(s, netip.AddrPort{})
 	s.Record.Cluster = c.Config().Name
 	x, err := e.proxy.prepare(s, &router.Route{Forward: &router.Forward{}}, nil, c, stream.Outgoing{})
 	if err != nil {
 		return nil, err
 	}
 	x.onward.routed, x.onward.why = routed, why
+	x.ask(session{})
 	return x.finish(s.Co)
 }

@@ -70,7 +70,7 @@ func (c *compiler) endpoints(at resource.Path, a *endpoint.ClusterLoadAssignment
 		}
 	}
 	c.gaps(at, out.Endpoints)
-	if len(out.Endpoints) == 0 {
+	if len(out.Endpoints) == 0 && !c.goesOn(out.Name) {
 		c.warn(at, "", "the cluster has no endpoints: every request to it is answered with 503")
 	}
 	if out.Discovery == cluster.LogicalDNS && len(out.Endpoints) > 1 {

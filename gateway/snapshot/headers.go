@@ -71,6 +71,8 @@ func (c *compiler) editable(at resource.Path, name string) bool {
 			hint = "rewrite: {host: ...} changes it"
 		}
 		c.failHint(at, hint, "%q cannot be changed", name)
+	case lower == "cdn-loop":
+		c.failHint(at, "loop_guard says what is added to it", "%q tells gateways which others a request has come through: it cannot be changed", name)
 	case !stream.IsToken(name):
 		c.fail(at, "%q is no header name", name)
 	default:

@@ -75,12 +75,21 @@ func (c *compiler) onwardReferences(clusters map[string]resource.Path, used map[
 		_, ok := clusters[name]
 		return !ok && !c.refused(join("clusters", name))
 	}
+	withStandby := map[string]bool{}
+	for _, cl := range c.set.Clusters {
+		_, withStandby[cl.GetName()] = onwardOf(cl).Word("standby_to")
+	}
 	for _, cl := range c.set.Clusters {
 		values := onwardOf(cl)
 		at := join("clusters", cl.GetName())
-		if name, ok := values.Word("standby_to"); ok && missing(name) {
+		if name, ok := values.Word("standby_to"); ok {
 			where := join(at, "standby.to")
-			c.noCluster(where, where, name, clusters, used)
+			switch {
+			case missing(name):
+				c.noCluster(where, where, name, clusters, used)
+			case withStandby[name]:
+				c.warn(where, "", "the standby of %q does not count for what is forwarded to it", name)
+			}
 		}
 		for i, name := range values.Strings("failover") {
 			if missing(name) {
@@ -98,4 +107,16 @@ func onwardOf(cl *clusterv3.Cluster) resource.Values {
 		return nil
 	}
 	return values
+}
+
+// goesOn tells whether requests to the cluster may go on to others.
+func (c *compiler) goesOn(name string) bool {
+	for _, cl := range c.set.Clusters {
+		if cl.GetName() == name {
+			values := onwardOf(cl)
+			_, forwards := values.Word("standby_to")
+			return forwards || len(values.Strings("failover")) > 0
+		}
+	}
+	return false
 }

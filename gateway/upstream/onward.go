@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"net/netip"
 	"slices"
 
 	"longmen/gateway/cluster"
@@ -43,14 +44,15 @@ func (w Sent) String() string { return [...]string{"", "standby", "failover"}[w]
 // request that another gateway sent here because it is in standby stays, and one that
 // failed over here stays as long as anything here is healthy: gateways that point at
 // each other serve a request between them, and do not pass it to and fro. Nor is a
-// request sent where nobody is healthy, if it can be helped.
-func (c *Cluster) Onward(s *stream.Stream) (*Cluster, Sent) {
+// request sent where nobody is healthy, if it can be helped. One whose client has a session
+// at an endpoint, session, goes where that is, unless standby takes it from here.
+func (c *Cluster) Onward(s *stream.Stream, session netip.AddrPort) (*Cluster, Sent) {
 	o, why := c.onward, SentNot
 	if o == nil {
 		return c, why
 	}
 	h := &s.Request.Header
-	if o.standby != nil && o.forwards(c, h) {
+	if o.standby != nil && o.forwards(c, h, session) {
 		c.Stats.Onward[metrics.OnwardStandby].Inc()
 		if c, why = o.active, SentStandby; c.onward == nil {
 			return c, why
@@ -58,7 +60,11 @@ func (c *Cluster) Onward(s *stream.Stream) (*Cluster, Sent) {
 		o = c.onward
 	}
 	if len(o.chain) > 1 {
-		if to := o.next(h); to != c {
+		to := o.having(session)
+		if to == nil {
+			to = o.next(h)
+		}
+		if to != c {
 			c.Stats.Onward[metrics.OnwardFailover].Inc()
 			return to, SentFailover
 		}
@@ -66,11 +72,32 @@ func (c *Cluster) Onward(s *stream.Stream) (*Cluster, Sent) {
 	return c, why
 }
 
+// having is the cluster of the chain that has a session's endpoint, which may get
+// requests; nil when none has.
+func (o *onward) having(session netip.AddrPort) *Cluster {
+	if session.IsValid() {
+		for _, c := range o.chain {
+			if c.has(session) {
+				return c
+			}
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) has(session netip.AddrPort) bool {
+	e := c.shared.Hosts().Find(session)
+	return e != nil && !c.closed && e.Healthy() && !e.Config().Draining
+}
+
 // forwards decides whether c's standby forwards the next request.
-func (o *onward) forwards(c *Cluster, h *stream.Header) bool {
+func (o *onward) forwards(c *Cluster, h *stream.Header, session netip.AddrPort) bool {
 	p := o.standby.Position()
 	if p.State != standby.Standby || o.active == nil || o.active.closed {
 		return false
+	}
+	if session.IsValid() && o.active.has(session) && !been(h, o.active.config.Peer) {
+		return true
 	}
 	away := o.share.Next() >= p.Config.Local
 	if h.HasKnown(stream.CDNLoop) && (sentBefore(h, SentStandby) || been(h, o.active.config.Peer)) {

@@ -65,7 +65,7 @@ func (d *decoder) standby(v value, extra resource.Values) {
 	f := d.object(v, standbyTable)
 	if s, ok := f.word("to"); ok {
 		extra["standby_to"] = s
-	} else if !f.has("to") {
+	} else if v.isMap() && !f.has("to") {
 		d.fail(v, "to is missing: the cluster that requests are forwarded to")
 	}
 	local, written := d.percentField(f, "local")
