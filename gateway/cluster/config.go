@@ -37,7 +37,7 @@ type Config struct {
 	// 0 turns it off. Default 0: no healthy endpoint is a 503.
 	PanicThreshold int
 	// HashBalanceFactor, in percent, bounds what an endpoint gets of hashed requests to that
-	// many hundredths of the mean; the next one in the hash's order takes what is above
+	// many hundredths of the mean; others that the hash decides take what is above
 	// (consistent_hashing_lb_config.hash_balance_factor). At least 100; 0: no bound.
 	HashBalanceFactor int
 
