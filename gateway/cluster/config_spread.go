@@ -39,12 +39,8 @@ const (
 	LocalityZoneAware
 )
 
-// ZoneAware are the settings of LocalityZoneAware.
+// ZoneAware are the settings of LocalityZoneAware. Where the gateways are is said to the Runtime.
 type ZoneAware struct {
-	// LocalCluster is the cluster whose endpoints are the gateways themselves: how
-	// many of them each locality has decides what it can send. "" takes the gateways
-	// for spread as the endpoints are, so that each locality keeps to itself.
-	LocalCluster string
 	// Enabled is the share of requests, in percent, that is routed so; the
 	// rest goes to all localities alike. 0 is the default, 100; negative is none.
 	Enabled float64

@@ -24,6 +24,7 @@ type Runtime struct {
 	changed  func(*Cluster)
 	history  ledger.History
 	locality Locality
+	gateways string // the cluster that they are
 
 	mu       sync.Mutex
 	clusters map[string]*Cluster // that have been started, by name; a later one of a name counts
@@ -49,9 +50,13 @@ func NewRuntime(log *slog.Logger, changed func(*Cluster)) *Runtime {
 	}
 }
 
-// Locate says where the gateway itself is, for LocalityZoneAware. It is to be called before the
-// first cluster is started.
-func (r *Runtime) Locate(locality Locality) { r.locality = locality }
+// Locate says where the gateway itself is, for LocalityZoneAware, and which cluster's endpoints
+// are the gateways (Envoy's local_cluster_name): how many of them each locality has decides what it
+// can send. Without such a cluster the gateways are taken for spread as the endpoints are,
+// so that each locality keeps to itself. It is to be called before the first cluster is started.
+func (r *Runtime) Locate(locality Locality, gateways string) {
+	r.locality, r.gateways = locality, gateways
+}
 
 // started notes a cluster, and has those follow that look at its endpoints.
 func (r *Runtime) started(c *Cluster) {
@@ -91,10 +96,13 @@ func (r *Runtime) published(c *Cluster) {
 
 // tellFollowers has the clusters look again whose zones depend on c's endpoints.
 func (r *Runtime) tellFollowers(c *Cluster) {
+	if r.gateways == "" || c.config.Name != r.gateways {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, other := range r.clusters {
-		if s := &other.config.Spread; s.Localities == LocalityZoneAware && s.ZoneAware.LocalCluster == c.config.Name {
+		if other.config.Spread.Localities == LocalityZoneAware {
 			other.zones.Store(true)
 			other.note()
 		}

@@ -116,7 +116,7 @@ func TestLocalityWeights(t *testing.T) {
 func TestZones(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.runtime.Locate(zone("a"))
+		w.runtime.Locate(zone("a"), "gateways")
 		gateways := static("10.9.0.1:80", "10.9.0.2:80", "10.9.0.3:80", "10.9.0.4:80")
 		gateways.Name = "gateways"
 		for i := range gateways.Endpoints {
@@ -124,7 +124,6 @@ func TestZones(t *testing.T) {
 		}
 		config := static(numbered(10)...)
 		config.Spread.Localities = LocalityZoneAware
-		config.Spread.ZoneAware.LocalCluster = "gateways"
 		for i := range config.Endpoints {
 			config.Endpoints[i].Locality = zone([]string{"a", "b"}[min(1, i/4)]) // 4 and 6
 		}
@@ -163,7 +162,7 @@ func TestZones(t *testing.T) {
 func TestForceLocalZone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.runtime.Locate(zone("a"))
+		w.runtime.Locate(zone("a"), "")
 		config := static(numbered(3)...)
 		config.Spread = Spread{Localities: LocalityZoneAware, ZoneAware: ZoneAware{ForceLocal: 2}}
 		for i := range config.Endpoints {

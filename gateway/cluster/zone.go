@@ -41,7 +41,7 @@ func (c *Cluster) zoneShares(l *level, parts []strength, shares []float64) bool 
 		upstream[i] = float64(p.usable) / float64(total)
 	}
 	local := upstream
-	if z.LocalCluster != "" {
+	if c.runtime.gateways != "" {
 		if local = c.gateways(l); local == nil {
 			return false
 		}
@@ -58,7 +58,7 @@ func (c *Cluster) zoneShares(l *level, parts []strength, shares []float64) bool 
 // gateways are the parts of the gateways that are in each of the localities; nil when they are
 // not known, or so many are not healthy that the numbers mean nothing.
 func (c *Cluster) gateways(l *level) []float64 {
-	them := c.runtime.cluster(c.config.Spread.ZoneAware.LocalCluster)
+	them := c.runtime.cluster(c.runtime.gateways)
 	if them == nil {
 		return nil
 	}

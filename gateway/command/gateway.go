@@ -21,6 +21,7 @@ func startGateway(r *runner) (gateway, error) {
 		Watchdog:       s.Watchdog,
 		LoopGuard:      s.loopGuard(),
 		Locality:       cluster.Locality{Region: s.Locality.Region, Zone: s.Locality.Zone, SubZone: s.Locality.SubZone},
+		Gateways:       s.Locality.Gateways,
 		Log:            r.log,
 		Level:          r.level,
 		Build:          exposition.Build{Version: version, Revision: revision},

@@ -29,6 +29,7 @@ type Settings struct {
 	Locality struct {
 		Region, Zone string
 		SubZone      string `mapstructure:"sub_zone"`
+		Gateways     string // the cluster whose endpoints the gateways are
 	}
 	Workers Workers
 	Pin     bool // bind each worker to a CPU
@@ -89,6 +90,7 @@ var settingTable = append([]setting{
 	{"locality.region", "", "", "a name", isName},
 	{"locality.zone", "", "", "a name", isName},
 	{"locality.sub_zone", "", "", "a name", isName},
+	{"locality.gateways", "", "", "the name of a cluster", isName},
 	{"workers", "auto", "workers", "auto, or a number from 1 to 1024", isWorkers},
 	{"pin", "false", "", "true or false", oneOf("true", "false")},
 	{"admin.bind", "127.0.0.1:15000", "admin", `an address with port such as "127.0.0.1:15000", "unix:/path", or off`, isBind},

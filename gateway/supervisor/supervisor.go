@@ -41,6 +41,7 @@ type Options struct {
 	Watchdog       time.Duration    // see worker.Watchdog; 0: off
 	LoopGuard      cdnloop.Guard    // refuses requests that come round
 	Locality       cluster.Locality // where the gateway is; zero: not known
+	Gateways       string           // the cluster whose endpoints the gateways are; "": none
 	Log            *slog.Logger
 	Level          *slog.LevelVar // of Log, for the admin API
 	Build          exposition.Build
@@ -128,7 +129,7 @@ func New(o Options) (*Supervisor, error) {
 	}
 	s.global.SetLimits(o.MaxConnections, 0)
 	s.clusters = cluster.NewRuntime(o.Log, s.hostsChanged)
-	s.clusters.Locate(o.Locality)
+	s.clusters.Locate(o.Locality, o.Gateways)
 	loops := make([]*worker.Loop, 0, o.Workers)
 	for i := range o.Workers {
 		l, err := worker.New(worker.Options{ID: i, Pin: o.Pin, CPU: cpus[i%len(cpus)], Log: o.Log})

@@ -52,6 +52,7 @@ var ownLocalityTable = object{"own locality", "Where the gateway itself is (`loc
 	{"region", aString, "", "Its region.", "", "eu", false},
 	{"zone", aString, "", "Its zone.", "", "eu-a", false},
 	{"sub_zone", aString, "", "A part of the zone.", "", "rack-7", false},
+	{"gateways", aString, "none", "Cluster whose endpoints are the gateways themselves: how many of them each zone has decides how much stays in it. Without one they are taken for spread as a cluster's endpoints are.", "", "edge", false},
 }}
 
 var loopGuardTable = object{"loop guard", "How requests that come round are known (`loop_guard`): by CDN-Loop (RFC 8586).", []key{
@@ -61,7 +62,7 @@ var loopGuardTable = object{"loop guard", "How requests that come round are know
 
 // objects are all tables, in the order of the reference.
 var objects = append([]object{
-	topTable, adminTable, logTable, drainTable, processLimitsTable, loopGuardTable,
+	topTable, adminTable, logTable, drainTable, processLimitsTable, ownLocalityTable, loopGuardTable,
 	listenerTable, pathTable, listenerLimitsTable, listenerTimeoutsTable, minRateTable, forwardedTable, serverTable,
 	listenerTCPTable, keepaliveTable, accessLogTable, listenerHTTP2Table, pingTable, allowanceTable,
 	routeTable, hostTable, ruleTable, grpcTimeoutTable, matchTable, valueMatchTable, rangeTable, targetTable, byHeaderTable,

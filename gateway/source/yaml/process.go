@@ -34,7 +34,7 @@ func (d *decoder) process(top fields) map[string]any {
 		case "locality":
 			f := d.object(v, ownLocalityTable)
 			where := map[string]any{}
-			for _, key := range []string{"region", "zone", "sub_zone"} {
+			for _, key := range []string{"region", "zone", "sub_zone", "gateways"} {
 				if name := d.placeName(f, key); name != "" {
 					where[key] = name
 				}
