@@ -62,7 +62,7 @@ type Options struct {
 	// Certificates are those in use, without their keys.
 	Certificates func() []Certificate
 
-	// Ledger says what there is of endpoints. With wait it answers when all of them
+	// Ledger says what there is of endpoints; of none: of those on their way out. With wait it answers when all of them
 	// are gone, at the latest when wait is over or ctx ends.
 	Ledger func(ctx context.Context, at []netip.AddrPort, wait time.Duration) []ledger.Entry
 

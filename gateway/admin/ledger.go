@@ -21,7 +21,7 @@ const (
 
 // ledger answers whether endpoints are still used here: ?endpoint=IP:PORT, which
 // may stand several times. With ?wait= it answers when all of them are gone, at the
-// latest when that time is over.
+// latest when that time is over. Without an endpoint it lists those on their way out.
 func (s *Server) ledger(ctx *fasthttp.RequestCtx) {
 	var at []netip.AddrPort
 	for _, text := range ctx.QueryArgs().PeekMulti("endpoint") {
@@ -32,11 +32,14 @@ func (s *Server) ledger(ctx *fasthttp.RequestCtx) {
 		}
 		at = append(at, netip.AddrPortFrom(one.Addr().Unmap(), one.Port()))
 	}
-	if len(at) == 0 || len(at) > maxLedgerEndpoints {
-		fail(ctx, fasthttp.StatusBadRequest, fmt.Sprintf("ask for 1 to %d endpoints: ?endpoint=IP:PORT", maxLedgerEndpoints))
+	if len(at) > maxLedgerEndpoints {
+		fail(ctx, fasthttp.StatusBadRequest, fmt.Sprintf("ask for at most %d endpoints", maxLedgerEndpoints))
 		return
 	}
 	wait, problem := ledgerWait(string(ctx.QueryArgs().Peek("wait")))
+	if problem == "" && wait > 0 && len(at) == 0 {
+		problem = "wait for which endpoint? ?endpoint=IP:PORT is missing"
+	}
 	if problem != "" {
 		fail(ctx, fasthttp.StatusBadRequest, problem)
 		return
@@ -45,7 +48,13 @@ func (s *Server) ledger(ctx *fasthttp.RequestCtx) {
 		return // before the wait
 	}
 	all := s.options.Ledger(ctx, at, wait)
+	if all == nil {
+		all = []ledger.Entry{}
+	}
 	show(ctx, all, func(w *tabwriter.Writer) {
+		if len(all) == 0 {
+			fmt.Fprintln(w, "no endpoint is on its way out")
+		}
 		for i := range all {
 			if i > 0 {
 				fmt.Fprintln(w)

@@ -56,10 +56,20 @@ worker 1 configuration 7f3a -`
 	}
 }
 
+func TestLedgerOfNone(t *testing.T) {
+	g := start(t)
+	if body, _ := g.do(t, "GET", "/ledger", 200); body != "no endpoint is on its way out\n" {
+		t.Error(body)
+	}
+	if body, _ := g.do(t, "GET", "/ledger?format=json", 200); body != "[]\n" {
+		t.Error(body)
+	}
+}
+
 func TestLedgerMisuse(t *testing.T) {
 	g := start(t)
 	for query, says := range map[string]string{
-		"":                                         "ask for 1 to 64 endpoints",
+		"wait=1s":                                  "is missing",
 		"endpoint=10.0.0.1":                        "is not IP:PORT",
 		"endpoint=10.0.0.1:0":                      "is not IP:PORT",
 		"endpoint=example.com:80":                  "is not IP:PORT",
@@ -69,7 +79,7 @@ func TestLedgerMisuse(t *testing.T) {
 		"endpoint=1.1.1.1:80&wait=1e99":            "wait must be",
 		"endpoint=1.1.1.1:80&wait=soon":            "wait must be",
 		"endpoint=1.1.1.1:80&format=xml&wait=60s":  "format must be",
-		strings.Repeat("endpoint=1.1.1.1:80&", 65): "ask for 1 to 64 endpoints",
+		strings.Repeat("endpoint=1.1.1.1:80&", 65): "ask for at most 64 endpoints",
 	} {
 		if body, _ := g.do(t, "GET", "/ledger?"+query, 400); !strings.Contains(body, says) {
 			t.Errorf("%s: %s", query, body)

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -21,6 +22,8 @@ const (
 	lookAgain = time.Second
 	// mostAskers bounds those who wait at once; the others get their answer at once.
 	mostAskers = 128
+	// mostLeaving bounds the endpoints on their way out that are told of at once.
+	mostLeaving = 1000
 )
 
 // desk is where those wait who ask for endpoints to be gone.
@@ -35,9 +38,12 @@ type asker struct {
 	news chan struct{} // holds one: something may have changed
 }
 
-// Ledger says what there is of each endpoint. With wait it answers when all of
-// them are gone, at the latest when wait is over or ctx ends.
+// Ledger says what there is of each endpoint; of none: of those on their way out. With wait it
+// answers when all of them are gone, at the latest when wait is over or ctx ends.
 func (s *Supervisor) Ledger(ctx context.Context, at []netip.AddrPort, wait time.Duration) []ledger.Entry {
+	if len(at) == 0 {
+		at = s.leaving()
+	}
 	entries := s.entries(at, false)
 	if wait <= 0 || allGone(entries) {
 		return entries
@@ -67,6 +73,38 @@ func (s *Supervisor) Ledger(ctx context.Context, at []netip.AddrPort, wait time.
 			return entries
 		}
 	}
+}
+
+// leaving are the endpoints that drain, and those that are gone where something is
+// left; not more than mostLeaving.
+func (s *Supervisor) leaving() []netip.AddrPort {
+	found := map[netip.AddrPort]bool{}
+	s.eachCluster(func(c *cluster.Cluster) {
+		for _, e := range c.Hosts().Endpoints {
+			if e.Config().Draining && len(found) < mostLeaving {
+				found[e.Address()] = true
+			}
+		}
+	})
+	left := make(chan []netip.AddrPort, len(s.workers))
+	for _, w := range s.workers {
+		w.loop.Post(func() { left <- w.upstream.Leaving(mostLeaving) })
+	}
+	limit := time.NewTimer(answerLimit)
+	defer limit.Stop()
+	for range s.workers {
+		select {
+		case all := <-left:
+			for _, at := range all {
+				if len(found) < mostLeaving {
+					found[at] = true
+				}
+			}
+		case <-limit.C:
+		case <-s.stop:
+		}
+	}
+	return slices.SortedFunc(maps.Keys(found), netip.AddrPort.Compare)
 }
 
 func allGone(entries []ledger.Entry) bool {

@@ -78,6 +78,9 @@ func TestLedger(t *testing.T) {
 			t.Errorf("%+v", w)
 		}
 	}
+	if all := h.Ledger(context.Background(), nil, 0); len(all) != 1 || all[0].Endpoint != at || all[0].Streams != len(held) {
+		t.Errorf("on their way out: %+v", all)
+	}
 	done := make(chan ledger.Entry, 1)
 	go func() { done <- h.Ledger(context.Background(), []netip.AddrPort{at}, time.Hour)[0] }()
 	for h.asking() == 0 {
@@ -140,6 +143,9 @@ func TestLedgerDraining(t *testing.T) {
 	apply(true)
 	if e := h.look(at); !e.Gone || e.State != ledger.Draining {
 		t.Errorf("%+v", e)
+	}
+	if all := h.Ledger(context.Background(), nil, 0); len(all) != 1 || all[0].Endpoint != at || !all[0].Gone {
+		t.Errorf("on their way out: %+v", all)
 	}
 	apply(false)
 	if e := h.look(at); e.Gone || e.State != ledger.Serving {

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"longmen/gateway/cluster"
@@ -130,6 +131,23 @@ func (a *account) oldest() time.Duration {
 		first = min(first, c.begun)
 	}
 	return time.Duration(a.pool.cluster.worker.loop.Now() - first)
+}
+
+// Leaving are the addresses, at most most, where something is left of endpoints that
+// get no new requests: they are gone, or drain.
+func (w *Worker) Leaving(most int) []netip.AddrPort {
+	var all []netip.AddrPort
+	for at, accounts := range w.accounts {
+		if len(all) == most {
+			break
+		}
+		if slices.ContainsFunc(accounts, func(a *account) bool {
+			return a.pool.cluster.closed || a.pool.endpoint.Gone() || a.pool.endpoint.Config().Draining
+		}) {
+			all = append(all, at)
+		}
+	}
+	return all
 }
 
 // HostsVersion is the version of the host set that requests are balanced over.
