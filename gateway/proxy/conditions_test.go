@@ -53,6 +53,7 @@ func TestConditions(t *testing.T) {
 		{"with a field", 200, []string{"x-again", "yes"}, router.OnRetriableHeaders, stream.RetryHeaders},
 		{"with another value", 200, []string{"x-again", "no"}, 0, 0},
 		{"rate limited by another proxy", 429, []string{"x-envoy-ratelimited", "true"}, router.OnEnvoyRateLimited, stream.RetryRateLimited},
+		{"likewise, with 503", 503, []string{"x-envoy-ratelimited", "true"}, router.OnEnvoyRateLimited, stream.RetryRateLimited},
 		{"gRPC's 14", 200, []string{"grpc-status", "14"}, 0, 0}, // the request is none of gRPC
 	}
 	var x exchange

@@ -153,18 +153,21 @@ func unsentReason(e *stream.Error) stream.RetryReason {
 
 // answeredBadly is the reason to retry a try that ended in a response.
 func (x *exchange) answeredBadly(r *router.Retry, resp *stream.Response) stream.RetryReason {
-	on, h := r.On, &resp.Header
-	if resp.Upgraded != nil {
+	reason, limited := x.answerReason(r, resp), r.On&router.OnEnvoyRateLimited != 0
+	switch {
+	case resp.Upgraded != nil || reason == stream.NotRetried && !limited:
 		return stream.NotRetried
+	case resp.Header.Get("x-envoy-ratelimited") == nil: // another proxy's answer, which has a condition of its own
+		return reason
+	case limited:
+		return stream.RetryRateLimited
 	}
-	if on&router.OnEnvoyRateLimited != 0 || resp.Status == 429 {
-		if h.Get("x-envoy-ratelimited") != nil { // of another proxy: a condition of its own
-			if on&router.OnEnvoyRateLimited != 0 {
-				return stream.RetryRateLimited
-			}
-			return stream.NotRetried
-		}
-	}
+	return stream.NotRetried
+}
+
+// answerReason is answeredBadly for answers of the endpoint's own.
+func (x *exchange) answerReason(r *router.Retry, resp *stream.Response) stream.RetryReason {
+	on, h := r.On, &resp.Header
 	switch s := resp.Status; {
 	case s >= 500 && on&router.On5xx != 0,
 		s >= 502 && s <= 504 && on&router.OnGatewayError != 0,
