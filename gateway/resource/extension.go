@@ -46,6 +46,7 @@ const (
 	//   client                list of strings: CIDRs, one of which must hold the client's address for the route to match
 	//   content_type          string: Content-Type of a direct_response's body
 	//   early_data            bool: GET, HEAD and OPTIONS requests in early data (0-RTT) are served before the handshake is complete
+	//   sticky_keys           list of strings: files of the secrets that seal the cookies of a sticky session; the first makes them
 	RouteExtension = "type.googleapis.com/longmen.v1.Route"
 
 	// ClusterExtension is on a Cluster:
@@ -157,5 +158,8 @@ const Redacted = "[redacted]"
 //   - a cluster's default SNI is auto_host_sni with auto_sni_san_validation, "sni: request" is auto_sni
 //     with auto_san_validation of HttpProtocolOptions.upstream_http_protocol_options;
 //   - "insecure: true" is trust_chain_verification: ACCEPT_UNTRUSTED;
+//   - "sticky" is typed_per_filter_config["envoy.filters.http.stateful_session"] of the Route, a
+//     StatefulSessionPerRoute with CookieBasedSessionState; no listener needs the filter for it;
+//   - "hash: path" is header ":path" with regex_rewrite "\\?.*" to nothing;
 //   - an access log is envoy.access_loggers.file; without log_format the text format, with
 //     an empty json_format the JSON format, that the process has by default.

@@ -88,6 +88,7 @@ var extensionKeys = map[string]map[string]string{
 	},
 	RouteExtension: {
 		"max_body": "number", "retry_unsafe": "bool", "client": "cidrs", "content_type": "string", "early_data": "bool",
+		"sticky_keys": "strings",
 	},
 	ClusterExtension: {
 		"idle_per_worker": "number", "max_age": "duration", "response_timeout": "duration",

@@ -7,7 +7,6 @@ import (
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
-	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"longmen/gateway/resource"
@@ -29,6 +28,7 @@ func (d *decoder) forward(f fields, extra resource.Values) *route.RouteAction {
 	if v, ok := f.get("rewrite"); ok {
 		d.rewrite(v, out)
 	}
+	d.routing(f, out)
 	d.routeUpgrades(f, out)
 	if n, ok := f.bytes("max_body", 1, maxBytes); ok {
 		extra["max_body"] = n
@@ -73,6 +73,7 @@ func (d *decoder) target(v value) *route.WeightedCluster_ClusterWeight {
 	weight := v
 	if v.isMap() {
 		f := d.object(v, targetTable)
+		out.MetadataMatch = d.subset(f)
 		h := d.headers(f)
 		out.RequestHeadersToAdd, out.RequestHeadersToRemove = h.request.add, h.request.remove
 		out.ResponseHeadersToAdd, out.ResponseHeadersToRemove = h.response.add, h.response.remove
@@ -91,60 +92,6 @@ func (d *decoder) target(v value) *route.WeightedCluster_ClusterWeight {
 		return nil
 	}
 	out.Weight = wrapperspb.UInt32(uint32(n))
-	return out
-}
-
-// retryWords are the conditions of retries, as Envoy names them.
-var retryWords = []string{"5xx", "gateway-error", "connect-failure", "refused-stream", "reset", "reset-before-request", "retriable-4xx", "retriable-status-codes",
-	"cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"}
-
-const statusCodes = "retriable-status-codes"
-
-func (d *decoder) retry(v value, extra resource.Values) *route.RetryPolicy {
-	f := d.object(v, retryTable)
-	out := &route.RetryPolicy{
-		NumRetries:    f.uint32("attempts", 1, 100),
-		PerTryTimeout: f.duration("per_try", 0),
-	}
-	on := []string{"connect-failure", "reset-before-request"}
-	if v, ok := f.get("on"); ok {
-		on = nil
-		for _, entry := range d.oneOrMore(v) {
-			if word, ok := d.choice(entry, retryWords...); ok {
-				on = append(on, word)
-			}
-		}
-		if v.isList() && len(v.node.Content) == 0 {
-			d.fail(v, "must name at least one condition")
-		}
-	}
-	if v, ok := f.get("codes"); ok {
-		for _, entry := range d.oneOrMore(v) {
-			if n, ok := d.integer(entry, 200, 599); ok {
-				out.RetriableStatusCodes = append(out.RetriableStatusCodes, uint32(n))
-			}
-		}
-		if !strings.Contains(strings.Join(on, ","), statusCodes) {
-			on = append(on, statusCodes)
-		}
-	}
-	out.RetryOn = strings.Join(on, ",")
-	if v, ok := f.get("backoff"); ok {
-		b := d.object(v, backoffTable)
-		out.RetryBackOff = &route.RetryPolicy_RetryBackOff{
-			BaseInterval: b.duration("base", time.Millisecond),
-			MaxInterval:  b.duration("max", time.Millisecond),
-		}
-		if out.RetryBackOff.BaseInterval == nil { // which xDS needs
-			out.RetryBackOff.BaseInterval = durationpb.New(25 * time.Millisecond)
-		}
-		if highest := out.RetryBackOff.MaxInterval; highest != nil && highest.AsDuration() < out.RetryBackOff.BaseInterval.AsDuration() {
-			d.fail(b.written("max"), "%v is less than base", highest.AsDuration())
-		}
-	}
-	if unsafe, ok := f.flag("unsafe"); ok {
-		extra["retry_unsafe"] = unsafe
-	}
 	return out
 }
 

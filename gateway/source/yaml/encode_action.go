@@ -25,7 +25,7 @@ func (e *encoder) forward(out *mapping, a *route.RouteAction, values resource.Va
 	out.sub("grpc_timeout", grpcTimeoutMap(a.GetMaxStreamDuration()))
 	out.duration("idle_timeout", a.GetIdleTimeout())
 	if r := a.GetRetryPolicy(); r != nil {
-		out.put("retry", retryMap(r, values).node())
+		out.put("retry", e.retryMap(r, values).node())
 	}
 	rewrite := &mapping{}
 	rewrite.word("prefix", a.GetPrefixRewrite())
@@ -38,6 +38,7 @@ func (e *encoder) forward(out *mapping, a *route.RouteAction, values resource.Va
 	}
 	rewrite.word("host", a.GetHostRewriteLiteral())
 	out.sub("rewrite", rewrite)
+	routingNodes(out, a)
 	upgrades(out, a.GetUpgradeConfigs())
 	out.size("max_body", values, "max_body")
 }
@@ -46,38 +47,18 @@ func targets(w *route.WeightedCluster) *yaml.Node {
 	out := &mapping{}
 	for _, t := range w.GetClusters() {
 		headers := headersMap(t.GetRequestHeadersToAdd(), t.GetRequestHeadersToRemove(), t.GetResponseHeadersToAdd(), t.GetResponseHeadersToRemove())
-		if len(headers.content) == 0 {
+		subset := labelsMap(t.GetMetadataMatch().GetFilterMetadata()[labelsKey])
+		if len(headers.content) == 0 && len(subset.content) == 0 {
 			out.put(t.GetName(), number(t.GetWeight().GetValue()))
 			continue
 		}
 		target := &mapping{}
 		target.put("weight", number(t.GetWeight().GetValue()))
+		target.sub("subset", subset)
 		target.sub("headers", headers)
 		out.put(t.GetName(), target.node())
 	}
 	return out.node()
-}
-
-func retryMap(r *route.RetryPolicy, values resource.Values) *mapping {
-	out := &mapping{}
-	out.number("attempts", r.GetNumRetries())
-	out.put("on", texts(strings.Split(r.GetRetryOn(), ",")))
-	out.duration("per_try", r.GetPerTryTimeout())
-	if b := r.GetRetryBackOff(); b != nil {
-		backoff := &mapping{}
-		backoff.duration("base", b.GetBaseInterval())
-		backoff.duration("max", b.GetMaxInterval())
-		out.put("backoff", backoff.node())
-	}
-	out.value("unsafe", values, "retry_unsafe")
-	if len(r.GetRetriableStatusCodes()) > 0 {
-		var codes []*yaml.Node
-		for _, code := range r.GetRetriableStatusCodes() {
-			codes = append(codes, number(code))
-		}
-		out.put("codes", list(codes...))
-	}
-	return out
 }
 
 // wholeRewrite recognises what "rewrite.path" is written as.

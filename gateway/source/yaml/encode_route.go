@@ -2,6 +2,7 @@ package yaml
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -35,6 +36,12 @@ func (e *encoder) hosts(r *route.RouteConfiguration) *yaml.Node {
 		name := fmt.Sprintf("%s[%d]", r.GetName(), i)
 		if host.GetName() != name {
 			out.put("name", text(host.GetName()))
+		}
+		if host.GetRetryPolicy() != nil {
+			out.put("retry", e.retryMap(host.GetRetryPolicy(), nil).node())
+		}
+		if host.GetHedgePolicy() != nil {
+			out.put("hedge", hedgeMap(host.GetHedgePolicy()).node())
 		}
 		out.sub("headers", headersMap(host.GetRequestHeadersToAdd(), host.GetRequestHeadersToRemove(), host.GetResponseHeadersToAdd(), host.GetResponseHeadersToRemove()))
 		e.routeFilters(out, host.GetTypedPerFilterConfig())
@@ -70,7 +77,15 @@ func (e *encoder) rule(r *route.Route, name string) *yaml.Node {
 	}
 	out.value("early_data", values, "early_data")
 	out.sub("headers", headersMap(r.GetRequestHeadersToAdd(), r.GetRequestHeadersToRemove(), r.GetResponseHeadersToAdd(), r.GetResponseHeadersToRemove()))
-	e.routeFilters(out, r.GetTypedPerFilterConfig())
+	filters := r.GetTypedPerFilterConfig()
+	if packed, ok := filters[statefulName]; ok {
+		if sticky := e.stickyNode(packed, values); sticky != nil {
+			out.put("sticky", sticky)
+		}
+		filters = maps.Clone(filters)
+		delete(filters, statefulName)
+	}
+	e.routeFilters(out, filters)
 	return out.node()
 }
 
@@ -126,16 +141,7 @@ func (e *encoder) match(m *route.RouteMatch, values resource.Values) *mapping {
 			out.put("methods", texts(strings.Split(methods, "|")))
 			continue
 		}
-		test := &mapping{}
-		switch spec := h.GetHeaderMatchSpecifier().(type) {
-		case *route.HeaderMatcher_PresentMatch:
-			presence(test, spec.PresentMatch)
-		case *route.HeaderMatcher_RangeMatch:
-			test.put("range", rangeMap(spec.RangeMatch).node())
-		case *route.HeaderMatcher_StringMatch:
-			stringTest(test, spec.StringMatch)
-		}
-		headers.put(h.GetName(), valueNode(test, h.GetInvertMatch(), h.GetTreatMissingHeaderAsEmpty()))
+		headerTest(headers, h)
 	}
 	out.sub("headers", headers)
 	query := &mapping{}
@@ -166,6 +172,27 @@ func (e *encoder) match(m *route.RouteMatch, values resource.Values) *mapping {
 	}
 	if f := m.GetRuntimeFraction().GetDefaultValue(); f != nil {
 		out.word("percent", percentText(f))
+	}
+	return out
+}
+
+func headerTest(out *mapping, h *route.HeaderMatcher) {
+	test := &mapping{}
+	switch spec := h.GetHeaderMatchSpecifier().(type) {
+	case *route.HeaderMatcher_PresentMatch:
+		presence(test, spec.PresentMatch)
+	case *route.HeaderMatcher_RangeMatch:
+		test.put("range", rangeMap(spec.RangeMatch).node())
+	case *route.HeaderMatcher_StringMatch:
+		stringTest(test, spec.StringMatch)
+	}
+	out.put(h.GetName(), valueNode(test, h.GetInvertMatch(), h.GetTreatMissingHeaderAsEmpty()))
+}
+
+func headerTests(matchers []*route.HeaderMatcher) *mapping {
+	out := &mapping{}
+	for _, h := range matchers {
+		headerTest(out, h)
 	}
 	return out
 }

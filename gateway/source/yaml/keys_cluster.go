@@ -3,10 +3,10 @@ package yaml
 import "slices"
 
 // clusterObjects are the tables of clusters, in the order of the reference.
-var clusterObjects = slices.Concat([]object{
+var clusterObjects = []object{
 	clusterTable, endpointTable, endpointHealthTable, dnsTable, dnsNameTable, originalDestinationTable, originalDstTable, healthTable, tcpCheckTable,
 	clusterTimeoutsTable, poolTable, clusterTCPTable, clusterHTTP2Table,
-}, resilienceObjects, onwardTables)
+}
 
 var clusterTable = object{"cluster", "A service that requests go to (`clusters.<name>`).", slices.Concat([]key{
 	{"endpoints", either(listOf(either(aString, ref("endpoint"))), ref("dns"), one("original_dst"), ref("original destination")), "", "Addresses; or DNS names; or where each connection was going before it was redirected to the gateway. Required.", "`type: STATIC` with `load_assignment`; the others: see there", `["10.0.0.1:8080"]`, false},

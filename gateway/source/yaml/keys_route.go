@@ -9,6 +9,8 @@ var routeTable = object{"route table", "Hosts and rules of one route table (`rou
 var hostTable = object{"host", "Rules for a set of host names.", []key{
 	{"hosts", oneOrMore(aString), "", "Host names: exact, `*.suffix`, `prefix.*` or `*`; the most specific wins. Required.", "`VirtualHost.domains`", "[shop.example.com, \"*.shop.example.com\"]", false},
 	{"rules", listOf(ref("rule")), "", "The rules; the first that matches is taken. Required.", "`VirtualHost.routes`", "[{to: web}]", false},
+	{"retry", ref("retry"), "", "When another endpoint is tried, for rules that do not say it.", "`VirtualHost.retry_policy`", "{on: connect-failure}", false},
+	{"hedge", ref("hedge"), "", "Several tries at once, for rules that do not say it.", "`VirtualHost.hedge_policy`", "{on_timeout: true}", false},
 	{"headers", ref("headers"), "", "Header edits for all rules.", "`VirtualHost.*_headers_to_add`, `*_headers_to_remove`", "{request: {set: {x-shop: \"1\"}}}", false},
 	{"name", aString, "<table>[<index>]", "Name in logs and statistics.", "`VirtualHost.name`", "shop", false},
 	{"filters", listOf(ref("filter")), "", "Filters of all rules, or settings of the wider ones.", "`VirtualHost.typed_per_filter_config`", "[{cors: {allow_origins: \"*\"}}]", false},
@@ -24,6 +26,11 @@ var ruleTable = object{"rule", "One rule: a condition and exactly one of `to`, `
 	{"grpc_timeout", ref("grpc timeout"), "", "Bounds of the deadlines that gRPC clients set; they count in any case.", "`RouteAction.max_stream_duration`", "{max: 5s}", false},
 	{"idle_timeout", aDuration, "the listener's `timeouts.stream`", "No byte in either direction; bounds tunnels.", "`RouteAction.idle_timeout`", "10m", false},
 	{"retry", ref("retry"), "", "When another endpoint is tried; one try unless written.", "`RouteAction.retry_policy`", "{attempts: 2, on: [connect-failure]}", false},
+	{"hash", oneOrMore(either(aString, ref("hash"))), "", "What of a request is hashed for clusters with `ring_hash` or `maglev` that do not say it themselves (`by`), in this order.", "`RouteAction.hash_policy`", "[header:x-user, source_ip]", false},
+	{"sticky", ref("sticky"), "", "Clients stay with the endpoint that they got first.", "`typed_per_filter_config` of `envoy.filters.http.stateful_session`", "{cookie: sid}", false},
+	{"subset", mapOf(aString), "", "Labels that the endpoint must have, of clusters with `subsets`.", "`RouteAction.metadata_match`, of `envoy.lb`", "{version: v1}", false},
+	{"hedge", ref("hedge"), "", "Several tries at once.", "`RouteAction.hedge_policy`", "{on_timeout: true}", false},
+	{"priority", one("default", "high"), "default", "Requests of high priority count against `limits.high` of clusters.", "`RouteAction.priority`", "high", false},
 	{"headers", ref("headers"), "", "Header edits.", "`Route.*_headers_to_add`, `*_headers_to_remove`", "{request: {remove: [cookie]}}", false},
 	{"rewrite", ref("rewrite"), "", "Changes of path and host sent upstream.", "see there", "{prefix: /}", false},
 	{"upgrades", either(listOf(aString), mapOf(aBool)), "", "Protocols that may become tunnels on this rule besides the listener's; a map with `false` takes one of the listener's away.", "`RouteAction.upgrade_configs[].upgrade_type`, `.enabled`", "{websocket: false}", false},
@@ -31,7 +38,7 @@ var ruleTable = object{"rule", "One rule: a condition and exactly one of `to`, `
 	{"max_body", aSize, "the listener's `limits.body`", "Bytes of a request body (413).", "extension `max_body`", "1MiB", false},
 	{"early_data", aBool, "false", "Let GET, HEAD and OPTIONS requests without a body that came as early data (`tls.early_data`) go on at once, with `early-data: 1`, although they may come twice; others wait for the handshake.", "extension `early_data`", "true", false},
 	{"filters", listOf(ref("filter")), "", "Filters of this rule, or settings of the wider ones.", "`Route.typed_per_filter_config`", "[{cors: off}]", false},
-}, notYet("mirror", "standby", "subset", "sticky", "hedge")...)}
+}, notYet("mirror", "standby")...)}
 
 var matchTable = object{"match", "Condition of a rule. At most one of `path`, `prefix`, `regex` and the name of a `grpc` service or method; none matches every path.", []key{
 	{"path", aString, "", "The path, exactly, without query.", "`RouteMatch.path`", "/healthz", false},
@@ -68,25 +75,12 @@ var rangeTable = object{"range", "Whole numbers.", []key{
 
 var targetTable = object{"target", "A weighted cluster with edits of its own.", []key{
 	{"weight", aWhole, "", "Its share of the sum. Required.", "`ClusterWeight.weight`", "5", false},
+	{"subset", mapOf(aString), "", "Labels that the endpoint must have, besides those of the rule.", "`ClusterWeight.metadata_match`", "{version: v2}", false},
 	{"headers", ref("headers"), "", "Header edits when it is chosen.", "`ClusterWeight.*_headers_to_add`, `*_headers_to_remove`", "{response: {set: {x-canary: \"1\"}}}", false},
 }}
 
 var byHeaderTable = object{"by header", "The cluster is named by the request.", []key{
 	{"header", aString, "", "Request header that holds the name of the cluster.", "`RouteAction.cluster_header`", "x-cluster", false},
-}}
-
-var retryTable = object{"retry", "When and how often another endpoint is tried. Requests that may have run are repeated only if they are idempotent, unless `unsafe`.", append([]key{
-	{"attempts", aWhole, "1", "Tries after the first (1 to 100).", "`num_retries`", "2", false},
-	{"on", oneOrMore(one("5xx", "gateway-error", "connect-failure", "refused-stream", "reset", "reset-before-request", "retriable-4xx", "retriable-status-codes", "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable")), "[connect-failure, reset-before-request]", "Conditions, as Envoy names them. `codes` adds retriable-status-codes. The last five are about gRPC calls that an endpoint answered with nothing but that status; they permit to repeat these.", "`retry_on`", "[5xx, connect-failure]", false},
-	{"per_try", aDuration, "0s", "Bounds one try; 0s is none.", "`per_try_timeout`", "1s", false},
-	{"backoff", ref("backoff"), "", "Waits between tries.", "`retry_back_off`", "{base: 25ms, max: 250ms}", false},
-	{"unsafe", aBool, "false", "Repeat requests that are not idempotent too, although they may have run.", "extension `retry_unsafe`", "true", false},
-	{"codes", oneOrMore(aWhole), "", "Response statuses that are tried again.", "`retriable_status_codes`", "[429, 503]", false},
-}, notYet("budget")...)}
-
-var backoffTable = object{"backoff", "The wait before try n is random up to base * 2^(n-1), at most max.", []key{
-	{"base", aDuration, "25ms", "At least 1ms.", "`base_interval`", "50ms", false},
-	{"max", aDuration, "10 times base", "Not less than base.", "`max_interval`", "1s", false},
 }}
 
 var headersTable = object{"headers", "Edits of heads.", []key{

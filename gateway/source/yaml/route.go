@@ -5,6 +5,7 @@ import (
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	"longmen/gateway/resource"
 )
@@ -72,6 +73,12 @@ func (d *decoder) host(v value, name string) *route.VirtualHost {
 	} else {
 		f.missing("rules", "a list of rules")
 	}
+	if v, ok := f.get("retry"); ok {
+		out.RetryPolicy = d.retry(v, nil)
+	}
+	if v, ok := f.get("hedge"); ok {
+		out.HedgePolicy = d.hedge(v)
+	}
 	out.TypedPerFilterConfig = d.routeFilters(f)
 	h := d.headers(f)
 	out.RequestHeadersToAdd, out.RequestHeadersToRemove = h.request.add, h.request.remove
@@ -126,13 +133,19 @@ func (d *decoder) rule(v value, name string) *route.Route {
 		out.Action = &route.Route_DirectResponse{DirectResponse: d.respond(f.written("respond"), extra)}
 	}
 	if !f.has("to") {
-		for _, only := range []string{"timeout", "grpc_timeout", "idle_timeout", "retry", "rewrite", "upgrades", "connect", "max_body"} {
+		for _, only := range []string{"timeout", "grpc_timeout", "idle_timeout", "retry", "rewrite", "upgrades", "connect", "max_body", "hash", "sticky", "subset", "hedge", "priority"} {
 			if v, ok := f.get(only); ok && (f.has("redirect") || f.has("respond")) {
 				d.at(v.key, v.path, "", "has no effect without to")
 			}
 		}
 	}
 	out.TypedPerFilterConfig = d.routeFilters(f)
+	if v, ok := f.get("sticky"); ok {
+		if out.TypedPerFilterConfig == nil {
+			out.TypedPerFilterConfig = map[string]*anypb.Any{}
+		}
+		out.TypedPerFilterConfig[statefulName] = d.sticky(v, extra)
+	}
 	d.earlyRule(f, extra)
 	h := d.headers(f)
 	out.RequestHeadersToAdd, out.RequestHeadersToRemove = h.request.add, h.request.remove
