@@ -55,6 +55,7 @@ type Cluster struct {
 
 	mu        sync.Mutex
 	runtime   *Runtime        // nil: not started
+	home      *Runtime        // the same, or that of the version before
 	history   *ledger.History // of endpoints that left; nil before the start
 	stop      context.CancelFunc
 	ended     bool
@@ -152,6 +153,7 @@ func (c *Cluster) Inherit(previous *Cluster) {
 	}
 	inheritSources(c, previous)
 	c.inheritStandby(previous)
+	c.home = previous.home
 	c.divisions = nil // their groups were made with other settings
 	c.reconcile()
 	c.inheritBeginners(previous)

@@ -92,9 +92,18 @@ func (h *HostSet) Usable() []*Endpoint {
 	return slices.DeleteFunc(slices.Clone(h.Endpoints), func(e *Endpoint) bool { return !usable[e] })
 }
 
-// Find returns the endpoint of that address, or nil. It does not know those that are
-// names (LogicalDNS).
-func (h *HostSet) Find(at netip.AddrPort) *Endpoint { return h.found[key{address: at}] }
+// Find returns the endpoint of that address, or nil.
+func (h *HostSet) Find(at netip.AddrPort) *Endpoint {
+	if e := h.found[key{address: at}]; e != nil || len(h.Endpoints) > 1 {
+		return e
+	}
+	for _, e := range h.Endpoints { // the name of LogicalDNS, which is the only one
+		if e.Address() == at {
+			return e
+		}
+	}
+	return nil
+}
 
 // Since returns the endpoints that have gone since Removed had that value; ok is
 // false when they are not known any more.

@@ -135,7 +135,7 @@ func (c *Cluster) Start(r *Runtime) {
 	if c.ended || c.runtime != nil {
 		return
 	}
-	c.runtime, c.history = r, &r.history
+	c.runtime, c.home, c.history = r, r, &r.history
 	defer r.started(c)
 	if c.subsets != nil && c.subsets.left > 0 {
 		r.log.Warn("some combinations of labels have no subset: there are too many", "cluster", c.config.Name, "left out", c.subsets.left, "most", mostSubsets)

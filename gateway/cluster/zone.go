@@ -21,7 +21,7 @@ func (c *Cluster) zoneShares(l *level, parts []strength, shares []float64) bool 
 	own, total := -1, uint64(0)
 	for i, p := range l.parts {
 		total += parts[i].usable
-		if c.runtime != nil && p.locality == c.runtime.locality && p.locality != (Locality{}) {
+		if c.home != nil && p.locality == c.home.locality && p.locality != (Locality{}) {
 			own = i
 		}
 	}
@@ -41,7 +41,7 @@ func (c *Cluster) zoneShares(l *level, parts []strength, shares []float64) bool 
 		upstream[i] = float64(p.usable) / float64(total)
 	}
 	local := upstream
-	if c.runtime.gateways != "" {
+	if c.home.gateways != "" {
 		if local = c.gateways(l); local == nil {
 			return false
 		}
@@ -58,7 +58,7 @@ func (c *Cluster) zoneShares(l *level, parts []strength, shares []float64) bool 
 // gateways are the parts of the gateways that are in each of the localities; nil when they are
 // not known, or so many are not healthy that the numbers mean nothing.
 func (c *Cluster) gateways(l *level) []float64 {
-	them := c.runtime.cluster(c.runtime.gateways)
+	them := c.home.cluster(c.home.gateways)
 	if them == nil {
 		return nil
 	}
