@@ -15,11 +15,11 @@ type Check struct {
 	cancel context.CancelFunc
 
 	// Under scheduler.mu:
-	next    time.Time
-	begun   time.Time // the last one; zero: there was none
-	index   int       // in the queue; -1 when not there
-	removed bool
-	doubted bool // a request could not connect since the last check
+	next     time.Time
+	index    int // in the queue; -1 when not there
+	removed  bool
+	doubted  bool      // a request could not connect since the last check
+	hastened time.Time // when the last check was due that was for that; zero: there was none
 
 	// Only the one check under way uses these.
 	state State
@@ -44,9 +44,8 @@ func (c *Check) Remove() {
 // doubtPause is the least time between two checks of a target that come of Doubt.
 const doubtPause = time.Second
 
-// Doubt has the target checked at once, or a second after the last check began, because
-// a request could not connect to it. If the check can't connect either, that is
-// enough for it to be down, whatever the threshold.
+// Doubt has the target checked at once, because a request could not connect to it. If the
+// check can't connect either, that is enough for it to be down, whatever the threshold.
 func (c *Check) Doubt() {
 	s := c.group.scheduler
 	s.mu.Lock()
@@ -55,11 +54,23 @@ func (c *Check) Doubt() {
 		return
 	}
 	c.doubted = true
-	if at := c.begun.Add(doubtPause); c.index >= 0 && at.Before(c.next) {
-		c.next = at
+	if c.index >= 0 && c.hasten() {
 		heap.Fix(&s.due, c.index)
 		s.wakeUp()
 	}
+}
+
+// hasten makes the next check one that is for a doubt, if it was to come later.
+func (c *Check) hasten() bool {
+	at := time.Now()
+	if least := c.hastened.Add(doubtPause); at.Before(least) {
+		at = least
+	}
+	if !at.Before(c.next) {
+		return false
+	}
+	c.next, c.hastened = at, at
+	return true
 }
 
 // run makes one check and puts the next one into the queue.
@@ -93,8 +104,8 @@ func (c *Check) run(began time.Time) {
 	}
 	if !c.removed && !g.closed {
 		c.next = began.Add(c.interval(err == nil))
-		if at := began.Add(doubtPause); c.doubted && at.Before(c.next) {
-			c.next = at
+		if c.doubted {
+			c.hasten()
 		}
 		heap.Push(&s.due, c)
 	} else {

@@ -84,7 +84,6 @@ func (s *Scheduler) begin(now time.Time) (wait time.Duration, sleep bool) {
 		}
 		heap.Pop(&s.due)
 		s.running++
-		first.begun = now
 		first.group.checks.Add(1)
 		go first.run(now)
 	}
