@@ -15,8 +15,8 @@ import (
 )
 
 // chaosConfig has the pods in a cluster of each version of HTTP. The times below
-// are what the test's bound is made of.
-func chaosConfig(pods []*pod) string {
+// are what the test's bound is made of. more is said of both clusters.
+func chaosConfig(pods []*pod, more string) string {
 	var list []string
 	for _, p := range pods {
 		list = append(list, fmt.Sprintf("%q", p.at))
@@ -31,9 +31,9 @@ routes:
         - {match: {prefix: /two}, to: two, retry: {attempts: %[1]d, on: [5xx, reset, connect-failure], per_try: %[2]s, backoff: {base: %[3]s, max: %[4]s}}}
         - {to: web, retry: {attempts: %[1]d, on: [5xx, reset, connect-failure], per_try: %[2]s, backoff: {base: %[3]s, max: %[4]s}}}
 clusters:
-  web: {endpoints: [%[5]s], limits: {retries: 1000}}
-  two: {endpoints: [%[5]s], limits: {retries: 1000}, protocol: h2}
-`, chaosRetries, chaosTry, chaosBackoff, chaosBackoffMax, endpoints)
+  web: {endpoints: [%[5]s], limits: {retries: 1000}%[6]s}
+  two: {endpoints: [%[5]s], limits: {retries: 1000}%[6]s, protocol: h2}
+`, chaosRetries, chaosTry, chaosBackoff, chaosBackoffMax, endpoints, more)
 }
 
 const (
@@ -115,8 +115,19 @@ func ask(c *http.Client, method, url, id string) string {
 
 // TestChaos has 5 of 20 endpoints refuse, hang, reset, err and dawdle, others all
 // the time. What may be repeated succeeds; what may not is never done twice; and
-// none takes longer than its tries may.
+// none takes longer than its tries may. Once with retries alone, once with outlier
+// detection, too, which spares those that may not be repeated.
 func TestChaos(t *testing.T) {
+	t.Parallel()
+	for name, more := range map[string]string{
+		"retries":  "",
+		"outliers": ", outlier: {errors: 2, success_rate: off, every: 100ms, eject: 300ms, max_eject: 1s, max: 50%}",
+	} {
+		t.Run(name, func(t *testing.T) { testChaos(t, more) })
+	}
+}
+
+func testChaos(t *testing.T, more string) {
 	t.Parallel()
 	long := 8 * time.Second
 	if harness.Full() {
@@ -127,7 +138,7 @@ func TestChaos(t *testing.T) {
 	for range 20 {
 		pods = append(pods, startPod(t, &seen))
 	}
-	g := serve(t, nil, chaosConfig(pods))
+	g := serve(t, nil, chaosConfig(pods, more))
 	v := &visitors{t: t, addr: g.Addr}
 	idempotent, other := &tally{}, &tally{}
 	for i := range 12 {
