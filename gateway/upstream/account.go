@@ -101,7 +101,7 @@ func (p *pool) pickable() bool {
 // begin counts the try, which has its connection now.
 func (c *Conn) begin() {
 	a := c.account
-	c.begun, c.sent = c.loop().Now(), 0
+	c.begun, c.sent, c.told = c.loop().Now(), 0, false
 	if c.later = a.tries; c.later != nil {
 		c.later.earlier = c
 	}

@@ -26,6 +26,7 @@ type Conn struct {
 	pooled  bool                    // its connection carried a stream before the present one
 	begun   int64                   // loop time when the present stream got it
 	sent    int64                   // and of RequestSent; 0: not yet
+	told    bool                    // the balancer knows its Outcome
 	// In the account's list of tries:
 	earlier, later *Conn
 }
@@ -68,6 +69,9 @@ func (c *Conn) HeadCame() { c.loop().Disarm(&c.timer) }
 
 // Release gives back what the try had, after its stream.
 func (c *Conn) Release() {
+	if c.sent != 0 && !c.told && c.Measured() {
+		c.abandoned()
+	}
 	if c.h1 != nil {
 		c.h1.release()
 	} else {

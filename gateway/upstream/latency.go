@@ -36,6 +36,7 @@ func (c *Conn) Outcome(failed bool) {
 	if !c.Measured() {
 		return
 	}
+	c.told = true
 	mine := c.pool.cluster
 	took, latency := int64(0), &c.pool.endpoint.Latency
 	if c.sent != 0 {
@@ -47,6 +48,13 @@ func (c *Conn) Outcome(failed bool) {
 	case c.sent != 0:
 		latency.Observe(settings, mine.worker.now(), took)
 	}
+}
+
+// abandoned tells the balancer that nobody waits for the try's response any more: another
+// try was faster, or the client has gone.
+func (c *Conn) abandoned() {
+	mine := c.pool.cluster
+	c.pool.endpoint.Latency.AtLeast(&mine.config.Balancing.PeakEWMA, mine.worker.now(), c.loop().Now()-c.sent)
 }
 
 // noConnection tells the balancer that no connection to the endpoint could be made.

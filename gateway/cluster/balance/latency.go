@@ -64,6 +64,13 @@ func (l *Latency) Observe(s *PeakEWMASettings, now, took int64) {
 	}
 }
 
+// AtLeast notes that a response had not come after that long, when nobody waited for it any more.
+func (l *Latency) AtLeast(s *PeakEWMASettings, now, took int64) {
+	if average, _ := unpack(l.average.word.Load()); float32(took) > average {
+		l.average.peak(tickOf(now), float32(took), s.decay())
+	}
+}
+
 // Fail notes that a request failed, or was answered with an error of the server,
 // after that long. A quick failure must not look like a quick answer: it counts
 // as a response time only where that is above the average, and otherwise keeps

@@ -105,6 +105,21 @@ func TestFailuresAreCounted(t *testing.T) {
 	}
 }
 
+// Who gives up waiting knows the least that it would have been.
+func TestAtLeast(t *testing.T) {
+	var l Latency
+	s := &PeakEWMASettings{}
+	l.AtLeast(s, 0, 20*ms)
+	l.AtLeast(s, second, 10*ms)
+	if !near(l.Average(), 20*ms, 1e-6) || l.Failures() != 0 {
+		t.Errorf("average %d, failures %f", l.Average(), l.Failures())
+	}
+	l.AtLeast(s, second, 30*ms)
+	if !near(l.Average(), 30*ms, 1e-6) {
+		t.Errorf("average %d", l.Average())
+	}
+}
+
 // One that never answered is not the best for failing quickly.
 func TestFailureOfTheUnknown(t *testing.T) {
 	var l Latency
