@@ -86,6 +86,25 @@ func TestUploadsAreNotMeasured(t *testing.T) {
 	}
 }
 
+// A client that goes away has waited in vain for so long.
+func TestAbandonedTriesAreMeasured(t *testing.T) {
+	asked := make(chan struct{})
+	s, origin := measured(t, cluster.PeakEWMA, func(p *peer, _ int) {
+		p.ask()
+		close(asked)
+		p.ended()
+	})
+	client := s.dial()
+	client.send("GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+	<-asked
+	client.reset()
+	known := &s.endpoint(origin.At).Latency
+	s.until("the endpoint is known to be slow", func() bool { return known.Average() > 0 })
+	if known.Failures() != 0 {
+		t.Errorf("failures %v", known.Failures())
+	}
+}
+
 // An endpoint that takes no connection has failed.
 func TestRefusalsAreMeasured(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
