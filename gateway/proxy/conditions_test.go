@@ -31,6 +31,7 @@ func TestConditions(t *testing.T) {
 		{"silent", failed(stream.PhaseResponseHead, stream.UpstreamTimeout, true, errTryIdle), router.On5xx | router.OnGatewayError | router.OnReset, stream.RetryIdle, false},
 		{"overflow", failed(stream.PhasePick, stream.UpstreamOverflow, false, cause), 0, 0, false},
 		{"nobody", failed(stream.PhasePick, stream.NoHealthyUpstream, false, cause), 0, 0, false},
+		{"our own fault", stream.AsError(cause), 0, 0, false},
 	}
 	type answer struct {
 		name   string

@@ -5,12 +5,14 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	xhttp2 "golang.org/x/net/http2"
 
 	"longmen/gateway/cluster"
+	"longmen/gateway/filter"
 	"longmen/gateway/router"
 	"longmen/gateway/stream"
 	"longmen/gateway/telemetry/metrics"
@@ -555,6 +557,31 @@ func TestHedgeFreely(t *testing.T) {
 	if rec := s.record(); rec.Tries != 2 || s.stats(0).Retries.Load() != 0 {
 		t.Errorf("%+v", rec.Record)
 	}
+}
+
+// Filters come before a hedged request, and once.
+func TestHedgeBehindFilters(t *testing.T) {
+	r := newRow(t, 2)
+	var passed atomic.Int32
+	count := filterFunc(func(s *stream.Stream, next stream.Handler) (*stream.Response, error) {
+		passed.Add(1)
+		return next(s)
+	})
+	set := settings{routes: hedged(beside(2)), chain: filter.Chain{{Name: "count", Filter: count}}}.with(r.origins...)
+	s := newStage(t, set)
+	c := s.dial()
+	c.send("GET /x HTTP/1.1\r\nHost: test\r\n\r\n")
+	first, second := r.take(), r.take()
+	second.say(200, "second")
+	if _, body := c.answer("GET"); body != "second" || passed.Load() != 1 {
+		t.Errorf("%q, %d times through the filter", body, passed.Load())
+	}
+	first.cancelled()
+	if rec := s.record(); rec.Tries != 2 || rec.Endpoint != r.origins[second.at].At {
+		t.Errorf("%+v", rec.Record)
+	}
+	c.Close()
+	s.quiet()
 }
 
 // trailing is a body with a trailer section.

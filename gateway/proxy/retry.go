@@ -114,6 +114,8 @@ func (x *exchange) stale(e *stream.Error) bool {
 // endpoint has a second chance without any policy.
 func (x *exchange) reason(r *router.Retry, resp *stream.Response, e *stream.Error) stream.RetryReason {
 	switch {
+	case e != nil && e.Side != stream.Upstream:
+		return stream.NotRetried
 	case r == nil && e != nil && !e.Sent && e.Phase != stream.PhasePick:
 		return unsentReason(e)
 	case r == nil:

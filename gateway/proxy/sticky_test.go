@@ -347,8 +347,34 @@ func TestHashPolicies(t *testing.T) {
 				t.Errorf("%d: %x %v, want %x", i, got, ok, test.want)
 			}
 		}
+		policies := []router.HashPolicy{header("x-none"), cookie, header("x-a"), {Kind: router.HashPath}}
+		if n := testing.AllocsPerRun(100, func() { x.hash(policies) }); n != 0 {
+			t.Errorf("%v allocations", n)
+		}
 		x.s = nil
 		s.proxy.put(x)
+	})
+}
+
+// A session that goes on costs no allocation.
+func TestStickyAllocatesNothing(t *testing.T) {
+	k := &router.Sticky{Name: "sid", Keys: []router.StickyKey{stickyKey(t, "a secret for all gateways")}}
+	f := &router.Forward{Sticky: k, Clusters: []router.WeightedCluster{{Cluster: router.ClusterRef{Name: "c"}, Weight: 1}}, TotalWeight: 1}
+	said := router.Session{Cluster: router.ClusterID("c"), Endpoint: netip.MustParseAddrPort("192.0.2.1:80")}
+	cookie := "sid=" + string(k.Seal(nil, said))
+	s := newStage(t, settings{routes: []*router.Route{to("/", nil)}}.with())
+	s.loop.Do(func() {
+		st := &stream.Stream{Loop: s.loop}
+		if n := testing.AllocsPerRun(100, func() {
+			st.Request.Header.Reset()
+			st.Request.Header.AddString("cookie", cookie)
+			if kept := (*Edge)(nil).session(st, f); kept.target != &f.Clusters[0] || kept.at != said.Endpoint {
+				t.Errorf("%+v", kept)
+			}
+			st.Reset()
+		}); n != 0 {
+			t.Errorf("%v allocations", n)
+		}
 	})
 }
 
