@@ -89,4 +89,5 @@ func TestRequestsSentOnAllocateNothing(t *testing.T) {
 	if each := float64(after.Mallocs-before.Mallocs) / n; each >= 0.05 {
 		t.Errorf("%.3f allocations a request", each)
 	}
+	h.stopped() // which ends the origin's connection
 }
