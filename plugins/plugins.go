@@ -6,18 +6,21 @@ import (
 	"slices"
 
 	"longmen/gateway/filter"
+	"longmen/plugins/concurrency"
 	"longmen/plugins/cors"
 	"longmen/plugins/grpcweb"
 	"longmen/plugins/transcode"
 )
 
 // All are the kinds of filters, in the order in which requests pass those that no
-// listener names: first what may answer by itself, last what changes the protocol.
+// listener names: first what may answer by itself, then what changes the protocol,
+// last what bounds that which goes on.
 func All() []*filter.Kind {
 	return []*filter.Kind{
 		cors.Kind(),
 		grpcweb.Kind(),
 		transcode.Kind(),
+		concurrency.Kind(),
 	}
 }
 

@@ -165,7 +165,7 @@ func TestMinRTTIsMeasuredAgain(t *testing.T) {
 	if windows < lowestWindows || windows > 20 {
 		t.Errorf("measured after %d windows", windows)
 	}
-	if now = measure(c, now, 200*time.Millisecond); c.minRTT < 190*time.Millisecond {
+	if measure(c, now, 200*time.Millisecond); c.minRTT < 190*time.Millisecond {
 		t.Errorf("minRTT %v", c.minRTT)
 	}
 }
