@@ -55,15 +55,16 @@ type ZoneAware struct {
 // Locality is where an endpoint or a gateway is (core.v3.Locality).
 type Locality struct{ Region, Zone, SubZone string }
 
-// String is the parts that are set, by slashes; "" is the zero locality.
+// String is the parts that are set, with slashes between them; "" is the zero locality.
 func (l Locality) String() string {
-	switch {
-	case l.SubZone != "":
-		return l.Region + "/" + l.Zone + "/" + l.SubZone
-	case l.Zone != "":
-		return l.Region + "/" + l.Zone
+	name := l.Region
+	for _, part := range []string{l.Zone, l.SubZone} {
+		if name != "" && part != "" {
+			name += "/"
+		}
+		name += part
 	}
-	return l.Region
+	return name
 }
 
 // SlowStart lets an endpoint that is new, or healthy again, have a part of its

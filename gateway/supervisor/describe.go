@@ -70,10 +70,10 @@ func (s *Supervisor) endpointCounts() []metrics.Endpoints {
 			switch {
 			case e.Config().Draining:
 				n.Draining++
+			case e.Usable():
+				n.Healthy++
 			case e.Healthy() && e.Outlier().Ejected():
 				n.Ejected++
-			case e.Healthy():
-				n.Healthy++
 			default:
 				n.Unhealthy++
 			}
@@ -108,6 +108,7 @@ func (s *Supervisor) describeClusters() []admin.Cluster {
 			Protocol:  config.Protocol.String(),
 		}
 		describeSpread(&one, c)
+		s.describeFailover(&one, c)
 		for _, e := range c.Hosts().Endpoints {
 			one.Endpoints = append(one.Endpoints, describeEndpoint(e, len(config.Health) > 0))
 		}
@@ -129,7 +130,7 @@ func describeEndpoint(e *cluster.Endpoint, checked bool) admin.Endpoint {
 	switch {
 	case config.Draining:
 		d.Health = "draining"
-	case !health.Healthy:
+	case !health.Healthy || config.Down:
 		d.Health = "unhealthy"
 	case e.Outlier().Ejected():
 		d.Health = "ejected"

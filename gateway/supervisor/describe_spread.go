@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"math"
 	"strconv"
 
 	"longmen/gateway/admin"
@@ -14,7 +15,7 @@ func describeSpread(d *admin.Cluster, c *cluster.Cluster) {
 	d.Hosts, d.Available, d.Panic, d.Subsets = hosts.Version, hosts.Available, hosts.Panic, hosts.Subsets()
 	for i, g := range hosts.All.Groups {
 		d.Groups = append(d.Groups, admin.Group{
-			Priority: g.Priority, Locality: g.Locality.String(), Share: hosts.All.Shares[i],
+			Priority: g.Priority, Locality: g.Locality.String(), Share: math.Round(hosts.All.Shares[i]*1e6) / 1e6,
 			Endpoints: g.Endpoints, Usable: g.Usable.Len(), Panic: g.Panic,
 		})
 	}
