@@ -36,6 +36,7 @@ type Cluster struct {
 	Subsets   int      `json:"subsets,omitempty"` // how many there are
 	Groups    []Group  `json:"groups,omitempty"`
 	Limits    []Limits `json:"limits,omitempty"`
+	Failover  []Share  `json:"failover,omitempty"` // how it and those it fails over to share its requests now
 }
 
 // Endpoint is one address of a cluster.
@@ -161,6 +162,7 @@ func (s *Server) clusters(ctx *fasthttp.RequestCtx) {
 			}
 			fmt.Fprintln(w)
 			c.writeSpread(w)
+			c.writeFailover(w)
 			if len(c.Endpoints) == 0 {
 				fmt.Fprintln(w, "  no endpoints")
 			}

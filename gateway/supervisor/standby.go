@@ -133,3 +133,23 @@ func switchOf(c *cluster.Cluster) metrics.Switch {
 	}
 	return metrics.SwitchActive
 }
+
+// describeFailover shows how the requests of a cluster that fails over are shared now.
+func (s *Supervisor) describeFailover(one *admin.Cluster, c *cluster.Cluster) {
+	if len(c.Config().Failover) == 0 {
+		return
+	}
+	available := []float64{c.Hosts().Capacity()}
+	one.Failover = []admin.Share{{Cluster: one.Name}}
+	for _, name := range c.Config().Failover {
+		if to := s.clusterNamed(name); to != nil {
+			available = append(available, to.Hosts().Capacity())
+			one.Failover = append(one.Failover, admin.Share{Cluster: name})
+		}
+	}
+	shares := make([]int, len(available))
+	cluster.FailOver(available, shares)
+	for i, share := range shares {
+		one.Failover[i].Percent = share
+	}
+}

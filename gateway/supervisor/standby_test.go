@@ -181,3 +181,19 @@ func TestStandbyOverReloads(t *testing.T) {
 		}
 	}
 }
+
+// /clusters shows where requests go.
+func TestFailoverIsDescribed(t *testing.T) {
+	h := newHouse(t, Options{})
+	web, far := clusterOf("web"), clusterOf("far", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1})
+	for i := range 4 {
+		web.Endpoints = append(web.Endpoints, cluster.EndpointConfig{Host: "127.0.0.1", Port: uint16(i + 1), Weight: 1, Down: i < 2})
+	}
+	web.Failover = []string{"gone", "far"}
+	h.applied(having(snap("1", forwards(t, "a", "web")), cluster.New(web), cluster.New(far)))
+	all := h.describeClusters()
+	want := []admin.Share{{Cluster: "web", Percent: 70}, {Cluster: "far", Percent: 30}}
+	if got := all[0].Failover; len(got) != 2 || got[0] != want[0] || got[1] != want[1] || all[1].Failover != nil {
+		t.Errorf("%+v", all)
+	}
+}
