@@ -131,7 +131,7 @@ type table struct {
 // table compiles a RouteConfiguration, or takes the one of before if nothing,
 // not even the places that routes carry for the log, has changed.
 func (c *compiler) table(at resource.Path, t *route.RouteConfiguration) *table {
-	key := hash(t)
+	key := combine(hash(t), c.hashingKey())
 	if old := c.previous.tables[string(at)]; old != nil && old.hash == key && c.inPlace(at, old.hosts) && c.unchanged(old.uses.files) {
 		maps.Copy(c.next.filters, old.uses.filters)
 		c.next.tables[string(at)] = old
@@ -139,7 +139,9 @@ func (c *compiler) table(at resource.Path, t *route.RouteConfiguration) *table {
 		return old
 	}
 	before := len(c.problems)
+	c.ruleFiles = nil
 	out := &table{hash: key, hosts: c.hosts(at, t)}
+	out.uses.files = c.ruleFiles
 	c.tableFilters(at, t, out)
 	routes, problems := router.New(out.hosts)
 	c.routerProblems(at, problems, before)

@@ -32,6 +32,7 @@ type compiler struct {
 	ownFilters  map[string][]filterSetting // of listeners, by their names
 	earlyRules  []resource.Path            // rules that answer early data
 	partial     map[string]bool            // listeners that lack certificates, as these are wrong
+	ruleFiles   []usedFile                 // that rules of the table which is compiled name
 	hashing     map[string]hashing         // of clusters that say what requests to them are hashed by
 }
 
@@ -41,7 +42,7 @@ func (d Defaults) compiler(set *resource.Set, previous *Snapshot) *compiler {
 		next: &Snapshot{
 			ClusterSlots: assignSlots(set, previous), tables: map[string]*table{},
 			secrets: map[string]*secret{}, files: map[string]fileState{}, filters: map[string]compiledFilter{},
-			clusterTLS: map[string]clientTLS{}, policies: map[policyKey]*policy{}, tickets: previous.tickets, refusedPINs: previous.refusedPINs,
+			clusterTLS: map[string]clientTLS{}, policies: map[policyKey]*policy{}, tickets: previous.tickets, refusedPINs: previous.refusedPINs, stickyKey: previous.stickyKey,
 		},
 		secretNames: map[string]resource.Path{}, usedSecrets: map[string]bool{},
 		unread: map[string]*tlsv3.Secret{}, parts: map[string]secretParts{}, parsers: map[sign.Policy]*certificate.Parser{}, judged: map[judged]bool{}, partial: map[string]bool{}, ownFilters: map[string][]filterSetting{},

@@ -41,6 +41,7 @@ func tableFiles(t *route.RouteConfiguration, found map[string]bool) {
 		all(host.GetTypedPerFilterConfig())
 		for _, rule := range host.GetRoutes() {
 			all(rule.GetTypedPerFilterConfig())
+			stickyFiles(rule, found)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	routerfilter "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	stateful "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/stateful_session/v3"
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -80,6 +81,14 @@ func (c *compiler) listenerFilters(at resource.Path, filters []*hcm.HttpFilter, 
 			}
 			continue
 		}
+		if packed.MessageIs((*stateful.StatefulSession)(nil)) {
+			// Rules need no filter for their sticky sessions: one without settings of its own says nothing.
+			var session stateful.StatefulSession
+			if c.unpack(where, packed, &session) {
+				c.only(where, &session)
+			}
+			continue
+		}
 		if i == len(filters)-1 {
 			c.fail(at, "HttpConnectionManager.http_filters: the router filter, which must be the last one, is missing")
 		}
@@ -145,7 +154,7 @@ func (c *compiler) tableFilters(at resource.Path, t *route.RouteConfiguration, o
 		ofHost := override(all, c.routeFilters(where, host.GetTypedPerFilterConfig(), &out.uses))
 		for r, rule := range host.GetRoutes() {
 			settings := ofHost
-			if configs := rule.GetTypedPerFilterConfig(); len(configs) > 0 {
+			if configs := withoutSticky(rule.GetTypedPerFilterConfig()); len(configs) > 0 {
 				settings = override(ofHost, c.routeFilters(item(join(where, "rules"), r), configs, &out.uses))
 			}
 			out.hosts[h].Routes[r].Index = i

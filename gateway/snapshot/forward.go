@@ -8,9 +8,11 @@ import (
 	"strings"
 	"time"
 
+	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	matcher "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 
+	"longmen/gateway/cluster"
 	"longmen/gateway/resource"
 	"longmen/gateway/router"
 	"longmen/gateway/stream"
@@ -21,8 +23,9 @@ const defaultTimeout = 15 * time.Second
 // forward compiles a route action.
 func (c *compiler) forward(at resource.Path, a *route.RouteAction, m *route.RouteMatch, level *routeLevel) *router.Forward {
 	c.only(at, a, "cluster", "cluster_header", "weighted_clusters", "prefix_rewrite", "regex_rewrite", "host_rewrite_literal",
-		"timeout", "idle_timeout", "retry_policy", "upgrade_configs", "max_stream_duration", "max_grpc_timeout", "grpc_timeout_offset")
-	out := &router.Forward{Timeout: defaultTimeout, HostRewrite: a.GetHostRewriteLiteral(), Retry: level.retry}
+		"timeout", "idle_timeout", "retry_policy", "upgrade_configs", "max_stream_duration", "max_grpc_timeout", "grpc_timeout_offset",
+		"hash_policy", "hedge_policy", "metadata_match", "priority")
+	out := &router.Forward{Timeout: defaultTimeout, HostRewrite: a.GetHostRewriteLiteral(), Retry: level.retry, Hedge: level.hedge}
 	// The paths of keys that are not written are not made: there may be very many rules.
 	if t := a.GetTimeout(); t != nil {
 		out.Timeout = c.duration(join(at, "timeout"), t, defaultTimeout)
@@ -32,8 +35,12 @@ func (c *compiler) forward(at resource.Path, a *route.RouteAction, m *route.Rout
 	}
 	out.GRPCTimeout = c.grpcTimeout(at, a)
 	c.targets(at, a, out)
+	c.routing(at, a, out)
 	if a.GetRetryPolicy() != nil {
 		out.Retry = c.retry(at, a.GetRetryPolicy())
+	}
+	if a.GetHedgePolicy() != nil {
+		out.Hedge = c.hedge(at, a.GetHedgePolicy())
 	}
 	if r := out.Retry; r != nil && r.PerTry > 0 && out.Timeout > 0 {
 		// Multiplied as float64: num_retries is bounded, the product of both is not.
@@ -64,23 +71,29 @@ func (c *compiler) targets(at resource.Path, a *route.RouteAction, out *router.F
 		}
 		out.ClusterHeader = strings.ToLower(to.ClusterHeader)
 	case *route.RouteAction_WeightedClusters:
-		c.weighted(join(at, "to"), to.WeightedClusters, out)
+		c.weighted(join(at, "to"), to.WeightedClusters, a.GetMetadataMatch(), out)
 	case nil:
 		c.fail(join(at, "to"), "no cluster is named")
 	}
 }
 
-func (c *compiler) weighted(at resource.Path, w *route.WeightedCluster, out *router.Forward) {
+func (c *compiler) weighted(at resource.Path, w *route.WeightedCluster, labels *core.Metadata, out *router.Forward) {
 	c.only(at, w, "clusters", "total_weight")
 	var total uint64
 	for _, t := range w.GetClusters() {
 		where := join(at, t.GetName())
-		c.only(where, t, "name", "weight", "request_headers_to_add", "request_headers_to_remove",
+		c.only(where, t, "name", "weight", "metadata_match", "request_headers_to_add", "request_headers_to_remove",
 			"response_headers_to_add", "response_headers_to_remove")
 		total += uint64(t.GetWeight().GetValue())
+		var subset *cluster.Match
+		if m := t.GetMetadataMatch(); m != nil {
+			whole := &compiler{set: c.set} // the rule's own labels are checked elsewhere
+			subset = narrowed(whole.subset(at, labels), c.subset(join(where, "subset"), m))
+		}
 		out.Clusters = append(out.Clusters, router.WeightedCluster{
 			Cluster:  c.clusterRef(t.GetName()),
 			Weight:   t.GetWeight().GetValue(),
+			Subset:   subset,
 			Request:  c.edits(where, "request", t.GetRequestHeadersToAdd(), t.GetRequestHeadersToRemove()),
 			Response: c.edits(where, "response", t.GetResponseHeadersToAdd(), t.GetResponseHeadersToRemove()),
 		})

@@ -177,11 +177,15 @@ func (c *compiler) fraction(at resource.Path, f *core.RuntimeFractionalPercent) 
 
 // matchHeader reads one header condition; those on ":method" become methods.
 func (c *compiler) matchHeader(at resource.Path, h *route.HeaderMatcher, out *router.Match) {
-	where := join(join(at, "headers"), h.GetName())
 	if h.GetName() == ":method" {
 		c.matchMethods(join(at, "methods"), h, out)
 		return
 	}
+	c.matchHeaderAt(join(join(at, "headers"), h.GetName()), h, out)
+}
+
+// matchHeaderAt reads a condition on a header field, which stands at where.
+func (c *compiler) matchHeaderAt(where resource.Path, h *route.HeaderMatcher, out *router.Match) {
 	c.only(where, h, "name", "exact_match", "safe_regex_match", "range_match", "present_match", "prefix_match", "suffix_match",
 		"contains_match", "string_match", "invert_match", "treat_missing_header_as_empty")
 	v := router.ValueMatch{

@@ -74,7 +74,10 @@ func TestRefusedResources(t *testing.T) {
 		{"HttpConnectionManager has a field (number 99) that this version does not know", func(set *resource.Set) {
 			manage(t, set, func(m *hcm.HttpConnectionManager) { m.ProtoReflect().SetUnknown([]byte{0x98, 0x06, 0x01}) })
 		}},
-		{"routes.all[0].rules[0]: RouteAction.hash_policy is not supported by this version yet", func(set *resource.Set) {
+		{"routes.all[0].rules[0]: RouteAction.internal_redirect_policy is not supported by this version yet", func(set *resource.Set) {
+			rule(set).GetRoute().InternalRedirectPolicy = &route.InternalRedirectPolicy{}
+		}},
+		{"routes.all[0].rules[0].hash: HashPolicy.policy_specifier is missing", func(set *resource.Set) {
 			rule(set).GetRoute().HashPolicy = []*route.RouteAction_HashPolicy{{}}
 		}},
 		{"routes.all[0].rules[0].timeout: -1s: a duration must not be negative", func(set *resource.Set) {

@@ -15,6 +15,7 @@ const (
 	defaultBackoffBase = 25 * time.Millisecond
 	backoffMaxFactor   = 10
 	maxRetries         = 100
+	defaultRetryAfter  = 300 * time.Second
 )
 
 // retryConditions names the conditions as retry_on does.
@@ -30,6 +31,8 @@ var retryConditions = []struct {
 	{"reset-before-request", router.OnResetBeforeRequest},
 	{"retriable-4xx", router.OnRetriable4xx},
 	{"retriable-status-codes", router.OnRetriableStatusCodes},
+	{"retriable-headers", router.OnRetriableHeaders},
+	{"envoy-ratelimited", router.OnEnvoyRateLimited},
 	{"cancelled", router.OnCancelled},
 	{"deadline-exceeded", router.OnDeadlineExceeded},
 	{"internal", router.OnInternal},
@@ -43,12 +46,18 @@ func (c *compiler) retry(at resource.Path, p *route.RetryPolicy) *router.Retry {
 		return nil
 	}
 	at = join(at, "retry")
-	c.only(at, p, "retry_on", "num_retries", "per_try_timeout", "retriable_status_codes", "retry_back_off")
+	c.only(at, p, "retry_on", "num_retries", "per_try_timeout", "retriable_status_codes", "retry_back_off", "per_try_idle_timeout",
+		"retriable_headers", "retriable_request_headers", "rate_limited_retry_back_off", "retry_host_predicate", "host_selection_retry_max_attempts", "retry_priority")
 	out := &router.Retry{
 		Attempts:    c.number(join(at, "attempts"), p.GetNumRetries(), 0, maxRetries, 1),
 		PerTry:      c.duration(join(at, "per_try"), p.GetPerTryTimeout(), 0),
+		PerTryIdle:  c.duration(join(at, "per_try_idle"), p.GetPerTryIdleTimeout(), 0),
 		BackoffBase: defaultBackoffBase,
+		After:       c.retryAfter(at, p.GetRateLimitedRetryBackOff()),
 	}
+	out.Headers = c.retryHeaders(at, "headers", p.GetRetriableHeaders())
+	out.RequestHeaders = c.retryHeaders(at, "request_headers", p.GetRetriableRequestHeaders())
+	c.retryPlaces(at, p, out)
 	for word := range strings.SplitSeq(p.GetRetryOn(), ",") {
 		word = strings.TrimSpace(word)
 		on := retryOn(word)
@@ -68,6 +77,12 @@ func (c *compiler) retry(at resource.Path, p *route.RetryPolicy) *router.Retry {
 		c.fail(join(at, "on"), "retriable-status-codes without any code")
 	case !listed && len(out.Codes) > 0:
 		c.failHint(join(at, "codes"), "add retriable-status-codes to on", "the codes have no effect")
+	}
+	switch listed := out.On&router.OnRetriableHeaders != 0; {
+	case listed && len(out.Headers) == 0:
+		c.fail(join(at, "on"), "retriable-headers without any header")
+	case !listed && len(out.Headers) > 0:
+		c.failHint(join(at, "headers"), "add retriable-headers to on", "the headers have no effect")
 	}
 	if b := p.GetRetryBackOff(); b != nil {
 		where := join(at, "backoff")

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"strings"
 
-	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	route "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 
 	"longmen/gateway/resource"
@@ -33,11 +32,12 @@ func (c *compiler) hosts(at resource.Path, table *route.RouteConfiguration) []*r
 	for i, h := range table.GetVirtualHosts() {
 		where := item(at, i)
 		c.only(where, h, "name", "domains", "routes", "request_headers_to_add", "request_headers_to_remove",
-			"response_headers_to_add", "response_headers_to_remove", "retry_policy", "typed_per_filter_config")
+			"response_headers_to_add", "response_headers_to_remove", "retry_policy", "hedge_policy", "typed_per_filter_config")
 		level := routeLevel{
 			request:   []*router.HeaderEdits{c.edits(where, "request", h.GetRequestHeadersToAdd(), h.GetRequestHeadersToRemove()), request},
 			response:  []*router.HeaderEdits{c.edits(where, "response", h.GetResponseHeadersToAdd(), h.GetResponseHeadersToRemove()), response},
 			retry:     c.retry(where, h.GetRetryPolicy()),
+			hedge:     c.hedge(where, h.GetHedgePolicy()),
 			bodyLimit: bodyLimit,
 		}
 		host := &router.VirtualHost{Name: cmp.Or(h.GetName(), routeName(where)), Origin: c.place(where), Domains: h.GetDomains()}
@@ -66,6 +66,7 @@ func (c *compiler) hosts(at resource.Path, table *route.RouteConfiguration) []*r
 type routeLevel struct {
 	request, response []*router.HeaderEdits // virtual host, table
 	retry             *router.Retry
+	hedge             *router.Hedge
 	bodyLimit         int
 }
 
@@ -95,12 +96,13 @@ func (c *compiler) route(at resource.Path, r *route.Route, level *routeLevel) *r
 	case r.GetAction() == nil:
 		c.fail(at, "what to do is missing: one of to, redirect and respond")
 	}
-	c.routeExtension(at, r.GetMetadata(), out)
+	c.routeExtension(at, r, out)
 	return out
 }
 
-func (c *compiler) routeExtension(at resource.Path, metadata *core.Metadata, out *router.Route) {
-	s := c.extension(at, metadata, resource.RouteExtension)
+func (c *compiler) routeExtension(at resource.Path, r *route.Route, out *router.Route) {
+	s := c.extension(at, r.GetMetadata(), resource.RouteExtension)
+	c.sticky(at, r.GetTypedPerFilterConfig(), s.values.Strings("sticky_keys"), out.Forward)
 	var maxBody int64
 	s.number("max_body", 1, 1<<50, &maxBody)
 	var unsafe bool

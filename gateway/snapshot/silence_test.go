@@ -63,6 +63,15 @@ routes:
           - {match: {path: /f}, redirect: {prefix: /g}}
           - {connect: true, to: web, filters: [{grpc_web: off}, {cors: {allow_origins: "*", allow_methods: GET, max_age: 1s, credentials: true}}]}
           - {respond: {status: 503, body: text, type: text/html}}
+          - match: {path: /again}
+            to: {web: {weight: 1, subset: {v: b}}, api: 2}
+            retry:
+              {attempts: 3, on: [5xx], per_try: 1s, per_try_idle: 1s, retry_after: {headers: {a: seconds, b: unix}, max: 1s}, headers: {x: {present: true}}, request_headers: {y: z}, other_priorities: 2}
+            hedge: {requests: 2, chance: 5%, on_timeout: true}
+            hash: [header:x, {header: y, regex: {match: a, to: b}}, {cookie: c, ttl: 1s, cookie_path: /, attributes: {a: b}}, query:q, source_ip, path]
+            sticky: {cookie: c, ttl: 1s, path: /, attributes: {a: b}, strict: true}
+            subset: {v: a, w: b}
+            priority: high
 clusters:
   web:
     endpoints: [{address: "10.0.0.1:80", weight: 3, hostname: web, drain: true}, "10.0.0.2:80"]
@@ -177,6 +186,8 @@ var meaningless = []string{
 	"TlsParameters.tls_minimum_protocol_version=3", "TlsParameters.tls_maximum_protocol_version=4", // the defaults
 	"Cluster.lb_policy=7",                                // LOAD_BALANCING_POLICY_CONFIG says what load_balancing_policy says
 	"HttpFilter.is_optional", "FilterConfig.is_optional", // for those that do not know the filter
+	"RetryPolicy.host_selection_retry_max_attempts",            // endpoints that were tried are left out, whatever it takes
+	"RetryPriority.name",                                       // a label
 	"Thresholds.priority=1",                                    // of thresholds that say nothing
 	"FilterConfig.config",                                      // of a filter that is disabled
 	"RuntimeFractionalPercent.runtime_key",                     // there is no runtime: the default counts

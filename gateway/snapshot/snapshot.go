@@ -44,6 +44,8 @@ type Snapshot struct {
 	policies   map[policyKey]*policy
 	tickets    *ticket.Source // of those who name no keys: random, and the same in all snapshots of a chain
 
+	stickyKey *router.StickyKey // of sessions without keys of their own; the same in all snapshots of a chain
+
 	refusedPINs *openssl.RefusedPINs // by tokens; the same in all snapshots of a chain
 }
 
