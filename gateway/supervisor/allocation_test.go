@@ -10,10 +10,11 @@ import (
 	"testing"
 
 	"longmen/gateway/cluster"
+	"longmen/gateway/cluster/outlier"
 )
 
 // A request that is forwarded on kept connections, with its log line and its
-// figures, allocates nothing.
+// figures, and told to outlier detection, allocates nothing.
 func TestRequestsAllocateNothing(t *testing.T) {
 	h := newHouse(t, Options{Workers: 1})
 	const answer = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nhello"
@@ -51,6 +52,8 @@ func TestRequestsAllocateNothing(t *testing.T) {
 	read := logsTo(t, l)
 	config := clusterOf("c", ln.Addr())
 	config.Balance = cluster.LeastRequest
+	outliers := outlier.Defaults()
+	config.Outlier = &outliers
 	h.applied(having(snap("1", l), cluster.New(config)))
 
 	c := dial(t, h.address("a"))
