@@ -66,6 +66,7 @@ func repeatableRoutes() (routes []*router.Route) {
 				f.Timeout = 40 * time.Millisecond // ends the silence
 				return
 			}
+			f.Timeout = 200 * time.Millisecond
 			copied := *retry
 			copied.PerTry = 15 * time.Millisecond
 			f.Retry = &copied

@@ -559,6 +559,23 @@ func TestHedgeFreely(t *testing.T) {
 	}
 }
 
+// Where the time of a try begins another one it ends none, not of requests that
+// cannot be hedged either.
+func TestHedgeEndsNoTry(t *testing.T) {
+	r := newRow(t, 2)
+	s := newStage(t, settings{routes: hedged(func(f *router.Forward) { f.Retry.PerTry, f.Timeout = time.Millisecond, 50 * time.Millisecond })}.with(r.origins...))
+	c := s.dial()
+	c.send("POST /x HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\nhi")
+	k := r.take()
+	if resp, _ := c.answer("POST"); resp.StatusCode != 504 {
+		t.Errorf("%d", resp.StatusCode)
+	}
+	k.cancelled()
+	if rec := s.record(); rec.Tries != 1 || s.stats(0).Timeouts[metrics.UpstreamTimeoutRoute].Load() != 1 || s.stats(0).Timeouts[metrics.UpstreamTimeoutTry].Load() != 0 {
+		t.Errorf("%+v", rec.Record)
+	}
+}
+
 // Filters come before a hedged request, and once.
 func TestHedgeBehindFilters(t *testing.T) {
 	r := newRow(t, 2)

@@ -28,8 +28,10 @@ func (x *exchange) awaitHead() {
 	d, limit := x.cluster.Config().ResponseTimeout, metrics.UpstreamTimeoutResponse
 	switch r := x.forward.Retry; {
 	case r == nil || r.PerTry <= 0:
-	case x.leg != nil && x.forward.Hedge.OnPerTryTimeout:
-		x.leg.await()
+	case x.forward.Hedge != nil && x.forward.Hedge.OnPerTryTimeout: // it ends no try
+		if x.leg != nil {
+			x.leg.await()
+		}
 	case d == 0 || r.PerTry < d:
 		d, limit = r.PerTry, metrics.UpstreamTimeoutTry
 	}

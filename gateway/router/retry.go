@@ -105,7 +105,7 @@ type Hedge struct {
 	// AdditionalChance, in millionths, is how likely one more begins with them.
 	AdditionalChance uint32
 	// OnPerTryTimeout begins another try when Retry.PerTry is over, and lets the
-	// one that took so long go on. It takes an attempt of the Retry.
+	// one that took so long go on: it ends no try then. It takes an attempt of the Retry.
 	OnPerTryTimeout bool
 }
 
