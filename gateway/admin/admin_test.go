@@ -64,7 +64,7 @@ func start(t *testing.T, change ...func(*Server)) *gateway {
 			return []Cluster{{
 				Name: "web", Origin: "gateway.yaml:30:3", Discovery: "static", Balance: "round_robin", Protocol: "h2",
 				Endpoints: []Endpoint{
-					{Address: "10.0.0.1:80", Health: "healthy", Weight: 2, Active: 1},
+					{Address: "10.0.0.1:80", Health: "healthy", Weight: 2, Active: 1, Average: new(12.34), Failed: new(0.015)},
 					{Address: "10.0.0.2:80", Health: "unhealthy", Weight: 1, Reason: "connection refused", Ejection: &Ejection{
 						Cause: "consecutive_5xx", Reason: "5 responses 5xx in a row", Since: time.Unix(0, 0), Until: time.Unix(30, 0), Times: 2,
 					}},
@@ -316,7 +316,7 @@ func TestConfigDump(t *testing.T) {
 func TestInventory(t *testing.T) {
 	g := start(t)
 	g.contains(t, "/clusters", "web  static  round_robin  h2  gateway.yaml:30:3", "requests 2 (5xx 1, unanswered 1, retries 0)",
-		"10.0.0.1:80", "unhealthy", "connection refused; ejected 2 times, back at 00:00:30: 5 responses 5xx in a row\n", "no endpoints",
+		"10.0.0.1:80", "active 1, 12.3 ms, 1.5 % failed ", "unhealthy", "active 0 ", "connection refused; ejected 2 times, back at 00:00:30: 5 responses 5xx in a row\n", "no endpoints",
 		"ejected at 01:00:00 until 01:01:30 (3. time): success rate 10.0 % is too low\n")
 	g.contains(t, "/listeners", "0.0.0.0:80,[::]:80", "public", "7f3a")
 	var clusters []struct {
@@ -324,7 +324,7 @@ func TestInventory(t *testing.T) {
 		Numbers clusterNumbers
 	}
 	g.decode(t, "/clusters?format=json", &clusters)
-	if len(clusters) != 2 || clusters[0].Endpoints[1].Reason != "connection refused" || clusters[0].Endpoints[0].Ejection != nil || clusters[0].Endpoints[2].Ejection.Times != 3 || clusters[0].Numbers.ServerErrors != 1 || clusters[1].Endpoints == nil {
+	if len(clusters) != 2 || clusters[0].Endpoints[1].Reason != "connection refused" || clusters[0].Endpoints[0].Ejection != nil || *clusters[0].Endpoints[0].Average != 12.34 || clusters[0].Endpoints[1].Average != nil || clusters[0].Endpoints[2].Ejection.Times != 3 || clusters[0].Numbers.ServerErrors != 1 || clusters[1].Endpoints == nil {
 		t.Errorf("%+v", clusters)
 	}
 	var listeners []struct {

@@ -54,6 +54,11 @@ type Endpoint struct {
 	Active   int      `json:"active"`             // requests under way, where they are counted
 	Origin   string   `json:"origin,omitempty"`
 
+	// Average is the response time that peak_ewma goes by, in milliseconds, and Failed the part of
+	// requests, 0 to 1; nil where neither is known.
+	Average *float64 `json:"average_ms,omitempty"`
+	Failed  *float64 `json:"failed,omitempty"`
+
 	Ejection *Ejection `json:"ejection,omitempty"` // the last one; nil: there was none
 }
 
@@ -171,10 +176,18 @@ func (s *Server) clusters(ctx *fasthttp.RequestCtx) {
 				if e.Ejection != nil {
 					reason = strings.Trim(reason+"; "+e.Ejection.String(), "; ")
 				}
-				fmt.Fprintf(w, "  %s\t%s\tweight %s\tactive %d\t%s%s\t%s\n", e.Address, e.Health, e.weight(), e.Active, e.place(), orDash(e.Origin), reason)
+				fmt.Fprintf(w, "  %s\t%s\tweight %s\tactive %d%s\t%s%s\t%s\n", e.Address, e.Health, e.weight(), e.Active, e.answers(), e.place(), orDash(e.Origin), reason)
 			}
 		}
 	})
+}
+
+// answers says how long those take.
+func (e *Endpoint) answers() string {
+	if e.Average == nil {
+		return ""
+	}
+	return fmt.Sprintf(", %.3g ms, %.2g %% failed", *e.Average, 100**e.Failed)
 }
 
 func sumListener(workers []*metrics.ListenerStats) (n listenerNumbers) {

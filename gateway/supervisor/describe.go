@@ -124,6 +124,10 @@ func describeEndpoint(e *cluster.Endpoint, checked bool) admin.Endpoint {
 		Weight: max(config.Weight, 1), Active: int(e.Active.Load()), Origin: config.Origin, Ejection: ejectionOf(e),
 		Priority: config.Priority, Locality: config.Locality.String(), Percent: e.Percent(),
 	}
+	if average, failed := e.Latency.Average(), e.Latency.Failures(); average > 0 {
+		ms := float64(average) / 1e6
+		d.Average, d.Failed = &ms, &failed
+	}
 	for _, l := range config.Labels {
 		d.Labels = append(d.Labels, l.Key+"="+l.Value)
 	}
