@@ -131,7 +131,10 @@ type table struct {
 // table compiles a RouteConfiguration, or takes the one of before if nothing,
 // not even the places that routes carry for the log, has changed.
 func (c *compiler) table(at resource.Path, t *route.RouteConfiguration) *table {
-	key := combine(hash(t), c.hashingKey())
+	key := hash(t)
+	if by := c.hashingKey(); by != 0 {
+		key = combine(key, by)
+	}
 	if old := c.previous.tables[string(at)]; old != nil && old.hash == key && c.inPlace(at, old.hosts) && c.unchanged(old.uses.files) {
 		maps.Copy(c.next.filters, old.uses.filters)
 		c.next.tables[string(at)] = old
