@@ -60,3 +60,20 @@ func BenchmarkHosts(b *testing.B) {
 		}
 	}
 }
+
+// What another configuration costs in which one of many endpoints is another one.
+func BenchmarkInherit(b *testing.B) {
+	for _, n := range []int{10, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			lists := numbered(n + 1)
+			configs := [...]*Config{static(lists[1:]...), static(lists[:n]...)}
+			c, i := New(configs[1]), 0
+			b.ReportAllocs()
+			for b.Loop() {
+				next := New(configs[i])
+				next.Inherit(c)
+				c, i = next, 1-i
+			}
+		})
+	}
+}

@@ -90,3 +90,36 @@ func TestLimitsAreInherited(t *testing.T) {
 		t.Error("the limit of one is not one")
 	}
 }
+
+// A budget allows retries in proportion to the requests, and always some; the other priority has its own.
+func TestRetryBudget(t *testing.T) {
+	c := New(&Config{Limits: Limits{RetryBudget: &RetryBudget{Percent: 25, MinConcurrency: 2}}, HighLimits: Limits{RetryBudget: &RetryBudget{}}})
+	for _, test := range []struct {
+		high     bool
+		requests int
+		want     int
+	}{{false, 0, 2}, {false, 8, 2}, {false, 11, 2}, {false, 40, 10}, {true, 0, 3}, {true, 100, 20}} {
+		b := c.Breakers(test.high)
+		for range test.requests {
+			if !b.TryRequest() {
+				t.Fatal("a request was refused")
+			}
+		}
+		if s := b.States(); s.Retries.Most != int64(test.want) || s.Requests.InUse != int64(test.requests) || s.Requests.Most != 0 {
+			t.Errorf("%d requests: %+v", test.requests, s)
+		}
+		got := 0
+		for b.TryRetry() {
+			got++
+		}
+		if got != test.want {
+			t.Errorf("%d retries while there are %d requests, want %d", got, test.requests, test.want)
+		}
+		for range got {
+			b.ReleaseRetry()
+		}
+		for range test.requests {
+			b.ReleaseRequest()
+		}
+	}
+}
