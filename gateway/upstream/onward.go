@@ -87,7 +87,7 @@ func (o *onward) having(session netip.AddrPort) *Cluster {
 
 func (c *Cluster) has(session netip.AddrPort) bool {
 	e := c.shared.Hosts().Find(session)
-	return e != nil && !c.closed && e.Healthy() && !e.Config().Draining
+	return e != nil && !c.closed && e.Usable()
 }
 
 // forwards decides whether c's standby forwards the next request.

@@ -62,13 +62,14 @@ func (c *Cluster) warmUp() {
 		return // the name to ask for is that of a request
 	}
 	c.refresh()
+	wanted := min(c.warm.connections, c.config.Pool.Idle) // more would not be kept
 	i, made := 0, 0
 	for _, g := range c.hosts.All.Groups {
 		for e := range g.Usable.All() {
 			if i++; i <= c.warm.at {
 				continue
 			}
-			for p := c.pool(e); p.place().open < c.warm.connections; made++ {
+			for p := c.pool(e); p.place().open < wanted; made++ {
 				if made == mostWarmed {
 					c.warm.at = i - 1
 					return
