@@ -156,7 +156,7 @@ func (h *hedge) begin(first bool) bool {
 func (h *hedge) follow() {
 	x := h.x
 	switch {
-	case x.retries >= x.forward.Retry.Attempts:
+	case x.retries >= x.forward.Retry.Attempts || len(h.legs) >= router.MaxHedges:
 		x.endRetries(stream.RetryAttempts)
 	case !h.begin(false):
 		x.endRetries(stream.RetryOverflow)
