@@ -120,7 +120,7 @@ func (p *part) make(c *Cluster) {
 	g := p.newGroup()
 	g.Usable = listOf(usable)
 	if p.weigh(c, g); p.group == nil || !p.group.same(g) {
-		c.finish(g, p)
+		c.finish(g, p.hashTable(c), p.hashes.where)
 		p.group = g
 	}
 }
@@ -154,7 +154,7 @@ func (p *part) edit(c *Cluster) {
 		g := p.newGroup()
 		g.Usable = d.List
 		p.weigh(c, g)
-		c.finish(g, p)
+		c.finish(g, p.hashTable(c), p.hashes.where)
 		p.group = g
 	}
 }
@@ -204,19 +204,17 @@ func (g *Group) same(other *Group) bool {
 		g.Usable.n == other.Usable.n && (g.even != 0 && g.even == other.even || slices.Equal(g.Weights, other.Weights)) && g.Usable.equal(&other.Usable)
 }
 
-// finish makes what workers need of a group: one of the part's, or, if that is nil, of
-// its own.
-func (c *Cluster) finish(g *Group, p *part) {
-	o := balance.Options{
+// finish makes what workers need of a group: for algorithms that hash out of the table whole, if it is not nil,
+// whose endpoints stand where in the group.
+func (c *Cluster) finish(g *Group, whole *balance.Table, where []int32) {
+	g.Table = balance.NewTable(c.config.Balance, balance.Options{
 		Settings: c.config.Balancing,
 		Weights:  g.Weights,
 		Even:     g.even,
 		Key:      func(i int) string { return g.Usable.At(i).hashKey() },
-	}
-	if p != nil {
-		o.Whole, o.Where = p.hashTable(c), p.hashes.where
-	}
-	g.Table = balance.NewTable(c.config.Balance, o)
+		Whole:    whole,
+		Where:    where,
+	})
 }
 
 // strength is what is there of the part, by weight or by number.
@@ -255,7 +253,11 @@ func (l *level) panicking(c *Cluster) *Group {
 	for _, e := range all {
 		g.Weights = append(g.Weights, c.weightNow(e))
 	}
-	c.finish(g, nil)
+	var whole *balance.Table
+	if len(l.parts) == 1 {
+		whole = l.parts[0].hashTable(c) // it is of the same endpoints
+	}
+	c.finish(g, whole, nil)
 	l.panicked = g
 	return g
 }

@@ -78,3 +78,21 @@ func TestHashesFollowTheMembers(t *testing.T) {
 	next.publish()
 	expect(t, "hashes", fmt.Sprint(hashedTo(next, 300)), fmt.Sprint(hashedTo(New(less), 300)))
 }
+
+// In panic hashes go where they went when all were up.
+func TestHashesInPanic(t *testing.T) {
+	for _, weight := range []uint32{1, 2} {
+		config := static(numbered(40)...)
+		config.Balance, config.PanicThreshold = Maglev, 50
+		config.Endpoints[7].Weight = weight
+		c := New(config)
+		before := hashedTo(c, 300)
+		for _, e := range c.order[5:] {
+			c.setHealth(e, false)
+		}
+		if c.publish(); !c.Hosts().Panic {
+			t.Fatal("no panic")
+		}
+		expect(t, "hashes", fmt.Sprint(hashedTo(c, 300)), fmt.Sprint(before))
+	}
+}
