@@ -98,7 +98,7 @@ func New(config *Config) *Cluster {
 
 		destinations: map[key]*Endpoint{},
 	}
-	c.hosts.Store(&HostSet{All: &Selection{}})
+	c.hosts.Store(c.whole(&HostSet{All: &Selection{}}))
 	c.reconcile()
 	c.publish()
 	return c

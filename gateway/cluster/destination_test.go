@@ -14,6 +14,9 @@ func TestDestinations(t *testing.T) {
 		c := New(config)
 		c.Start(w.runtime)
 		<-c.Ready()
+		if h := c.Hosts(); h.Available != 1 || !h.Serves() {
+			t.Error("without endpoints it serves nobody")
+		}
 		at := netip.MustParseAddrPort
 		one := c.Destination(at("10.0.0.1:80"), time.Now())
 		if again := c.Destination(at("[::ffff:10.0.0.1]:80"), time.Now()); again != one {

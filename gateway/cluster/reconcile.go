@@ -160,11 +160,19 @@ func (c *Cluster) publish() bool {
 	for i, d := range c.divisions {
 		next.selections[i] = d.selection
 	}
-	next.Available = next.All.Available
-	for i, g := range next.All.Groups {
-		next.serves = next.serves || next.All.Shares[i] > 0 && g.Usable.Len() > 0
-	}
-	next.Panic = slices.ContainsFunc(next.All.Groups, func(g *Group) bool { return g.Panic })
-	c.hosts.Store(next)
+	c.hosts.Store(c.whole(next))
 	return true
+}
+
+// whole fills in what follows from the rest of a host set.
+func (c *Cluster) whole(h *HostSet) *HostSet {
+	h.Available = h.All.Available
+	for i, g := range h.All.Groups {
+		h.serves = h.serves || h.All.Shares[i] > 0 && g.Usable.Len() > 0
+		h.Panic = h.Panic || g.Panic
+	}
+	if c.config.Discovery == OriginalDst { // an endpoint is made for whoever comes
+		h.Available, h.serves = 1, true
+	}
+	return h
 }
