@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -72,5 +73,30 @@ func benchmarkLists(b *testing.B, table bool) {
 				})
 			}
 		}
+	}
+}
+
+// BenchmarkObserve is what learning of an answer costs when all workers tell of the same
+// endpoint, beside counting the request on the same line of memory.
+func BenchmarkObserve(b *testing.B) {
+	for name, observe := range map[string]bool{"count_only": false, "observe": true} {
+		b.Run(name, func(b *testing.B) {
+			var endpoint struct {
+				_       [64]byte
+				active  atomic.Int64
+				latency Latency
+				_       [64]byte
+			}
+			b.RunParallel(func(pb *testing.PB) {
+				s, now := new(PeakEWMASettings), int64(second)
+				for pb.Next() {
+					endpoint.active.Add(1)
+					if now += 100_000; observe {
+						endpoint.latency.Observe(s, now, now&0xfffff)
+					}
+					endpoint.active.Add(-1)
+				}
+			})
+		})
 	}
 }
