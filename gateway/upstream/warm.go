@@ -136,6 +136,6 @@ func (pre *preconnection) Run(co *worker.Coroutine) {
 func (p *pool) staysWarm(born int64) bool {
 	c := p.cluster
 	limit := c.config.Pool.MaxAge
-	return c.warm.connections > 0 && p.resting <= c.warm.connections && !c.closed && !p.endpoint.Gone() &&
+	return c.warm.connections > 0 && p.resting <= c.warm.connections && !c.closed && !p.endpoint.Gone() && p.endpoint.Usable() &&
 		(limit == 0 || c.worker.loop.Now()-born < int64(limit))
 }
