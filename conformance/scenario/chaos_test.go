@@ -15,8 +15,8 @@ import (
 )
 
 // chaosConfig has the pods in a cluster of each version of HTTP. The times below
-// are what the test's bound is made of. more is said of both clusters.
-func chaosConfig(pods []*pod, more string) string {
+// are what the test's bound is made of. route and cluster are said of both routes and clusters, too.
+func chaosConfig(pods []*pod, route, cluster string) string {
 	var list []string
 	for _, p := range pods {
 		list = append(list, fmt.Sprintf("%q", p.at))
@@ -28,21 +28,23 @@ routes:
   main:
     - hosts: ["*"]
       rules:
-        - {match: {prefix: /two}, to: two, retry: {attempts: %[1]d, on: [5xx, reset, connect-failure], per_try: %[2]s, backoff: {base: %[3]s, max: %[4]s}}}
-        - {to: web, retry: {attempts: %[1]d, on: [5xx, reset, connect-failure], per_try: %[2]s, backoff: {base: %[3]s, max: %[4]s}}}
+        - {match: {prefix: /two}, to: two, retry: {attempts: %[1]d, on: [5xx, reset, connect-failure], per_try: %[2]s, backoff: {base: %[3]s, max: %[4]s}}%[6]s}
+        - {to: web, retry: {attempts: %[1]d, on: [5xx, reset, connect-failure], per_try: %[2]s, backoff: {base: %[3]s, max: %[4]s}}%[6]s}
 clusters:
-  web: {endpoints: [%[5]s], limits: {retries: 1000}%[6]s}
-  two: {endpoints: [%[5]s], limits: {retries: 1000}%[6]s, protocol: h2}
-`, chaosRetries, chaosTry, chaosBackoff, chaosBackoffMax, endpoints, more)
+  web: {endpoints: [%[5]s], timeouts: {connect: %[8]s}, limits: {retries: 1000}%[7]s}
+  two: {endpoints: [%[5]s], timeouts: {connect: %[8]s}, limits: {retries: 1000}%[7]s, protocol: h2}
+`, chaosRetries, chaosTry, chaosBackoff, chaosBackoffMax, endpoints, route, cluster, chaosConnect)
 }
 
 const (
 	chaosRetries    = 5
 	chaosTry        = 250 * time.Millisecond
+	chaosConnect    = 250 * time.Millisecond
 	chaosBackoff    = 5 * time.Millisecond
 	chaosBackoffMax = 25 * time.Millisecond
-	// chaosBound is the longest that a request may take by its route.
-	chaosBound = (chaosRetries+1)*chaosTry + chaosRetries*chaosBackoffMax
+	// chaosBound is the longest that a request may take by its route: a try's time
+	// begins when it has a connection.
+	chaosBound = (chaosRetries+1)*(chaosConnect+chaosTry) + chaosRetries*chaosBackoffMax
 	// chaosSlack is what a machine that is busy may add to it.
 	chaosSlack = 5 * time.Second
 )
@@ -113,21 +115,22 @@ func ask(c *http.Client, method, url, id string) string {
 	return ""
 }
 
-// TestChaos has 5 of 20 endpoints refuse, hang, reset, err and dawdle, others all
+// TestChaos has 5 of 20 endpoints refuse, be deaf, hang, reset, err and dawdle, others all
 // the time. What may be repeated succeeds; what may not is never done twice; and
 // none takes longer than its tries may. Once with retries alone, once with outlier
-// detection, too, which spares those that may not be repeated.
+// detection, too, which spares those that may not be repeated; and once with hedges.
 func TestChaos(t *testing.T) {
 	t.Parallel()
-	for name, more := range map[string]string{
-		"retries":  "",
-		"outliers": ", outlier: {errors: 2, success_rate: off, every: 100ms, eject: 300ms, max_eject: 1s, max: 50%}",
+	for name, config := range map[string]struct{ route, cluster string }{
+		"retries":  {},
+		"hedges":   {route: ", hedge: {on_timeout: true}"},
+		"outliers": {cluster: ", outlier: {errors: 2, success_rate: off, every: 100ms, eject: 300ms, max_eject: 1s, max: 50%}"},
 	} {
-		t.Run(name, func(t *testing.T) { testChaos(t, more) })
+		t.Run(name, func(t *testing.T) { testChaos(t, config.route, config.cluster) })
 	}
 }
 
-func testChaos(t *testing.T, more string) {
+func testChaos(t *testing.T, route, cluster string) {
 	t.Parallel()
 	long := 8 * time.Second
 	if harness.Full() {
@@ -138,7 +141,7 @@ func testChaos(t *testing.T, more string) {
 	for range 20 {
 		pods = append(pods, startPod(t, &seen))
 	}
-	g := serve(t, nil, chaosConfig(pods, more))
+	g := serve(t, nil, chaosConfig(pods, route, cluster))
 	v := &visitors{t: t, addr: g.Addr}
 	idempotent, other := &tally{}, &tally{}
 	for i := range 12 {

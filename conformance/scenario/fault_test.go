@@ -1,11 +1,16 @@
 package scenario
 
 import (
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
+	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A fault is what is wrong with a pod for a while.
@@ -13,11 +18,13 @@ type fault struct {
 	kind  string        // of faultKinds
 	delay time.Duration // of "slow"
 	over  chan struct{} // closed when it ends
+	deaf  []io.Closer   // of "deaf": what keeps connections from being made
 }
 
-// faultKinds are what can be wrong: connections are refused and cut; requests are
-// never answered; are answered by a reset; by a 503; or late.
-var faultKinds = [...]string{"dead", "hang", "reset", "error", "slow"}
+// faultKinds are what can be wrong: connections are cut, and new ones refused, or,
+// as by a machine that is off, not even refused; requests are never answered; are
+// answered by a reset; by a 503; or late.
+var faultKinds = [...]string{"dead", "deaf", "hang", "reset", "error", "slow"}
 
 // before does to a request what is wrong, and reports whether it is answered
 // nevertheless. The request has begun: who repeats it has it done twice.
@@ -95,16 +102,50 @@ func (c *chaos) hurt(p *pod) {
 	c.ends[p] = time.Now().Add(time.Duration(100+c.random.IntN(1900)) * time.Millisecond)
 	c.begun[f.kind]++
 	p.fault.Store(f)
-	if f.kind == "dead" {
+	switch f.kind {
+	case "dead":
 		p.stop()
+	case "deaf":
+		p.stop()
+		f.deaf = deafen(p.at)
 	}
+}
+
+// deafen has connections to an address neither made nor refused, until what it
+// returns is closed: somebody listens, accepts none, and the queue is full.
+func deafen(at string) []io.Closer {
+	to := netip.MustParseAddrPort(at)
+	address := &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		panic(err)
+	}
+	for _, option := range []int{unix.SO_REUSEADDR, unix.SO_REUSEPORT} {
+		err = errors.Join(err, unix.SetsockoptInt(fd, unix.SOL_SOCKET, option, 1))
+	}
+	if err = errors.Join(err, unix.Bind(fd, address), unix.Listen(fd, 0)); err != nil {
+		panic(err) // the address is the pod's
+	}
+	all := []io.Closer{os.NewFile(uintptr(fd), "deaf")}
+	for range 4 { // one or two are taken into the queue
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		if err != nil {
+			panic(err)
+		}
+		unix.Connect(fd, address)
+		all = append(all, os.NewFile(uintptr(fd), "in the queue"))
+	}
+	return all
 }
 
 // heal ends a pod's fault.
 func (c *chaos) heal(p *pod) {
 	f := p.fault.Swap(nil)
 	close(f.over)
-	if f.kind == "dead" {
+	for _, c := range f.deaf {
+		c.Close()
+	}
+	if f.kind == "dead" || f.kind == "deaf" {
 		if err := p.start(); err != nil {
 			panic(err) // the address is the pod's
 		}
