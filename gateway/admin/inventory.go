@@ -187,7 +187,7 @@ func (e *Endpoint) answers() string {
 	if e.Average == nil {
 		return ""
 	}
-	return fmt.Sprintf(", %.3g ms, %.2g %% failed", *e.Average, 100**e.Failed)
+	return fmt.Sprintf(", %.3g ms, %.3g %% failed", *e.Average, 100**e.Failed)
 }
 
 func sumListener(workers []*metrics.ListenerStats) (n listenerNumbers) {
