@@ -178,6 +178,12 @@ func (c *Cluster) Breakers(high bool) *Breakers {
 	return &c.breakers[0]
 }
 
+// Waiting is how many requests wait for a connection, over all workers, as far as they are
+// counted: where their number has a limit.
+func (c *Cluster) Waiting() int64 {
+	return c.breakers[0].pending.inUse() + c.breakers[1].pending.inUse()
+}
+
 // InUse is what is used of the limits of both priorities now; 0 where there is no limit.
 func (c *Cluster) InUse() (connections, pending, requests, retries int64) {
 	for i := range c.breakers {

@@ -143,7 +143,8 @@ func New(o Options) (*Supervisor, error) {
 		w := newEdgeWorker(l, s.registry.NewWorker(l.Stats()), seed)
 		w.proxy.Challenges = &s.challenges
 		w.proxy.GuardLoops(o.LoopGuard)
-		w.upstream.Starved = func(c *cluster.Cluster) { s.starved(l.ID, c) }
+		w.upstream.Starved = func(c *cluster.Cluster) { s.others(l.ID, func(w *edgeWorker) { w.upstream.Spare(c) }) }
+		w.upstream.Freed = func(c *cluster.Cluster) { s.others(l.ID, func(w *edgeWorker) { w.upstream.Look(c) }) }
 		w.upstream.Vacated = func(at netip.AddrPort) { go s.desk.tell(at) } // the loop takes no lock
 		s.workers = append(s.workers, w)
 		s.loops.Go(func() {
@@ -228,12 +229,11 @@ func (s *Supervisor) hostsChanged(c *cluster.Cluster) {
 	s.desk.tell()
 }
 
-// starved lets the other workers give up a connection that they keep idle, for
-// which one of worker i's streams waits.
-func (s *Supervisor) starved(i int, c *cluster.Cluster) {
+// others has the workers but i do something.
+func (s *Supervisor) others(i int, do func(*edgeWorker)) {
 	for _, w := range s.workers {
 		if w.loop.ID != i {
-			w.loop.Post(func() { w.upstream.Spare(c) })
+			w.loop.Post(func() { do(w) })
 		}
 	}
 }

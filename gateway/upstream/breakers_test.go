@@ -194,3 +194,28 @@ func TestOriginalDestination(t *testing.T) {
 		p.begin(with(bad)).refused(stream.NoHealthyUpstream)
 	}
 }
+
+// What becomes free for a stream of another worker is told to that, which need not look by itself.
+func TestFreedForAnotherWorker(t *testing.T) {
+	for _, limit := range []func(*cluster.Config){
+		func(c *cluster.Config) { c.EndpointLimits.Requests = 1 },
+		func(c *cluster.Config) { c.EndpointLimits.Connections = 1 },
+		func(c *cluster.Config) { c.Limits.Connections = 1 },
+	} {
+		o := newOrigin(t, "")
+		config := clusterOf(o.At)
+		limit(config)
+		shared := cluster.New(config)
+		p, q := newPlace(t, shared), newPlace(t, shared)
+		p.loop.Do(func() {
+			p.up.Freed = func(c *cluster.Cluster) { q.loop.Post(func() { q.up.Look(c) }) }
+		})
+		first := p.acquire()
+		second := q.begin(nil)
+		q.waits(1)
+		q.loop.Do(func() { q.loop.Drop(&q.up.Cluster(0).poll) })
+		first.release() // its connection is closed, as it was not used
+		second.wait().served()
+		q.loop.Do(q.up.Close)
+	}
+}

@@ -26,6 +26,7 @@ type Cluster struct {
 	matches  map[*cluster.Match]int // what hosts.Resolve said
 	bounded  bool                   // endpoints may have no room
 	counts   bool                   // requests are counted at endpoints
+	limited  bool                   // connections have limits
 	turn     uint64                 // of random
 	choosing choosing
 	plain    Pick // that of a request that asks for nothing
@@ -72,6 +73,7 @@ func (c *Cluster) configure(config *cluster.Config) {
 	c.divided, c.subsets, c.matches = config.Subsets != nil, nil, nil
 	c.bounded = config.HTTP2.MaxConnections > 0 || config.EndpointLimits != cluster.EndpointLimits{}
 	c.counts = config.CountsActive()
+	c.limited = config.Limits.Connections > 0 || config.HighLimits.Connections > 0 || config.EndpointLimits.Connections > 0
 	switch {
 	case config.Protocol == cluster.HTTP1:
 		c.http2 = nil

@@ -130,7 +130,7 @@ func (d *dial) Expire(*worker.Timer) {
 // giveUp closes the connection and gives back its unit of the limit.
 func (d *dial) giveUp() {
 	d.Part()
-	d.unit.release()
+	d.unit.release(d.pool.cluster)
 	d.account.closed()
 	d.pool.cluster.wakeFirst()
 }

@@ -140,7 +140,7 @@ func (c *http1Conn) discard() {
 func (c *http1Conn) destroy() {
 	c.loop().Drop(&c.timer)
 	c.client.Part()
-	c.unit.release()
+	c.unit.release(c.pool.cluster)
 	c.account.closed()
 	c.pool.cluster.wakeFirst()
 }

@@ -215,7 +215,7 @@ func (m *http2Conn) end() {
 	c := m.pool.cluster
 	m.loop().Drop(&m.timer)
 	m.client.Close()
-	m.unit.release()
+	m.unit.release(c)
 	m.account.closed()
 	c.Stats.HTTP2.ConnectionsActive.Dec()
 	m.wakeCurious()

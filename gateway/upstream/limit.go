@@ -10,10 +10,13 @@ type unit struct {
 }
 
 // release gives back what mayConnect took.
-func (u unit) release() {
+func (u unit) release(c *Cluster) {
 	u.breakers.ReleaseConnection()
 	if u.endpoint != nil {
 		u.endpoint.Connections.Add(-1)
+	}
+	if c.limited {
+		c.freed()
 	}
 }
 
@@ -101,6 +104,9 @@ func (p *pool) count() counting {
 func (p *pool) uncount(counted counting) {
 	if counted != uncounted {
 		p.endpoint.Active.Add(-1)
+		if p.cluster.config.EndpointLimits.Requests > 0 {
+			p.cluster.freed()
+		}
 	}
 	if counted == inAll {
 		p.cluster.shared.Leave()

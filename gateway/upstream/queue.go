@@ -94,6 +94,13 @@ func (c *Cluster) wakeFirst() {
 	}
 }
 
+// freed tells other workers that something they may wait for has become free.
+func (c *Cluster) freed() {
+	if len(c.waiting) == 0 && c.worker.Freed != nil && c.shared.Waiting() > 0 {
+		c.worker.Freed(c.shared)
+	}
+}
+
 func (c *Cluster) wakeWaiting() {
 	for _, co := range c.waiting {
 		co.Wake()

@@ -31,6 +31,9 @@ type Worker struct {
 	// Starved, if not nil, is called while a stream waits because the cluster's
 	// limit of connections is reached: other workers shall Spare.
 	Starved func(shared *cluster.Cluster)
+	// Freed, if not nil, is called when something that is limited has become free, for which
+	// nobody here waits and somebody else does: other workers shall Look.
+	Freed func(shared *cluster.Cluster)
 	// Vacated, if not nil, is called when an address that Holdings was to watch has
 	// no stream any more.
 	Vacated func(at netip.AddrPort)
@@ -98,6 +101,15 @@ func (w *Worker) Spare(shared *cluster.Cluster) {
 	for _, c := range w.clusters {
 		if c != nil && c.shared == shared {
 			c.spare()
+		}
+	}
+}
+
+// Look lets the first stream that waits for a connection of shared's look for one.
+func (w *Worker) Look(shared *cluster.Cluster) {
+	for _, c := range w.clusters {
+		if c != nil && c.shared == shared {
+			c.wakeFirst()
 		}
 	}
 }
