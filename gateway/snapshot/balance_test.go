@@ -205,3 +205,38 @@ func problemsText(problems resource.Problems) string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+func TestHealthInFull(t *testing.T) {
+	config := balanced(t, `
+    endpoints: ["10.0.0.1:80", {address: "10.0.0.2:80", health: {port: 82}}]
+    health:
+      - http: /h
+        status: [200, 300-399]
+        retriable: 500-599
+        expect: [a, b]
+        body: ping
+        protocol: h2
+        jitter: 10%
+        first_jitter: 1s
+        intervals: {down: 30s, going_down: 1s, coming_up: 2s, no_traffic: 1m, no_traffic_up: 2m}
+        port: 81
+        reuse: true
+        alpn: h2
+        log: {path: a.log, failures: true, successes: true}
+`)
+	want := cluster.HealthConfig{
+		Every: 5 * time.Second, Timeout: time.Second, Healthy: 2, Unhealthy: 3, InitialJitter: time.Second, JitterPercent: 10,
+		NoTraffic: time.Minute, NoTrafficHealthy: 2 * time.Minute, UnhealthyInterval: 30 * time.Second, UnhealthyEdge: time.Second, HealthyEdge: 2 * time.Second,
+		Reuse: true, ALPN: []string{"h2"}, EventLog: "a.log", LogFailures: true, LogSuccesses: true,
+		HTTP: &cluster.HTTPHealth{
+			Path: "/h", Method: "GET", Codec: cluster.HTTP2Codec, Body: []byte("ping"), Expect: [][]byte{[]byte("a"), []byte("b")},
+			Expected: []cluster.Statuses{{Low: 200, High: 201}, {Low: 300, High: 400}}, Retriable: []cluster.Statuses{{Low: 500, High: 600}},
+		},
+	}
+	if diff := cmp.Diff([]cluster.HealthConfig{want}, config.Health); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if config.Endpoints[0].HealthPort != 81 || config.Endpoints[1].HealthPort != 82 {
+		t.Errorf("ports %d and %d", config.Endpoints[0].HealthPort, config.Endpoints[1].HealthPort)
+	}
+}

@@ -59,6 +59,7 @@ func (c *compiler) cluster(cl *clusterv3.Cluster) cluster.Config {
 		}
 		out.Health = append(out.Health, c.health(where, check))
 	}
+	c.altPort(join(at, "health"), cl.GetHealthChecks(), &out)
 	c.limits(join(at, "limits"), cl.GetCircuitBreakers(), &out)
 	c.clusterTLS(at, cl, c.protocolOptions(at, cl, &out), &out)
 	c.upstreamTCP(at, cl, &out.TCP)

@@ -40,14 +40,14 @@ func (c *compiler) grpcTimeout(at resource.Path, a *route.RouteAction) *router.G
 }
 
 func (c *compiler) grpcHealth(at resource.Path, h *core.HealthCheck_GrpcHealthCheck) *cluster.GRPCHealth {
-	c.only(at, h, "service_name", "authority")
+	c.only(at, h, "service_name", "authority", "initial_metadata")
 	if h.GetAuthority() != "" && !isAuthority(h.GetAuthority()) {
 		c.fail(join(at, "host"), "%q is no host name", h.GetAuthority())
 	}
 	if n := len(h.GetServiceName()); n > maxServiceName {
 		c.fail(join(at, "grpc"), "the name of a service has %d bytes: at most %d are taken", n, maxServiceName)
 	}
-	return &cluster.GRPCHealth{Service: h.GetServiceName(), Authority: h.GetAuthority()}
+	return &cluster.GRPCHealth{Service: h.GetServiceName(), Authority: h.GetAuthority(), Metadata: c.checkHeaders(join(at, "metadata"), h.GetInitialMetadata())}
 }
 
 const maxServiceName = 1024

@@ -100,7 +100,7 @@ func TestRefusedGRPC(t *testing.T) {
 			set.Clusters[0].HealthChecks = []*core.HealthCheck{{HealthChecker: &core.HealthCheck_GrpcHealthCheck_{
 				GrpcHealthCheck: &core.HealthCheck_GrpcHealthCheck{Authority: "a b"}}}}
 		},
-		"clusters.a.health: GrpcHealthCheck.initial_metadata is not supported by this version yet": func(set *resource.Set) {
+		`clusters.a.health.metadata.: "" is no header name`: func(set *resource.Set) {
 			set.Clusters[0].HealthChecks = []*core.HealthCheck{{HealthChecker: &core.HealthCheck_GrpcHealthCheck_{
 				GrpcHealthCheck: &core.HealthCheck_GrpcHealthCheck{InitialMetadata: []*core.HeaderValueOption{{}}}}}}
 		},

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 
 	"longmen/gateway/cluster"
 	"longmen/gateway/resource"
@@ -24,13 +25,21 @@ const (
 // health compiles one active health check.
 func (c *compiler) health(at resource.Path, h *core.HealthCheck) cluster.HealthConfig {
 	c.only(at, h, "timeout", "interval", "interval_jitter", "unhealthy_threshold", "healthy_threshold",
-		"http_health_check", "grpc_health_check", "tcp_health_check")
+		"http_health_check", "grpc_health_check", "tcp_health_check", "initial_jitter", "interval_jitter_percent", "alt_port", "reuse_connection",
+		"no_traffic_interval", "no_traffic_healthy_interval", "unhealthy_interval", "unhealthy_edge_interval", "healthy_edge_interval",
+		"event_log_path", "event_logger", "always_log_health_check_failures", "always_log_health_check_success", "tls_options")
 	out := cluster.HealthConfig{
 		Every:     c.positive(join(at, "every"), h.GetInterval(), defaultHealthEvery),
 		Timeout:   c.positive(join(at, "timeout"), h.GetTimeout(), defaultHealthTimeout),
 		Jitter:    c.duration(join(at, "jitter"), h.GetIntervalJitter(), 0),
 		Healthy:   c.number(join(at, "up"), h.GetHealthyThreshold(), 1, maxThreshold, defaultHealthy),
 		Unhealthy: c.number(join(at, "down"), h.GetUnhealthyThreshold(), 1, maxThreshold, defaultUnhealthy),
+	}
+	c.healthTimes(at, h, &out)
+	c.healthLog(join(at, "log"), h, &out)
+	if options := h.GetTlsOptions(); options != nil {
+		c.only(join(at, "alpn"), options, "alpn_protocols")
+		out.ALPN = options.GetAlpnProtocols()
 	}
 	switch {
 	case h.GetTimeout() == nil:
@@ -52,7 +61,7 @@ func (c *compiler) health(at resource.Path, h *core.HealthCheck) cluster.HealthC
 }
 
 func (c *compiler) httpHealth(at resource.Path, h *core.HealthCheck_HttpHealthCheck) *cluster.HTTPHealth {
-	c.only(at, h, "host", "path", "receive", "request_headers_to_add", "expected_statuses", "method")
+	c.only(at, h, "host", "path", "receive", "request_headers_to_add", "expected_statuses", "method", "retriable_statuses", "send", "codec_client_type")
 	out := &cluster.HTTPHealth{Path: h.GetPath(), Host: h.GetHost(), Method: "GET"}
 	if path, _, _ := strings.Cut(out.Path, "?"); !isRedirectPath(path+"/") || path == "" {
 		c.failHint(join(at, "http"), `write "/`+strings.TrimLeft(out.Path, "/")+`"`, "%q: the path of a health check begins with \"/\" and has no blanks", out.Path)
@@ -67,19 +76,28 @@ func (c *compiler) httpHealth(at resource.Path, h *core.HealthCheck_HttpHealthCh
 	default:
 		out.Method = h.GetMethod().String()
 	}
-	for _, statuses := range h.GetExpectedStatuses() {
-		where := join(at, "status")
-		c.only(where, statuses, "start", "end")
-		low, high := statuses.GetStart(), statuses.GetEnd()
-		if low < 100 || high > 600 || low >= high {
-			c.fail(where, "statuses from %d to %d (exclusive): must be a range within 100 to 600", low, high)
-			continue
-		}
-		out.Expected = append(out.Expected, cluster.Statuses{Low: int(low), High: int(high)})
+	out.Expected = c.statuses(join(at, "status"), h.GetExpectedStatuses())
+	out.Retriable = c.statuses(join(at, "retriable"), h.GetRetriableStatuses())
+	if h.GetSend() != nil {
+		out.Body = c.payload(join(at, "body"), h.GetSend())
 	}
-	for _, option := range h.GetRequestHeadersToAdd() {
+	switch h.GetCodecClientType() {
+	case typev3.CodecClientType_HTTP1: // the default: what the cluster speaks
+	case typev3.CodecClientType_HTTP2:
+		out.Codec = cluster.HTTP2Codec
+	default:
+		c.fail(join(at, "protocol"), "HttpHealthCheck.codec_client_type: %v is not supported by this version yet", h.GetCodecClientType())
+	}
+	out.Headers = c.checkHeaders(join(at, "headers"), h.GetRequestHeadersToAdd())
+	out.Expect = c.receive(join(at, "expect"), h.GetReceive())
+	return out
+}
+
+// checkHeaders reads the fields that a check sends.
+func (c *compiler) checkHeaders(at resource.Path, options []*core.HeaderValueOption) (out map[string]string) {
+	for _, option := range options {
 		name, value := option.GetHeader().GetKey(), option.GetHeader().GetValue()
-		where := join(join(at, "headers"), name)
+		where := join(at, name)
 		c.only(where, option, "header", "append_action", "keep_empty_value")
 		c.only(where, option.GetHeader(), "key", "value")
 		switch {
@@ -88,13 +106,12 @@ func (c *compiler) httpHealth(at resource.Path, h *core.HealthCheck_HttpHealthCh
 		case !c.editable(where, name):
 		case !isFieldText(value) || strings.Contains(value, "%"):
 			c.fail(where, "%q: the header of a health check is a plain text without variables", value)
-		case out.Headers == nil:
-			out.Headers = map[string]string{name: value}
+		case out == nil:
+			out = map[string]string{name: value}
 		default:
-			out.Headers[name] = value
+			out[name] = value
 		}
 	}
-	out.Expect = c.receive(join(at, "expect"), h.GetReceive())
 	return out
 }
 

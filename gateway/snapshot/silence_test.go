@@ -76,7 +76,7 @@ clusters:
   web:
     endpoints: [{address: "10.0.0.1:80", weight: 3, hostname: web, drain: true}, "10.0.0.2:80"]
     lb: {least_request: {choices: 4}}
-    health: [{http: /h, every: 2s, timeout: 1s, jitter: 1s, host: h, method: HEAD, headers: {x: "1"}, status: 200-299, expect: ok}, {tcp: {send: a, expect: b}}]
+    health: [{http: /h, retriable: 500, body: a, first_jitter: 1s, intervals: {down: 1s}, port: 99, log: {path: a, failures: true}, alpn: h2, every: 2s, timeout: 1s, jitter: 1s, host: h, method: HEAD, headers: {x: "1"}, status: 200-299, expect: ok}, {port: 99, tcp: {send: a, expect: b}}, {port: 99, grpc: a, metadata: {a: b}}]
     timeouts: {connect: 1s, response: 9s}
     limits: {connections: 9, requests: 9, pending: 9, retries: 9}
     pool: {idle: 9, idle_timeout: 9s, max_requests: 9, max_age: 9s}

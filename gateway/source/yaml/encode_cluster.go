@@ -1,11 +1,7 @@
 package yaml
 
 import (
-	"encoding/hex"
-	"strconv"
-
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
-	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	upstream "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	yaml "go.yaml.in/yaml/v4"
 	"google.golang.org/protobuf/proto"
@@ -121,56 +117,4 @@ func dnsMap(c *cluster.Cluster, names []*yaml.Node) *mapping {
 		out.word("family", "v6")
 	}
 	return out
-}
-
-func healthMap(check *core.HealthCheck) *mapping {
-	out := &mapping{}
-	switch checker := check.GetHealthChecker().(type) {
-	case *core.HealthCheck_HttpHealthCheck_:
-		httpCheckMap(out, checker.HttpHealthCheck)
-	case *core.HealthCheck_GrpcHealthCheck_:
-		out.put("grpc", grpcCheckNode(checker.GrpcHealthCheck))
-		out.word("host", checker.GrpcHealthCheck.GetAuthority())
-	case *core.HealthCheck_TcpHealthCheck_:
-		talk := &mapping{}
-		talk.word("send", payloadText(checker.TcpHealthCheck.GetSend()))
-		for _, receive := range checker.TcpHealthCheck.GetReceive() {
-			talk.word("expect", payloadText(receive))
-		}
-		if len(talk.content) == 0 {
-			out.put("tcp", truth(true))
-		}
-		out.sub("tcp", talk)
-	}
-	out.duration("every", check.GetInterval())
-	out.duration("timeout", check.GetTimeout())
-	out.number("up", check.GetHealthyThreshold())
-	out.number("down", check.GetUnhealthyThreshold())
-	out.duration("jitter", check.GetIntervalJitter())
-	return out
-}
-
-func httpCheckMap(out *mapping, check *core.HealthCheck_HttpHealthCheck) {
-	out.word("http", check.GetPath())
-	out.word("host", check.GetHost())
-	if check.GetMethod() != core.RequestMethod_METHOD_UNSPECIFIED {
-		out.word("method", check.GetMethod().String())
-	}
-	headers := &mapping{}
-	for _, option := range check.GetRequestHeadersToAdd() {
-		headers.put(option.GetHeader().GetKey(), text(option.GetHeader().GetValue()))
-	}
-	out.sub("headers", headers)
-	for _, r := range check.GetExpectedStatuses() {
-		out.word("status", strconv.FormatInt(r.GetStart(), 10)+"-"+strconv.FormatInt(r.GetEnd()-1, 10))
-	}
-	for _, receive := range check.GetReceive() {
-		out.word("expect", payloadText(receive))
-	}
-}
-
-// payloadText reads hexadecimal; what is none is found when the text is read back.
-func payloadText(p *core.HealthCheck_Payload) string {
-	raw, _ := hex.DecodeString(p.GetText())
-	return string(raw)
 }

@@ -119,6 +119,9 @@ func (d *decoder) grpcCheck(f fields) *core.HealthCheck_GrpcHealthCheck {
 	if v, ok := f.get("host"); ok {
 		out.Authority, _ = d.authority(v)
 	}
+	if v, ok := f.get("metadata"); ok {
+		out.InitialMetadata = d.checkHeaders(v)
+	}
 	return out
 }
 

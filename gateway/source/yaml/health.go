@@ -20,8 +20,10 @@ func (d *decoder) health(v value) *core.HealthCheck {
 		Timeout:            durationpb.New(time.Second),
 		HealthyThreshold:   wrapperspb.UInt32(2),
 		UnhealthyThreshold: wrapperspb.UInt32(3),
-		IntervalJitter:     f.duration("jitter", 0),
+		InitialJitter:      f.duration("first_jitter", 0),
+		AltPort:            f.uint32("port", 1, 65535),
 	}
+	d.healthTimes(f, out)
 	if every := f.duration("every", 10*time.Millisecond); every != nil {
 		out.Interval = every
 	}
@@ -36,11 +38,14 @@ func (d *decoder) health(v value) *core.HealthCheck {
 	}
 	there := f.exclusive("http", "grpc", "tcp")
 	if !f.has("http") {
-		for _, name := range []string{"host", "method", "headers", "status", "expect"} {
+		for _, name := range []string{"host", "method", "headers", "status", "retriable", "expect", "body", "protocol"} {
 			if odd, ok := f.get(name); ok && (name != "host" || !f.has("grpc")) {
 				d.at(odd.key, odd.path, "", "is for http checks only")
 			}
 		}
+	}
+	if odd, ok := f.get("metadata"); ok && !f.has("grpc") {
+		d.at(odd.key, odd.path, "", "is for grpc checks only")
 	}
 	switch {
 	case len(there) == 0:
@@ -72,25 +77,123 @@ func (d *decoder) httpCheck(f fields) *core.HealthCheck_HttpHealthCheck {
 		}
 	}
 	if v, ok := f.get("headers"); ok {
-		for _, entry := range d.entries(v) {
-			if !d.fieldName(entry.key, entry.path, entry.key.Value) {
-				continue
-			}
-			if text, ok := d.fieldValue(entry); ok {
-				out.RequestHeadersToAdd = append(out.RequestHeadersToAdd,
-					headerOption(entry.key.Value, text, core.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD))
-			}
-		}
+		out.RequestHeadersToAdd = d.checkHeaders(v)
 	}
-	if v, ok := f.get("status"); ok {
-		if between := d.statuses(v); between != nil {
-			out.ExpectedStatuses = []*types.Int64Range{between}
-		}
+	out.ExpectedStatuses = d.statusList(f, "status")
+	out.RetriableStatuses = d.statusList(f, "retriable")
+	out.Receive = d.expected(f)
+	if s, ok := f.word("body"); ok {
+		out.Send = payload(s)
 	}
-	if s, ok := f.word("expect"); ok {
-		out.Receive = []*core.HealthCheck_Payload{payload(s)}
+	if word, _ := f.choice("protocol", "h2"); word != "" {
+		out.CodecClientType = types.CodecClientType_HTTP2
 	}
 	return out
+}
+
+// checkHeaders reads the fields that a check sends.
+func (d *decoder) checkHeaders(v value) []*core.HeaderValueOption {
+	var out []*core.HeaderValueOption
+	for _, entry := range d.entries(v) {
+		if !d.fieldName(entry.key, entry.path, entry.key.Value) {
+			continue
+		}
+		if text, ok := d.fieldValue(entry); ok {
+			out = append(out, headerOption(entry.key.Value, text, core.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD))
+		}
+	}
+	return out
+}
+
+// maxExpected bounds the statuses and texts of a check.
+const maxExpected = 16
+
+func (d *decoder) statusList(f fields, name string) []*types.Int64Range {
+	v, ok := f.get(name)
+	if !ok {
+		return nil
+	}
+	var out []*types.Int64Range
+	for _, entry := range d.oneOrMore(v) {
+		if between := d.statuses(entry); between != nil {
+			out = append(out, between)
+		}
+	}
+	if v.isList() && (len(v.node.Content) == 0 || len(v.node.Content) > maxExpected) {
+		d.fail(v, "must name 1 to %d statuses or ranges", maxExpected)
+	}
+	return out
+}
+
+// expected reads the texts that an answer must hold.
+func (d *decoder) expected(f fields) []*core.HealthCheck_Payload {
+	v, ok := f.get("expect")
+	if !ok {
+		return nil
+	}
+	var out []*core.HealthCheck_Payload
+	for _, entry := range d.oneOrMore(v) {
+		if s, ok := d.text(entry); ok && s == "" {
+			d.fail(entry, "must not be empty")
+		} else if ok {
+			out = append(out, payload(s))
+		}
+	}
+	if v.isList() && (len(v.node.Content) == 0 || len(v.node.Content) > maxExpected) {
+		d.fail(v, "must name 1 to %d texts", maxExpected)
+	}
+	return out
+}
+
+// healthTimes reads what checks have in common but for what they ask.
+func (d *decoder) healthTimes(f fields, out *core.HealthCheck) {
+	if v, ok := f.get("jitter"); ok {
+		if v.scalar() && strings.HasSuffix(v.node.Value, "%") {
+			out.IntervalJitterPercent, _ = d.wholePercent(v, 1, 100)
+		} else {
+			out.IntervalJitter = f.duration("jitter", 0)
+		}
+	}
+	if v, ok := f.get("intervals"); ok {
+		const least = 10 * time.Millisecond
+		i := d.object(v, healthIntervalsTable)
+		out.UnhealthyInterval = i.duration("down", least)
+		out.UnhealthyEdgeInterval = i.duration("going_down", least)
+		out.HealthyEdgeInterval = i.duration("coming_up", least)
+		out.NoTrafficInterval = i.duration("no_traffic", least)
+		out.NoTrafficHealthyInterval = i.duration("no_traffic_up", least)
+	}
+	if reuse, ok := f.flag("reuse"); ok {
+		out.ReuseConnection = wrapperspb.Bool(reuse)
+	}
+	if v, ok := f.get("alpn"); ok {
+		options := &core.HealthCheck_TlsOptions{}
+		for _, entry := range d.oneOrMore(v) {
+			if s, ok := d.word(entry); ok {
+				options.AlpnProtocols = append(options.AlpnProtocols, s)
+			}
+		}
+		if v.isList() && len(v.node.Content) == 0 {
+			d.fail(v, "must name at least one protocol")
+		}
+		out.TlsOptions = options
+	}
+	v, ok := f.get("log")
+	if !ok {
+		return
+	}
+	path := v
+	if v.isMap() {
+		l := d.object(v, healthLogTable)
+		out.AlwaysLogHealthCheckFailures, _ = l.flag("failures")
+		out.AlwaysLogHealthCheckSuccess, _ = l.flag("successes")
+		if path, ok = l.get("path"); !ok {
+			l.missing("path", "the file")
+			return
+		}
+	}
+	//lint:ignore SA1019 a sink of events is longer, and says no more
+	out.EventLogPath, _ = d.word(path)
 }
 
 // checkMethods are the methods of a check; those that carry content are left
@@ -135,10 +238,6 @@ func (d *decoder) tcpCheck(v value) *core.HealthCheck_TcpHealthCheck {
 			out.Send = payload(s)
 		}
 	}
-	if v, ok := f.get("expect"); ok {
-		if s, ok := d.text(v); ok && s != "" {
-			out.Receive = []*core.HealthCheck_Payload{payload(s)}
-		}
-	}
+	out.Receive = d.expected(f)
 	return out
 }
