@@ -37,6 +37,7 @@ func (c *Cluster) addChecksOf(e *Endpoint) {
 		e.checks = append(e.checks, c.group.Add(health.Target{
 			Config:   &c.config.Health[i],
 			Address:  e.checkAddress,
+			Host:     e.Config().HealthHostname,
 			Hostname: checkHost(e),
 			Initial:  e.states[i],
 			Secure:   secure,

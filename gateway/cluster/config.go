@@ -164,6 +164,9 @@ type EndpointConfig struct {
 	// "" and 0: the endpoint's own.
 	HealthHost string
 	HealthPort uint16
+	// HealthHostname is the Host field of checks, before what Config.Health says
+	// (health_check_config.hostname); "": that, or Hostname.
+	HealthHostname string
 	// Unchecked endpoints are not checked by Config.Health
 	// (health_check_config.disable_active_health_check).
 	Unchecked bool

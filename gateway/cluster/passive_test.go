@@ -217,7 +217,7 @@ func TestWhereChecksGo(t *testing.T) {
 		config.Health = checks()
 		config.Health[0].EventLog = filepath.Join(t.TempDir(), "events")
 		config.Health[0].LogFailures, config.Health[0].Unhealthy = true, 2
-		config.Endpoints[0].HealthPort = 8080
+		config.Endpoints[0].HealthPort, config.Endpoints[0].HealthHostname = 8080, "health.test"
 		config.Endpoints[1].HealthHost = "127.0.0.9"
 		config.Endpoints[2].Unchecked = true
 		w.set(503, "10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80", "127.0.0.9:80")
@@ -231,7 +231,7 @@ func TestWhereChecksGo(t *testing.T) {
 			t.Errorf("an endpoint without checks is %v", state)
 		}
 		for _, sent := range w.sent() {
-			if !strings.HasPrefix(sent, "10.0.0.1:8080 ") && !strings.HasPrefix(sent, "127.0.0.9:80 ") {
+			if sent != "10.0.0.1:8080 health.test" && sent != "127.0.0.9:80 127.0.0.9:80" {
 				t.Errorf("a check went to %s", sent)
 			}
 		}

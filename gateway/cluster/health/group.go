@@ -24,7 +24,8 @@ type Group struct {
 type Target struct {
 	Config   *Config
 	Address  func() string // host:port, asked for before each check
-	Hostname string        // Host header unless Config says otherwise; "": the address
+	Host     string        // Host header; "": what Config says, or Hostname
+	Hostname string        // Host header then, and the name for Secure; "": the address
 	Initial  State         // what is known from before
 	HTTP2    bool          // checks of HTTP speak HTTP/2 unless Config says otherwise
 	// Secure, if not nil, makes a connection one that speaks TLS, for a host; alpn

@@ -114,11 +114,11 @@ func (s *session) ask(ctx context.Context, t *Target) error {
 	c, host := t.Config, cmp.Or(t.Hostname, s.address)
 	switch {
 	case c.HTTP != nil && s.two != nil:
-		return probeHTTP2(s.two, c.HTTP, s.scheme, cmp.Or(c.HTTP.Host, host))
+		return probeHTTP2(s.two, c.HTTP, s.scheme, cmp.Or(t.Host, c.HTTP.Host, host))
 	case c.HTTP != nil:
-		return s.one.ask(c.HTTP, cmp.Or(c.HTTP.Host, host), c.Reuse)
+		return s.one.ask(c.HTTP, cmp.Or(t.Host, c.HTTP.Host, host), c.Reuse)
 	case c.GRPC != nil:
-		return probeGRPC(s.two, c.GRPC, s.scheme, cmp.Or(c.GRPC.Authority, host))
+		return probeGRPC(s.two, c.GRPC, s.scheme, cmp.Or(t.Host, c.GRPC.Authority, host))
 	case c.TCP != nil:
 		return probeTCP(s.conn, c.TCP)
 	}
