@@ -81,7 +81,7 @@ func (s *Supervisor) Apply(next *snapshot.Snapshot) error {
 	s.current.Store(next)
 	s.order(next)
 	s.retire(previous, next)
-	s.desk.tell()
+	s.desk.applied()
 	s.forget(next)
 	s.sweepLogs()
 	s.registry.Reloads.Succeeded(next.Version, time.Now())

@@ -34,8 +34,9 @@ type desk struct {
 
 // asker waits for endpoints to be gone.
 type asker struct {
-	at   []netip.AddrPort
-	news chan struct{} // holds one: something may have changed
+	at       []netip.AddrPort
+	clusters []string      // that have them, as of the last look; nil: it has not looked
+	news     chan struct{} // holds one: something may have changed
 }
 
 // Ledger says what there is of each endpoint; of none: of those on their way out. With wait it
@@ -62,6 +63,7 @@ func (s *Supervisor) Ledger(ctx context.Context, at []netip.AddrPort, wait time.
 		if allGone(entries) {
 			return entries
 		}
+		s.desk.looked(a, entries)
 		select {
 		case <-a.news:
 		case <-again.C:
@@ -132,12 +134,44 @@ func (d *desk) leave(a *asker) {
 	delete(d.askers, a)
 }
 
-// tell has those look again who wait for one of the addresses, or with none all.
-func (d *desk) tell(at ...netip.AddrPort) {
+// looked notes which clusters had the asker's endpoints.
+func (d *desk) looked(a *asker, entries []ledger.Entry) {
+	clusters := []string{}
+	for i := range entries {
+		for _, s := range entries[i].Clusters {
+			if s.Left.IsZero() {
+				clusters = append(clusters, s.Cluster)
+			}
+		}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	a.clusters = clusters
+}
+
+// applied has all look again: there is another configuration.
+func (d *desk) applied() { d.tell(func(*asker) bool { return true }) }
+
+// vacated has those look again who wait for the address.
+func (d *desk) vacated(at netip.AddrPort) {
+	d.tell(func(a *asker) bool { return slices.Contains(a.at, at) })
+}
+
+// changed has those look again who wait for an endpoint that the cluster has, or had.
+func (d *desk) changed(c *cluster.Cluster) {
+	name, hosts := c.Config().Name, c.Hosts()
+	d.tell(func(a *asker) bool {
+		return a.clusters == nil || slices.Contains(a.clusters, name) ||
+			slices.ContainsFunc(a.at, func(at netip.AddrPort) bool { return hosts.Find(at) != nil })
+	})
+}
+
+// tell has those look again whom it concerns.
+func (d *desk) tell(concerns func(*asker) bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for a := range d.askers {
-		if len(at) > 0 && !slices.Contains(a.at, at[0]) {
+		if !concerns(a) {
 			continue
 		}
 		select {

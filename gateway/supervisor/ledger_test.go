@@ -212,3 +212,50 @@ func TestLedgerWaits(t *testing.T) {
 	}
 	h.Ledger(ctx, at, time.Hour)
 }
+
+// Who waits is told of what concerns it, and of nothing else.
+func TestDeskTells(t *testing.T) {
+	at, elsewhere := netip.MustParseAddrPort("10.0.0.1:80"), netip.MustParseAddrPort("10.0.0.2:80")
+	address := func(a netip.AddrPort) net.Addr { return net.TCPAddrFromAddrPort(a) }
+	var d desk
+	a := d.join([]netip.AddrPort{at})
+	told := func() bool {
+		select {
+		case <-a.news:
+			return true
+		default:
+			return false
+		}
+	}
+	stands := func(state ledger.State, left time.Time) []ledger.Entry {
+		return []ledger.Entry{{Endpoint: at, Clusters: []ledger.Standing{{Cluster: "had", State: state, Left: left}}}}
+	}
+	other := cluster.New(clusterOf("other", address(elsewhere)))
+	if d.changed(other); !told() {
+		t.Error("not told before its first look")
+	}
+	d.looked(a, stands(ledger.Serving, time.Time{}))
+	if d.changed(other); told() {
+		t.Error("told of a cluster without the endpoint")
+	}
+	if d.changed(cluster.New(clusterOf("has", address(at)))); !told() {
+		t.Error("not told of a cluster that has the endpoint")
+	}
+	if d.changed(cluster.New(clusterOf("had", address(elsewhere)))); !told() {
+		t.Error("not told of a cluster that had the endpoint")
+	}
+	d.looked(a, stands(ledger.Departed, time.Now()))
+	if d.changed(cluster.New(clusterOf("had", address(elsewhere)))); told() {
+		t.Error("told of a cluster that the endpoint left long since")
+	}
+	if d.vacated(elsewhere); told() {
+		t.Error("told of another address")
+	}
+	if d.vacated(at); !told() {
+		t.Error("not told that the last stream has left")
+	}
+	d.applied()
+	if d.applied(); !told() || told() {
+		t.Error("not told once of another configuration")
+	}
+}

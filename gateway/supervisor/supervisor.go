@@ -145,7 +145,7 @@ func New(o Options) (*Supervisor, error) {
 		w.proxy.GuardLoops(o.LoopGuard)
 		w.upstream.Starved = func(c *cluster.Cluster) { s.others(l.ID, func(w *edgeWorker) { w.upstream.Spare(c) }) }
 		w.upstream.Freed = func(c *cluster.Cluster) { s.others(l.ID, func(w *edgeWorker) { w.upstream.Look(c) }) }
-		w.upstream.Vacated = func(at netip.AddrPort) { go s.desk.tell(at) } // the loop takes no lock
+		w.upstream.Vacated = func(at netip.AddrPort) { go s.desk.vacated(at) } // the loop takes no lock
 		s.workers = append(s.workers, w)
 		s.loops.Go(func() {
 			if err := l.Run(); err != nil {
@@ -226,7 +226,7 @@ func (s *Supervisor) hostsChanged(c *cluster.Cluster) {
 	for _, w := range s.workers {
 		w.loop.Post(func() { w.upstream.Changed(c) })
 	}
-	s.desk.tell()
+	s.desk.changed(c)
 }
 
 // others has the workers but i do something.
