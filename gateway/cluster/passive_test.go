@@ -65,7 +65,7 @@ func TestEjection(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		soon()
 		expect(t, "later", addresses(c.Hosts().Usable()), allThree)
-		if stats := c.Outliers().Stats(); stats.Active != 0 || stats.Overflow != 1 || stats.Enforced[outlier.By5xx] != 1 {
+		if stats := c.Outliers().Stats(); stats.Active != [outlier.CauseCount]int{} || stats.Overflow != 1 || stats.Enforced[outlier.By5xx] != 1 {
 			t.Errorf("%+v", stats)
 		}
 		c.Close()
@@ -164,7 +164,7 @@ func TestChecksEndEjections(t *testing.T) {
 			answers(c, e, 500, 500, 500, 500, 500)
 		}
 		soon()
-		if n := c.Outliers().Stats().Active; n != 2 {
+		if n := c.Outliers().Stats().Active[outlier.By5xx]; n != 2 {
 			t.Errorf("%d are ejected", n)
 		}
 		time.Sleep(6 * time.Second)

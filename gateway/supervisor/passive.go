@@ -20,7 +20,7 @@ func countHealth(n *metrics.Endpoints, c *cluster.Cluster) {
 	stats := d.Stats()
 	n.OutliersOverflow = stats.Overflow
 	for cause := range outlier.CauseCount {
-		n.Outliers = append(n.Outliers, metrics.Outliers{Cause: cause.String(), Detected: stats.Detected[cause], Ejected: stats.Enforced[cause]})
+		n.Outliers = append(n.Outliers, metrics.Outliers{Cause: cause.String(), Detected: stats.Detected[cause], Ejected: stats.Enforced[cause], Active: stats.Active[cause]})
 	}
 }
 

@@ -39,7 +39,7 @@ type Event struct {
 
 // Stats count ejections.
 type Stats struct {
-	Active   int                // ejected now
+	Active   [CauseCount]int    // endpoints ejected now
 	Detected [CauseCount]uint64 // outliers found
 	Enforced [CauseCount]uint64 // outliers ejected
 	Overflow uint64             // outliers not ejected for MaxEjectionPercent
@@ -109,7 +109,9 @@ func (d *Detector) Stats() Stats {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	stats := d.stats
-	stats.Active = len(d.ejected)
+	for _, h := range d.ejected {
+		stats.Active[h.Ejection().Cause]++
+	}
 	return stats
 }
 

@@ -247,12 +247,12 @@ func TestMaxEjectionPercent(t *testing.T) {
 				synctest.Wait()
 			}
 			stats := f.Stats()
-			if stats.Active != c.want || stats.Overflow != uint64(c.hosts-c.want) || stats.Detected[By5xx] != uint64(c.hosts) || stats.Enforced[By5xx] != uint64(c.want) {
+			if stats.Active[By5xx] != c.want || stats.Overflow != uint64(c.hosts-c.want) || stats.Detected[By5xx] != uint64(c.hosts) || stats.Enforced[By5xx] != uint64(c.want) {
 				t.Errorf("%+v: %+v", c, stats)
 			}
 			time.Sleep(30 * time.Second)
 			synctest.Wait()
-			if n := f.Stats().Active; n != 0 {
+			if n := f.Stats().Active[By5xx]; n != 0 {
 				t.Errorf("%+v: %d are ejected for ever", c, n)
 			}
 		})
@@ -307,7 +307,7 @@ func TestRemove(t *testing.T) {
 		synctest.Wait()
 		f.Remove(f.hosts[0])
 		f.Remove(f.hosts[0])
-		if f.hosts[0].Ejected() || f.Stats().Active != 0 || len(f.Detector.hosts) != 2 {
+		if f.hosts[0].Ejected() || f.Stats().Active[By5xx] != 0 || len(f.Detector.hosts) != 2 {
 			t.Errorf("%+v, %d endpoints", f.Stats(), len(f.Detector.hosts))
 		}
 		statuses(m, 500, 500, 500, 500, 500)

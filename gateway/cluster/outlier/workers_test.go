@@ -122,7 +122,7 @@ func TestAllThatAreFoundAreEjected(t *testing.T) {
 	}
 	cancel()
 	running.Wait()
-	if stats := d.Stats(); stats.Active != len(hosts) || stats.Enforced[By5xx] != uint64(len(hosts)) || len(events) != 0 {
+	if stats := d.Stats(); stats.Active[By5xx] != len(hosts) || stats.Enforced[By5xx] != uint64(len(hosts)) || len(events) != 0 {
 		t.Errorf("%+v, %d more", stats, len(events))
 	}
 }
@@ -197,7 +197,7 @@ func BenchmarkEjection(b *testing.B) {
 				d.work(&config, now, false, now.Add(time.Second))
 				d.Healthy(one.host)
 			}
-			if d.Stats().Active != n/2 {
+			if d.Stats().Active[By5xx] != n/2 {
 				b.Error("the endpoint was not ejected or did not come back")
 			}
 		})

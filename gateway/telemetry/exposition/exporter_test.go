@@ -52,7 +52,7 @@ func busy(t *testing.T) *Exporter {
 			return []metrics.Endpoints{
 				{
 					Cluster: "web", Healthy: 2, Draining: 1, Ejected: 3, Checks: &metrics.Checks{Passed: 5, Failed: 6, Unanswered: 7},
-					Outliers: []metrics.Outliers{{Cause: "success_rate", Detected: 9, Ejected: 8}}, OutliersOverflow: 1,
+					Outliers: []metrics.Outliers{{Cause: "success_rate", Detected: 9, Ejected: 8, Active: 2}}, OutliersOverflow: 1,
 					Panic: true, Groups: []metrics.Group{{Priority: "0", Locality: "eu/a", Share: 0.75}},
 					Remaining: []metrics.Remaining{{Priority: "high", Limit: metrics.LimitRequests, Left: 12}},
 				},
@@ -124,6 +124,7 @@ func TestPrometheusText(t *testing.T) {
 		`longmen_cluster_health_checks_total{cluster="web",result="unanswered"} 7`,
 		`longmen_cluster_outliers_total{cause="success_rate",cluster="web"} 9`,
 		`longmen_cluster_ejections_total{cause="success_rate",cluster="web"} 8`,
+		`longmen_cluster_ejections_active{cause="success_rate",cluster="web"} 2`,
 		`longmen_cluster_ejections_overflow_total{cluster="web"} 1`,
 		`longmen_worker_turns_total{worker="0"} 12`,
 		`longmen_worker_longest_turn_seconds{worker="0"} 0.003`,

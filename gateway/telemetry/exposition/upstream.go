@@ -126,6 +126,12 @@ var endpoints = []spec[metrics.Endpoints]{
 				r.add(float64(e.Outliers[i].Ejected), e.Outliers[i].Cause)
 			}
 		}},
+	{"longmen_cluster_ejections_active", "Endpoints ejected now, by cause.", GaugeKind, "cause",
+		func(e *metrics.Endpoints, r *row) {
+			for i := range e.Outliers {
+				r.add(float64(e.Outliers[i].Active), e.Outliers[i].Cause)
+			}
+		}},
 	{"longmen_cluster_ejections_overflow_total", "Outliers that were not ejected because as many are as may be.", CounterKind, "",
 		func(e *metrics.Endpoints, r *row) {
 			if len(e.Outliers) > 0 {

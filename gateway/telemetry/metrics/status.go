@@ -38,6 +38,7 @@ type Checks struct{ Passed, Failed, Unanswered uint64 }
 type Outliers struct {
 	Cause             string
 	Detected, Ejected uint64
+	Active            int // ejected now
 }
 
 // Switch is where a cluster's switch of standby stands.
