@@ -91,13 +91,22 @@ func (c *compiler) onwardReferences(clusters map[string]resource.Path, used map[
 				c.warn(where, "", "the standby of %q does not count for what is forwarded to it", name)
 			}
 		}
-		for i, name := range values.Strings("failover") {
+		names := values.Strings("failover")
+		if len(names) > 0 && neverUnhealthy(cl) {
+			c.warn(join(at, "failover"), "health or outlier finds endpoints that fail", "no endpoint is ever found unhealthy: requests go on only when none can be reached")
+		}
+		for i, name := range names {
 			if missing(name) {
 				where := item(join(at, "failover"), i)
 				c.noCluster(where, where, name, clusters, used)
 			}
 		}
 	}
+}
+
+// neverUnhealthy tells whether the cluster has endpoints, and nobody finds out how they are.
+func neverUnhealthy(cl *clusterv3.Cluster) bool {
+	return cl.GetType() != clusterv3.Cluster_EDS && len(cl.GetHealthChecks()) == 0 && cl.GetOutlierDetection() == nil && len(cl.GetLoadAssignment().GetEndpoints()) > 0
 }
 
 // onwardOf is the extension of a cluster, without what is wrong with it.

@@ -50,7 +50,8 @@ func TestStandbyIsCompiled(t *testing.T) {
 }
 
 func TestFailoverIsCompiled(t *testing.T) {
-	c, problems := configured(t, onwardFile+`    failover: [dc2, dc3]
+	c, problems := configured(t, onwardFile+`    health: {tcp: true}
+    failover: [dc2, dc3]
     loop_guard: off
     peer: dc1
   dc2: {endpoints: ["10.0.0.2:80"]}
@@ -66,6 +67,7 @@ func TestOnwardProblems(t *testing.T) {
 	for text, want := range map[string]string{
 		"    failover: [wbe]\n": `no cluster named "wbe"`,
 		"    standby: {to: activ}\n  active: {endpoints: [\"10.0.0.2:80\"]}\n": `no cluster named "activ"`,
+		"    failover: [b]\n  b: {endpoints: [\"10.0.0.2:80\"]}\n":             "ever found unhealthy",
 		"    failover: [web]\n":    "must be other clusters",
 		"    standby: {to: web}\n": "cannot forward to itself",
 		"    standby: {to: b}\n  b: {endpoints: [\"10.0.0.2:80\"], standby: {to: web}}\n": "does not count",
