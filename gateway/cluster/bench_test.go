@@ -28,6 +28,7 @@ func BenchmarkChangeOfOne(b *testing.B) {
 		{"10000", 10_000, nil},
 		{"10000/least_request", 10_000, func(c *Config) { c.Balance = LeastRequest }},
 		{"10000/maglev", 10_000, func(c *Config) { c.Balance = Maglev }},
+		{"10000/weights", 10_000, func(c *Config) { c.Endpoints[0].Weight = 2 }},
 		{"10000/zones", 10_000, zones},
 		{"10000/subsets", 10_000, subsets},
 	} {

@@ -95,7 +95,7 @@ func (p *part) renew(c *Cluster) {
 	switch {
 	case p.group == nil || p.fresh || len(p.touched)*8 > len(p.members):
 		p.make(c)
-	case len(p.touched) > 0 && p.even == nil:
+	case len(p.touched) > 0 && !p.staysEven(c):
 		p.make(c) // what the balancer makes of it takes as long
 	case len(p.touched) > 0:
 		p.edit(c)
@@ -168,10 +168,16 @@ func (p *part) place(e *Endpoint) *place {
 // evenWeights is one weight for each member if all have the same, which groups share; nil
 // if they have not.
 func (p *part) evenWeights(c *Cluster) []uint32 {
-	if len(p.members) == 0 || c.slow() || slices.ContainsFunc(p.members, func(e *Endpoint) bool { return e.weight() != p.members[0].weight() }) {
+	weight := c.weightNow(p.members[0])
+	if slices.ContainsFunc(p.members, func(e *Endpoint) bool { return c.weightNow(e) != weight }) {
 		return nil
 	}
-	return slices.Repeat([]uint32{p.members[0].weight()}, len(p.members))
+	return slices.Repeat([]uint32{weight}, len(p.members))
+}
+
+// staysEven tells whether all weights are the same after the changes, too.
+func (p *part) staysEven(c *Cluster) bool {
+	return p.even != nil && !slices.ContainsFunc(p.touched, func(i int) bool { return c.weightNow(p.members[i]) != p.even[0] })
 }
 
 // weigh gives the group its weights.
