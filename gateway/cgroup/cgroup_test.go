@@ -120,6 +120,21 @@ func TestMemoryUse(t *testing.T) {
 	}
 }
 
+// A container may get more memory while it runs.
+func TestMemoryLimitChanges(t *testing.T) {
+	root := system("0::/a\n", mountV2, map[string]string{"sys/fs/cgroup/a/memory.max": "1000\n", "sys/fs/cgroup/a/memory.current": "900\n"})
+	m := NewMemory(root)
+	for _, test := range []struct {
+		max   string
+		limit float64
+	}{{"1000", 1000}, {"2000", 2000}, {"max", 0}, {"950", 950}} {
+		root["sys/fs/cgroup/a/memory.max"].Data = []byte(test.max + "\n")
+		if _, limit := m.Use(); limit != test.limit {
+			t.Errorf("%s: %v", test.max, limit)
+		}
+	}
+}
+
 func TestThrottled(t *testing.T) {
 	root := system("0::/a/b\n", mountV2, map[string]string{
 		"sys/fs/cgroup/a/b/cpu.stat": "usage_usec 7\nnr_periods 100\nnr_throttled 50\n", "sys/fs/cgroup/a/cpu.stat": "nr_periods 0\nnr_throttled 0\n",

@@ -37,18 +37,18 @@ type Memory struct {
 
 // level is a cgroup with a limit.
 type level struct {
-	tree  *Tree
-	dir   string
-	limit float64
+	tree *Tree
+	dir  string
 }
 
-// NewMemory finds the cgroups that have a limit. Limits are taken as they are then.
+// NewMemory finds the cgroups that have a limit. Limits may change afterwards, as
+// those of a container that is resized do, but not come.
 func NewMemory(root fs.FS) *Memory {
 	m := &Memory{}
 	for _, t := range Trees(root, "memory") {
 		t.levels(func(dir string) {
-			if l := t.memoryLimit(dir); l > 0 {
-				m.limited = append(m.limited, level{t, dir, l})
+			if t.memoryLimit(dir) > 0 {
+				m.limited = append(m.limited, level{t, dir})
 			}
 		})
 	}
@@ -63,8 +63,9 @@ func (m *Memory) Limited() bool { return len(m.limited) > 0 }
 // counted. Both are 0 when no level has a limit.
 func (m *Memory) Use() (used, limit float64) {
 	for _, l := range m.limited {
-		if u := l.use(); limit == 0 || u/l.limit > used/limit {
-			used, limit = u, l.limit
+		most := l.tree.memoryLimit(l.dir)
+		if u := l.use(); most > 0 && (limit == 0 || u/most > used/limit) {
+			used, limit = u, most
 		}
 	}
 	return used, limit

@@ -4,7 +4,7 @@
 package concurrency
 
 import (
-	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -15,18 +15,14 @@ import (
 // limiter is the filter. Each route has a controller of its own.
 type limiter struct {
 	routes *routes
-	full   *stream.Error // of requests beyond the limit
-	clock  func() int64  // ns since the limiter was made, the same on all workers
-	units  sync.Pool     // of *unit
+	clock  func() int64 // ns since the limiter was made, the same on all workers
+	units  sync.Pool    // of *unit
 }
-
-var errFull = errors.New("adaptive concurrency: as many requests are under way as the endpoints answer without delay")
 
 func newLimiter(s *settings) *limiter {
 	began := time.Now()
 	f := &limiter{
 		routes: newRoutes(s),
-		full:   &stream.Error{Side: stream.Local, Phase: stream.PhasePick, Flag: stream.UpstreamOverflow, Status: s.status, Cause: errFull},
 		clock:  func() int64 { return int64(time.Since(began)) },
 	}
 	f.units.New = func() any { return new(unit) }
@@ -43,7 +39,7 @@ func (f *limiter) Serve(s *stream.Stream, next stream.Handler) (*stream.Response
 	begun := f.clock()
 	c := f.routes.controller(key, begun)
 	if !c.enter(begun) {
-		return nil, f.full
+		return nil, c.refusal()
 	}
 	held := true
 	defer func() { // also when the stream's coroutine is unwound
@@ -69,6 +65,29 @@ func (f *limiter) Serve(s *stream.Stream, next stream.Handler) (*stream.Response
 		}
 	}
 	return resp, err
+}
+
+// refusal is the error of a request beyond the limit. It is made once for a limit.
+func (c *controller) refusal() *stream.Error {
+	limit, measuring := c.limit.Load(), c.measuring.Load()
+	if r := c.refused.Load(); r != nil && r.limit == limit && r.measuring == measuring {
+		return &r.Error
+	}
+	r := &refusal{limit: limit, measuring: measuring, Error: stream.Error{Side: stream.Local, Phase: stream.PhasePick, Flag: stream.UpstreamOverflow, Status: c.settings.status}}
+	if measuring {
+		r.Cause = fmt.Errorf("adaptive concurrency: %d requests at once, while min_rtt is measured", limit)
+	} else {
+		r.Cause = fmt.Errorf("adaptive concurrency: %d requests at once, which is the limit now", limit)
+	}
+	c.refused.Store(r)
+	return &r.Error
+}
+
+// refusal is made for a limit, and whether minRTT is measured.
+type refusal struct {
+	stream.Error
+	limit     int64
+	measuring bool
 }
 
 // unit is a request that is under way, and what else is to be done at its end.

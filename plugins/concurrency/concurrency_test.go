@@ -1,7 +1,6 @@
 package concurrency
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -55,7 +54,7 @@ func TestRequestsAreUnderWayUntilTheirEnd(t *testing.T) {
 		}
 	}
 	_, err := f.Serve(three, asked(e))
-	if refusal := stream.AsError(err); refusal.Status != 503 || refusal.Flag != stream.UpstreamOverflow || !errors.Is(err, errFull) {
+	if refusal := stream.AsError(err); refusal.Status != 503 || refusal.Flag != stream.UpstreamOverflow || refusal.Cause.Error() != "adaptive concurrency: 2 requests at once, which is the limit now" {
 		t.Fatalf("a third one: %v", err)
 	}
 	one.End.EndStream(one)

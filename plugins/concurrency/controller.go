@@ -30,6 +30,8 @@ type controller struct {
 	epoch  atomic.Int64 // requests that began before do not count as samples
 	seen   histogram
 
+	refused atomic.Pointer[refusal] // of the last limit that requests were refused by
+
 	mu        sync.Mutex
 	measuring atomic.Bool // minRTT; written under mu, as all of the following
 	minRTT    time.Duration
