@@ -65,9 +65,11 @@ type Cluster struct {
 	stale     bool              // the sources have changed since the endpoints were made
 	endpoints map[key]*Endpoint // made anew when it changes
 	order     []*Endpoint
-	group     *health.Group     // nil: no checks
-	outliers  *outlier.Detector // nil: none
-	isSettled bool
+	group     *health.Group // nil: no checks
+	// What was checked by the clusters of the same name before.
+	checkedBefore health.Stats
+	outliers      *outlier.Detector // nil: none
+	isSettled     bool
 
 	divisions []*division // the first is that of all endpoints
 	subsets   *subsets
@@ -134,6 +136,7 @@ func (c *Cluster) Inherit(previous *Cluster) {
 	}
 	c.ids, c.version, c.history = previous.ids, previous.version, previous.history
 	c.removed, c.goneBy = previous.removed, previous.goneBy
+	c.checkedBefore = previous.healthStats()
 	if c.config.Discovery == OriginalDst {
 		c.destinations = previous.destinations
 	}
@@ -188,15 +191,18 @@ func (c *Cluster) end() {
 	c.work.Wait()
 }
 
-// HealthStats counts the cluster's checks since its Start.
+// HealthStats counts the checks of the clusters of one name.
 func (c *Cluster) HealthStats() health.Stats {
 	c.mu.Lock()
-	group := c.group
-	c.mu.Unlock()
-	if group == nil {
-		return health.Stats{}
+	defer c.mu.Unlock()
+	return c.healthStats()
+}
+
+func (c *Cluster) healthStats() health.Stats {
+	if c.group == nil {
+		return c.checkedBefore
 	}
-	return group.Stats()
+	return c.checkedBefore.Add(c.group.Stats())
 }
 
 // settled tells that all names and endpoints have had their first result.

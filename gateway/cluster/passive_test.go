@@ -258,6 +258,9 @@ func TestWhereChecksGo(t *testing.T) {
 		defer next.Close()
 		<-next.Ready()
 		synctest.Wait()
+		if before, now := c.HealthStats(), next.HealthStats(); before.Attempts == 0 || now.Attempts <= before.Attempts || now.Failures <= before.Failures {
+			t.Errorf("after a reload %+v, before %+v", now, before)
+		}
 		if find(t, next, "10.0.0.3:80").Usable() {
 			t.Error("it is not checked now either")
 		}

@@ -5,8 +5,8 @@
 // its first check decides its state at once. After that a state changes only
 // when as many checks in a row as the thresholds ask for say so.
 //
-// Every check makes a fresh connection and closes it: a check on a kept
-// connection would not notice that new ones are refused.
+// Every check makes a fresh connection and closes it, unless Config.Reuse says
+// otherwise: a check on a kept connection would not notice that new ones are refused.
 package health
 
 import (

@@ -95,6 +95,11 @@ func (g *Group) Close() {
 	g.checks.Wait()
 }
 
+// Add adds up.
+func (s Stats) Add(o Stats) Stats {
+	return Stats{s.Attempts + o.Attempts, s.Successes + o.Successes, s.Failures + o.Failures, s.NetworkFailures + o.NetworkFailures}
+}
+
 // Stats returns the group's counts.
 func (g *Group) Stats() Stats {
 	g.scheduler.mu.Lock()
