@@ -132,7 +132,7 @@ func TestChaos(t *testing.T) {
 
 func testChaos(t *testing.T, route, cluster string) {
 	t.Parallel()
-	long := 8 * time.Second
+	long := 4 * time.Second
 	if harness.Full() {
 		long = 2 * time.Minute
 	}

@@ -459,5 +459,6 @@ func FuzzFind(f *testing.F) {
 			}
 		}
 		checkFind(t, hosts, table, r, g.client(), g.Uint32())
+		checkCache(t, table, table.NewCache(), r, g)
 	})
 }
