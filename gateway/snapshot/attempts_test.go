@@ -140,3 +140,37 @@ func TestStickySessions(t *testing.T) {
 		}
 	}
 }
+
+func TestRulesAndClustersTogether(t *testing.T) {
+	const clusters = `
+clusters:
+  plain: {endpoints: ["10.0.0.1:80"], limits: {retries: 20%, high: {requests: 5}}}
+  hashing: {endpoints: ["10.0.0.1:80"], lb: maglev}
+  parts: {endpoints: [{address: "10.0.0.1:80", labels: {v: a}}], subsets: [[v], [w, v]]}
+  last: {endpoints: [{address: "10.0.0.1:80", labels: {v: a}}], subsets: {by: [[v]], fallback: none}}
+`
+	for _, test := range []struct{ rule, want string }{
+		{`to: plain, hash: path`, `r[0].rules[0].hash: warning: has no effect: no cluster of this rule is balanced by hash`},
+		{`to: plain, subset: {v: a}`, `r[0].rules[0].subset: warning: has no effect: cluster "plain" has no subsets`},
+		{`to: plain`, `clusters.plain.limits.retries: warning: has no effect: no rule that leads here has a retry or hedge`},
+		{`to: plain`, `clusters.plain.limits.high: warning: has no effect: no rule that leads here has high priority`},
+		{`to: plain, hedge: {on_timeout: true}`, `r[0].rules[0].hedge: warning: on_timeout has no effect without per_try of retry`},
+		{`to: plain, hedge: {requests: 2}, retry: {unsafe: true}`, `r[0].rules[0].hedge: warning: with unsafe of retry, requests that are not idempotent run several times`},
+		{`to: plain, retry: {other_priorities: 1}`, `r[0].rules[0].retry.other_priorities: warning: has no effect`},
+		{`to: hashing`, `r[0].rules[0].to: warning: cluster "hashing" is balanced by hash (maglev), and nothing says`},
+		{`to: {parts: {weight: 1, subset: {x: y}}, last: 1}, subset: {v: b}`, `r[0].rules[0].to.parts.subset: warning: no selector of cluster "parts" is of v, x: requests get any endpoint`},
+		{`to: {parts: 1, last: 1}, subset: {v: b}`, `r[0].rules[0].subset: warning: no endpoint of cluster "last" has these labels`},
+		{`to: last, subset: {z: b}`, `r[0].rules[0].subset: warning: no selector of cluster "last" is of z: requests get 503`},
+		{`to: parts`, `clusters.parts.subsets[1]: warning: no endpoint has all of v, w: the selector makes no subset`},
+	} {
+		_, problems := Compile(read(t, "listeners: {l: {bind: \":1\", routes: r}}\nroutes:\n  r: [{hosts: [\"*\"], rules: [{"+test.rule+"}]}]"+clusters), nil)
+		if problems.Err() != nil || !strings.Contains(problemsText(problems), test.want) {
+			t.Errorf("%s: want %q, got\n%s", test.rule, test.want, problemsText(problems))
+		}
+	}
+	quiet := "listeners: {l: {bind: \":1\", routes: r}}\nroutes:\n  r: [{hosts: [\"*\"], rules: [{match: {prefix: /a}, to: {header: x}, hash: path, subset: {a: b}}, {match: {prefix: /b}, to: hashing, hash: path}, {match: {prefix: /c}, to: last, subset: {v: a}}, {to: plain, retry: {per_try: 1s}, hedge: {on_timeout: true}, priority: high}]}]" +
+		strings.Replace(clusters, "[w, v]", "{by: [v], fallback: any}", 1)
+	if _, problems := Compile(read(t, strings.Replace(quiet, "[[v], {by: [v], fallback: any}]", "[[v]]", 1)), nil); len(problems) > 0 {
+		t.Errorf("warnings of what makes sense: %v", problems)
+	}
+}

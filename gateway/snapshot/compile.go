@@ -55,6 +55,7 @@ func (d Defaults) Compile(set *resource.Set, previous *Snapshot) (*Snapshot, res
 	c.uncovered()
 	c.unusedSecrets()
 	c.idleEarlyRules()
+	c.makesSense(configs)
 	next.Orders = c.orders()
 	next.Version = next.version(set)
 	c.problems.Sort()

@@ -38,7 +38,7 @@ var ruleTable = object{"rule", "One rule: a condition and exactly one of `to`, `
 	{"max_body", aSize, "the listener's `limits.body`", "Bytes of a request body (413).", "extension `max_body`", "1MiB", false},
 	{"early_data", aBool, "false", "Let GET, HEAD and OPTIONS requests without a body that came as early data (`tls.early_data`) go on at once, with `early-data: 1`, although they may come twice; others wait for the handshake.", "extension `early_data`", "true", false},
 	{"filters", listOf(ref("filter")), "", "Filters of this rule, or settings of the wider ones.", "`Route.typed_per_filter_config`", "[{cors: off}]", false},
-}, notYet("mirror", "standby")...)}
+}, notYet("mirror")...)}
 
 var matchTable = object{"match", "Condition of a rule. At most one of `path`, `prefix`, `regex` and the name of a `grpc` service or method; none matches every path.", []key{
 	{"path", aString, "", "The path, exactly, without query.", "`RouteMatch.path`", "/healthz", false},
