@@ -236,4 +236,3 @@ func TestRefusedConnectionMovesRequests(t *testing.T) {
 		})
 	}
 }
-
