@@ -46,13 +46,18 @@ func BenchmarkPick(b *testing.B) {
 	}
 }
 
+const weighted = cluster.Balance(100) // round robin with different weights
+
 // What a worker does when one endpoint of many has become usable, or not any more, up to the
 // next pick. What the cluster itself does is in its own benchmark.
 func BenchmarkFollow(b *testing.B) {
 	for _, n := range []int{10, 10_000} {
-		for _, algorithm := range []cluster.Balance{cluster.RoundRobin, cluster.LeastRequest, cluster.Maglev} {
-			b.Run(fmt.Sprint(n, "/", algorithm), func(b *testing.B) {
+		for _, algorithm := range []cluster.Balance{cluster.RoundRobin, cluster.LeastRequest, cluster.Maglev, weighted} {
+			b.Run(fmt.Sprint(n, "/", algorithm%weighted, "/weighted:", algorithm == weighted), func(b *testing.B) {
 				config, fewer := many(n), many(n-1)
+				if algorithm == weighted {
+					algorithm, config.Endpoints[0].Weight, fewer.Endpoints[0].Weight = cluster.RoundRobin, 7, 7
+				}
 				config.Balance, fewer.Balance = algorithm, algorithm
 				c := benchCluster(b, config)
 				sets := [...]*cluster.HostSet{cluster.New(fewer).Hosts(), c.hosts}
