@@ -125,21 +125,24 @@ func TestRoundRobinIsExact(t *testing.T) {
 
 // No endpoint of the heap is ever far from its share.
 func TestDeadlinesAreSmooth(t *testing.T) {
-	w := weights(500, func(i int) uint32 { return uint32(i%50 + 1) })
-	total := 0.0
-	for _, x := range w {
-		total += float64(x)
-	}
-	b := New(RoundRobin, Options{Weights: w, Seed: 4})
-	got := make([]int, len(w))
-	for step := 1; step <= int(total); step++ {
-		got[b.Pick(nil)]++
-		if step%97 != 0 {
-			continue
-		}
-		for i := range w {
-			if ideal := float64(step) * float64(w[i]) / total; math.Abs(float64(got[i])-ideal) > 2.5 {
-				t.Fatalf("after %d picks endpoint %d of weight %d has %d, ideal %.2f", step, i, w[i], got[i], ideal)
+	heavy := weights(1000, func(int) uint32 { return 1 })
+	heavy[400] = 3000
+	for name, w := range map[string][]uint32{
+		"classes":  weights(500, func(i int) uint32 { return uint32(i%50 + 1) }),
+		"heavy":    heavy,
+		"distinct": weights(400, func(i int) uint32 { return uint32(i*i + 1000) }),
+	} {
+		b := New(RoundRobin, Options{Weights: w, Seed: 4})
+		got := make([]int, len(w))
+		for step := 1; step <= 12_000; step++ {
+			got[b.Pick(nil)]++
+			if step%97 != 0 {
+				continue
+			}
+			for i := range w {
+				if ideal := float64(step) * float64(w[i]) / sum(w); math.Abs(float64(got[i])-ideal) > 2 {
+					t.Fatalf("%s: after %d picks endpoint %d of weight %d has %d, ideal %.2f", name, step, i, w[i], got[i], ideal)
+				}
 			}
 		}
 	}

@@ -3,15 +3,19 @@ package balance
 import (
 	"math/bits"
 	"math/rand/v2"
+	"slices"
 )
 
 // deadlines is weighted round robin for any number of endpoints and any
 // weights in O(log n): the earliest deadline is first. Endpoint i of weight w
 // has w deadlines in each cycle, at the times (k+u)/w for k in [0, w), and the
-// endpoint whose next deadline is the earliest is picked. u in [0, 1) is drawn
-// once for each endpoint: without it all endpoints of a weight would come in
-// one run, and always the heaviest first after a change of the list. Times are
+// endpoint whose next deadline is the earliest is picked. u in [0, 1) is its phase. Times are
 // compared as exact fractions, so the shares of a whole cycle are exact too.
+//
+// Were all phases equal, endpoints of a weight would come in one run; were they
+// random, the number of turns up to a time would be so too, and a heavy endpoint among many
+// light ones would be as far from its part. So those of a weight divide
+// [0, 1) evenly among them, and each worker shifts them by random.
 type deadlines struct {
 	heap []turn
 }
@@ -25,11 +29,34 @@ type turn struct {
 }
 
 func newDeadlines(o *Options, source *rand.PCG) Balancer {
-	turns := make([]turn, len(o.Weights))
+	turns, shift := make([]turn, len(o.Weights)), source.Uint64()
 	for i := range turns {
-		turns[i] = turn{position: source.Uint64() >> 32, weight: uint32(o.weight(i)), index: uint32(i)}
+		weight := uint32(o.weight(i))
+		phase := o.Table.phases[i] + uint32(scatter(shift^uint64(weight)))
+		turns[i] = turn{position: uint64(phase), weight: weight, index: uint32(i)}
 	}
 	return orderDeadlines(turns)
+}
+
+// phases are the endpoints' in 2^-32, before they are shifted.
+func phases(o *Options) []uint32 {
+	order := make([]uint64, len(o.Weights)) // by weight, the upper half
+	for i := range order {
+		order[i] = o.weight(i)<<32 | uint64(i)
+	}
+	slices.Sort(order)
+	all := make([]uint32, len(order))
+	for len(order) > 0 {
+		n := 1
+		for n < len(order) && order[n]>>32 == order[0]>>32 {
+			n++
+		}
+		for k, i := range order[:n] {
+			all[uint32(i)] = uint32(uint64(k) << 32 / uint64(n))
+		}
+		order = order[n:]
+	}
+	return all
 }
 
 func orderDeadlines(turns []turn) *deadlines {

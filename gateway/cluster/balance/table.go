@@ -10,6 +10,7 @@ type Table struct {
 	equal    bool      // all weights are the same
 	alias    *alias    // Random, LeastRequest, PeakEWMA; nil: equal weights
 	sequence []uint32  // RoundRobin: its cycle, when that is short
+	phases   []uint32  // RoundRobin: of endpoints with other weights, when it is long
 	places   places    // RingHash, Maglev
 	where    []int32   // the index in the list of what places give, or -1; nil: it is that
 	sum      uint64    // of the weights
@@ -61,8 +62,11 @@ func NewTable(algorithm Algorithm, o Options) *Table {
 	case Maglev:
 		t.places = newMaglev(&o)
 	default:
-		if !t.equal {
-			t.sequence = smooth(&o)
+		if t.equal {
+			break
+		}
+		if t.sequence = smooth(&o); t.sequence == nil {
+			t.phases = phases(&o)
 		}
 	}
 	return t
@@ -73,7 +77,7 @@ func (t *Table) Size() int {
 	if t == nil {
 		return 0
 	}
-	size := int(unsafe.Sizeof(*t)) + 4*len(t.sequence) + 8*len(t.parts) + 4*len(t.where)
+	size := int(unsafe.Sizeof(*t)) + 4*len(t.sequence) + 8*len(t.parts) + 4*len(t.where) + 4*len(t.phases)
 	if t.alias != nil {
 		size += len(t.alias.columns) * int(unsafe.Sizeof(column{}))
 	}
