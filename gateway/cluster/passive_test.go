@@ -79,7 +79,8 @@ func TestEjection(t *testing.T) {
 			}
 		}
 		events := readEvents(t, config.Outlier.EventLog)
-		if len(events) != 2 || events[0].To != "ejected" || events[0].From != "in use" || events[1].To != "in use" || !*events[0].Enforced ||
+		if len(events) != 3 || events[0].To != "ejected" || events[0].From != "in use" || events[2].To != "in use" || events[1].To != "in use" || *events[1].Enforced ||
+			events[1].Reason != "5 responses 5xx in a row; 1 of 3 endpoints are ejected, of at most 50 %" || !*events[0].Enforced ||
 			events[0].Seconds != 30 || events[0].Cause != "consecutive_5xx" || events[0].Endpoint != "10.0.0.1:80" || events[0].Cluster != "web" || events[0].Type != "outlier" {
 			t.Errorf("%+v", events)
 		}

@@ -30,7 +30,7 @@ type Detector struct {
 type Event struct {
 	Host     *Host
 	Ejected  bool // or else it is the end of one
-	Enforced bool // false: the endpoint goes on being used, as Config.Enforcing has it
+	Enforced bool // false: the endpoint goes on being used, for Config.Enforcing or MaxEjectionPercent
 	Cause    Cause
 	Reason   string        // one line
 	Times    int           // ejections of the endpoint so far
@@ -241,12 +241,15 @@ func (d *Detector) found(config *Config, f found, now time.Time) []Event {
 		return nil
 	}
 	d.stats.Detected[f.cause]++
+	times := h.Ejection().Times
 	percent := 100 * float64(len(d.ejected)+1) / float64(len(d.hosts))
 	if percent > float64(config.MaxEjectionPercent) && !(config.AlwaysEjectOneHost && len(d.ejected) == 0) {
 		d.stats.Overflow++
-		return nil
+		return []Event{{
+			Host: h, Ejected: true, Cause: f.cause, Times: times,
+			Reason: fmt.Sprintf("%s; %d of %d endpoints are ejected, of at most %d %%", f.reason, len(d.ejected), len(d.hosts), config.MaxEjectionPercent),
+		}}
 	}
-	times := h.Ejection().Times
 	if d.random()*100 >= float64(config.enforced(f.cause)) {
 		return []Event{{Host: h, Ejected: true, Cause: f.cause, Reason: f.reason, Times: times}}
 	}

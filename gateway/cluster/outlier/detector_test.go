@@ -246,6 +246,11 @@ func TestMaxEjectionPercent(t *testing.T) {
 				statuses(f.Monitor(h), 500, 500, 500, 500, 500)
 				synctest.Wait()
 			}
+			f.mu.Lock()
+			if n := len(f.events); n != c.hosts {
+				t.Errorf("%+v: %d events", c, n)
+			}
+			f.mu.Unlock()
 			stats := f.Stats()
 			if stats.Active[By5xx] != c.want || stats.Overflow != uint64(c.hosts-c.want) || stats.Detected[By5xx] != uint64(c.hosts) || stats.Enforced[By5xx] != uint64(c.want) {
 				t.Errorf("%+v: %+v", c, stats)
