@@ -11,6 +11,13 @@ type Share struct {
 	Percent int    `json:"percent"`
 }
 
+// writeStandby writes where the switch of a cluster stands.
+func (c *Cluster) writeStandby(w *tabwriter.Writer) {
+	if s := c.Standby; s != nil {
+		fmt.Fprintf(w, "  standby to %s: %s\n", s.To, s.State)
+	}
+}
+
 // writeFailover writes where the requests of a cluster that fails over to others go now.
 func (c *Cluster) writeFailover(w *tabwriter.Writer) {
 	if len(c.Failover) == 0 {

@@ -36,6 +36,7 @@ type Cluster struct {
 	Subsets   int      `json:"subsets,omitempty"` // how many there are
 	Groups    []Group  `json:"groups,omitempty"`
 	Limits    []Limits `json:"limits,omitempty"`
+	Standby   *Standby `json:"standby,omitempty"`  // nil: it has none
 	Failover  []Share  `json:"failover,omitempty"` // how it and those it fails over to share its requests now
 }
 
@@ -167,6 +168,7 @@ func (s *Server) clusters(ctx *fasthttp.RequestCtx) {
 			}
 			fmt.Fprintln(w)
 			c.writeSpread(w)
+			c.writeStandby(w)
 			c.writeFailover(w)
 			if len(c.Endpoints) == 0 {
 				fmt.Fprintln(w, "  no endpoints")

@@ -194,6 +194,7 @@ func (e *explanation) forward(f *router.Forward) {
 			targets = append(targets, target+"  "+e.endpoints(t.Cluster)+overProtocol(e.snapshot.Clusters[t.Cluster.Slot].Config()))
 		}
 		e.line("to", targets...)
+		e.onward(f)
 	}
 	switch {
 	case f.PrefixRewrite != nil:

@@ -108,6 +108,10 @@ func (s *Supervisor) describeClusters() []admin.Cluster {
 			Protocol:  config.Protocol.String(),
 		}
 		describeSpread(&one, c)
+		if c.Standby() != nil {
+			position := s.describeSwitch(c)
+			one.Standby = &position
+		}
 		s.describeFailover(&one, c)
 		for _, e := range c.Hosts().Endpoints {
 			one.Endpoints = append(one.Endpoints, describeEndpoint(e, len(config.Health) > 0))
