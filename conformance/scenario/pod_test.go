@@ -118,6 +118,7 @@ func (p *pod) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.late.Add(1)
 	}
 	p.counts.came(r.Header.Get("X-Id"))
+	w.Header().Set("X-Pod", p.at)
 	if f := p.fault.Load(); f != nil && !f.before(w, r) {
 		return
 	}

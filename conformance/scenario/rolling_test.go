@@ -2,6 +2,9 @@ package scenario
 
 import (
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +31,7 @@ routes:
     - hosts: ["*"]
       rules:
         - {match: {prefix: /two}, to: two}
+        - {match: {prefix: /mine}, to: web, sticky: {cookie: sid, path: /}}
         - {to: web}
 clusters:
   web: {endpoints: [%s]}
@@ -61,6 +65,10 @@ func TestRolling(t *testing.T) {
 		v.each(0, func(n int) { v.asks(two, "GET", "/slow", "", 0) })
 		v.each(0, v.chats)
 	}
+	session := &session{client: visitor(false)}
+	session.client.Jar, _ = cookiejar.New(nil)
+	defer session.client.CloseIdleConnections()
+	v.each(2*time.Millisecond, func(int) { session.asks(v) })
 	rounds := 1
 	if harness.Full() {
 		rounds = 10
@@ -105,6 +113,9 @@ func TestRolling(t *testing.T) {
 		}
 	}
 	v.end()
+	if session.moves > rounds*len(pods) {
+		t.Errorf("a session had %d endpoints after each other, while %d were replaced", session.moves, rounds*len(pods))
+	}
 	if f := g.failures(); f != nil {
 		t.Errorf("failed requests: %v", f)
 	}
@@ -116,7 +127,32 @@ func TestRolling(t *testing.T) {
 			t.Errorf("%s %v", key, n)
 		}
 	}
-	t.Logf("%d endpoints in %v, %d requests, %d failed", rounds*len(pods), time.Since(began).Round(time.Millisecond), v.requests.Load(), v.faults.Load())
+	t.Logf("%d endpoints in %v, %d requests, %d failed; a session moved %d times", rounds*len(pods), time.Since(began).Round(time.Millisecond), v.requests.Load(), v.faults.Load(), session.moves)
+}
+
+// A session is a client that stays with its endpoint, until that gets no requests
+// any more.
+type session struct {
+	client *http.Client
+	at     string
+	moves  int
+}
+
+func (s *session) asks(v *visitors) {
+	res, err := s.client.Get("http://" + v.addr + "/mine")
+	if err != nil {
+		v.fails("session: %v", err)
+		return
+	}
+	defer res.Body.Close()
+	if body, err := io.ReadAll(res.Body); err != nil || res.StatusCode != 200 {
+		v.fails("session: %d %q, %v", res.StatusCode, body, err)
+		return
+	}
+	if at := res.Header.Get("X-Pod"); at != s.at {
+		s.at = at
+		s.moves++
+	}
 }
 
 // TestWaitGone asks for an endpoint with a stream on it.
