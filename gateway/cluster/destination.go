@@ -23,10 +23,7 @@ func (o *OriginalDestination) unused() time.Duration {
 // new one is in the host set a moment later. Any goroutine may call it; a worker keeps what it
 // got and calls Use.
 func (c *Cluster) Destination(at netip.AddrPort, now time.Time) *Endpoint {
-	if port := c.config.OriginalDestination.Port; port != 0 {
-		at = netip.AddrPortFrom(at.Addr(), port)
-	}
-	at = netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+	at = c.Redirect(at)
 	k := key{address: at}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -51,6 +48,15 @@ func (c *Cluster) Destination(at netip.AddrPort, now time.Time) *Endpoint {
 	}
 	e.Use(now)
 	return e
+}
+
+// Redirect is the address of the endpoint that Destination makes for another one.
+func (c *Cluster) Redirect(at netip.AddrPort) netip.AddrPort {
+	port := at.Port()
+	if c.config.OriginalDestination.Port != 0 {
+		port = c.config.OriginalDestination.Port
+	}
+	return netip.AddrPortFrom(at.Addr().Unmap(), port)
 }
 
 // forgetDestinations lets go of those that were not used for long. What is on

@@ -73,6 +73,9 @@ func (a *Acceptor) Ready(worker.Events) { a.accept() }
 // Expire goes on after a pause.
 func (a *Acceptor) Expire(*worker.Timer) { a.accept() }
 
+// At is the address that the socket is bound to.
+func (a *Acceptor) At() netip.AddrPort { return a.at }
+
 func (a *Acceptor) accept() {
 	for range acceptBatch {
 		if a.closed {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"testing"
 
 	"longmen/gateway/admin"
@@ -86,5 +87,44 @@ func TestSpread(t *testing.T) {
 	}
 	for range 3 {
 		web.Breakers(true).ReleaseRequest()
+	}
+}
+
+// A cluster of original destinations does not send requests to the gateway itself, whatever leads there.
+func TestDestinationIsNotTheGateway(t *testing.T) {
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "origin") }))
+	defer origin.Close()
+	h := newHouse(t, Options{})
+	config := clusterOf("dst")
+	config.Discovery = cluster.OriginalDst
+	named := *config
+	named.Name, named.OriginalDestination.Header = "named", "x-dst"
+	to := func(name string, slot int) router.Forward {
+		return router.Forward{Clusters: []router.WeightedCluster{{Cluster: router.ClusterRef{Name: name, Slot: slot}, Weight: 1}}, TotalWeight: 1}
+	}
+	straight, byField := to("dst", 0), to("named", 1)
+	l, all := listens(t, "http", ""), listens(t, "all", "", netip.AddrPortFrom(netip.IPv4Unspecified(), 0))
+	l.Routes = table(t,
+		&router.Route{Name: "named", Match: router.Match{Prefix: "/named"}, Forward: &byField},
+		&router.Route{Name: "straight", Forward: &straight},
+	)
+	all.Routes = l.Routes
+	h.applied(having(snap("1", l, all), cluster.New(config), cluster.New(&named)))
+	_, port, _ := net.SplitHostPort(h.address("all"))
+	for _, test := range []struct {
+		at, path, dst string
+		status        int
+	}{
+		{h.address("http"), "/", "", 503},
+		{"127.0.0.1:" + port, "/", "", 503},
+		{h.address("http"), "/named", h.address("http"), 503},
+		{h.address("http"), "/named", "127.0.0.2:" + port, 503},
+		{h.address("http"), "/named", origin.Listener.Addr().String(), 200},
+	} {
+		c := dial(t, test.at)
+		fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: test\r\nx-dst: %s\r\n\r\n", test.path, test.dst)
+		if resp, body := c.answer(); resp.StatusCode != test.status {
+			t.Errorf("%s at %s, to %q: %d %s", test.path, test.at, test.dst, resp.StatusCode, body)
+		}
 	}
 }

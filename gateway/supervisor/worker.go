@@ -2,7 +2,9 @@ package supervisor
 
 import (
 	"errors"
+	"net"
 	"net/netip"
+	"slices"
 
 	"longmen/gateway/listener"
 	"longmen/gateway/protocol/http1"
@@ -41,12 +43,40 @@ var responseLimits = http1.Limits{Line: 8 << 10, Head: 64 << 10, Fields: 256}
 func newEdgeWorker(l *worker.Loop, m *metrics.Worker, seed [32]byte) *edgeWorker {
 	limits := responseLimits
 	up := upstream.NewWorker(l, m, &limits, uint64(l.ID)<<48|uint64(seed[0])<<8|uint64(seed[1]))
-	return &edgeWorker{
+	w := &edgeWorker{
 		loop: l, metrics: m, streams: &http1.Streams{}, shared: &http2.Worker{}, upstream: up,
 		proxy: proxy.New(l, up, seed),
 		ports: map[string]*port{},
 		logs:  map[*accesslog.Writer]*accesslog.Buffer{},
 	}
+	up.Own = w.listensAt
+	return w
+}
+
+// listensAt reports whether the gateway itself is at an address. It is asked seldom: a system call
+// tells the machine's addresses.
+func (w *edgeWorker) listensAt(at netip.AddrPort) bool {
+	for _, p := range w.ports {
+		for _, a := range p.acceptors {
+			own := a.At()
+			if own == at || own.Port() == at.Port() && own.Addr().IsUnspecified() && isLocal(at.Addr()) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// isLocal reports whether an address is one of the machine's.
+func isLocal(a netip.Addr) bool {
+	if a.IsLoopback() {
+		return true
+	}
+	all, err := net.InterfaceAddrs()
+	return err != nil || slices.ContainsFunc(all, func(own net.Addr) bool {
+		prefix, err := netip.ParsePrefix(own.String())
+		return err == nil && prefix.Addr().Unmap() == a
+	})
 }
 
 // adoption is what a worker needs to take a snapshot: the sockets opened for it

@@ -15,6 +15,7 @@ var (
 	errConnections = errors.New("the cluster's limit of connections is reached, and so is that of waiting requests")
 	errPatience    = errors.New("no connection was free within the cluster's time for waiting requests")
 	errSession     = errors.New("the endpoint of the session cannot be used")
+	errOwn         = errors.New("the destination is the gateway itself: the connection was not redirected")
 	errDestination = errors.New("the connection's destination is not known, or there are too many")
 	errRemoved     = errors.New("the cluster was removed")
 )

@@ -132,8 +132,12 @@ func (c *Cluster) destination(s *stream.Stream, pick *Pick) (*pool, error) {
 	if !at.IsValid() || at.Port() == 0 {
 		return nil, c.unavailable(stream.NoHealthyUpstream, errDestination)
 	}
+	at = c.shared.Redirect(at)
 	e := c.destinations[at]
 	if e == nil || e.Gone() {
+		if c.worker.Own != nil && c.worker.Own(at) {
+			return nil, c.unavailable(stream.NoHealthyUpstream, errOwn)
+		}
 		if e = c.shared.Destination(at, c.worker.loop.Wall()); e == nil {
 			return nil, c.unavailable(stream.NoHealthyUpstream, errDestination)
 		}

@@ -34,6 +34,9 @@ type Worker struct {
 	// Freed, if not nil, is called when something that is limited has become free, for which
 	// nobody here waits and somebody else does: other workers shall Look.
 	Freed func(shared *cluster.Cluster)
+	// Own, if not nil, tells whether the gateway itself listens at an address: no request goes there
+	// because its connection was going there, or because a field says so.
+	Own func(at netip.AddrPort) bool
 	// Vacated, if not nil, is called when an address that Holdings was to watch has
 	// no stream any more.
 	Vacated func(at netip.AddrPort)
