@@ -111,7 +111,7 @@ func durationSetting(group, key, meaning string, low, high time.Duration, field 
 
 func triggerSetting(r Resource, a Action) Setting {
 	meaning := [...]string{
-		"Give back what is kept for later: buffers in pools, idle connections to endpoints, and what Go holds of freed memory; at most every 10 seconds.",
+		"Give back what is kept for later: buffers in pools, idle connections to endpoints, and what Go holds of freed memory, at most every 10 seconds; while memory is short, windows of HTTP/2 do not grow.",
 		"Idle client connections end earlier: the nearer to the end of the range, the nearer their idle timeout to `least_idle`.",
 		"Client connections end after their answers (`Connection: close`, GOAWAY); in a range, at its end.",
 		"New connections wait in the kernel's backlog; in a range, at its end.",

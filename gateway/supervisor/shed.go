@@ -49,6 +49,10 @@ func (w *edgeWorker) press(state *overload.State, config *overload.Config) {
 			port.hurry()
 		}
 	}
+	freeing := state.Actions[overload.Release]
+	frugal := freeing.Level > 0 && freeing.Why == overload.Memory
+	w.shared.Frugal(frugal)
+	w.upstream.Frugal(frugal)
 	if state.ReleaseNow {
 		w.release()
 	}

@@ -3,6 +3,9 @@ package upstream
 // releaseBatch is how many connections are closed in one turn.
 const releaseBatch = 256
 
+// Frugal stops windows of HTTP/2 from growing, or lets them grow again.
+func (w *Worker) Frugal(on bool) { w.http2.Frugal(on) }
+
 // Release closes the connections that are idle now: what they hold is needed
 // elsewhere.
 func (w *Worker) Release() {

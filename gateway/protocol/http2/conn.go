@@ -121,6 +121,7 @@ type Worker struct {
 	clients []*ClientStream
 	dateAt  int64  // the second that dated is for
 	dated   []byte // the Date field's value
+	frugal  bool   // memory is short: windows do not grow
 }
 
 const (

@@ -44,6 +44,10 @@ func (srv *Server) hurryOn() {
 // idle is how long a connection may be without a stream.
 func (srv *Server) idle() time.Duration { return srv.hurry.Idle(srv.config.IdleTimeout) }
 
+// Frugal stops windows from growing, or lets them grow again: what waits in them for
+// somebody slow is memory.
+func (w *Worker) Frugal(on bool) { w.frugal = on }
+
 // Release leaves what waits to be used again to the garbage collector.
 func (w *Worker) Release() {
 	for _, st := range w.streams {

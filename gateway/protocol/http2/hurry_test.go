@@ -57,6 +57,28 @@ func TestConnectionsEndAfterTheirAnswersInAHurry(t *testing.T) {
 	rc.Close()
 }
 
+// While memory is short windows stay as they are.
+func TestWindowsDoNotGrowWhileMemoryIsShort(t *testing.T) {
+	ts := serve(t, nil)
+	rc := ts.dial(true)
+	rc.request(1, true, "GET", "/size/1")
+	rc.answer(1)
+	for _, frugal := range []bool{true, false} {
+		ts.l.Do(func() {
+			ts.srv.shared.Frugal(frugal)
+			c := ts.srv.connections
+			before := c.grow.stream
+			c.grow.trip = int64(time.Hour)
+			last := c.Loop().Now() - 1
+			c.widen(&last)
+			if grown := c.grow.stream > before; grown == frugal {
+				t.Errorf("frugal %v: the window went from %d to %d", frugal, before, c.grow.stream)
+			}
+		})
+	}
+	rc.Close()
+}
+
 func TestRelease(t *testing.T) {
 	ts := serve(t, nil)
 	for range 2 {

@@ -46,7 +46,7 @@ func (f *flow) credit(n int) {
 		return
 	}
 	size := f.recv.size
-	if grown := c.grow.stream; grown > size && c.mayGrow(f, grown-size) {
+	if grown := c.grow.stream; grown > size && !c.worker.frugal && c.mayGrow(f, grown-size) {
 		size = grown
 		c.promise(grown - f.recv.size)
 	}
@@ -103,7 +103,7 @@ func (c *conn) widen(last *int64) {
 	since := now - *last
 	first := *last == 0
 	*last = now
-	if g.stream >= c.rules.MaxStream {
+	if g.stream >= c.rules.MaxStream || c.worker.frugal {
 		return
 	}
 	if g.sent == 0 && (g.trip == 0 || now-g.done >= measureEvery) {
