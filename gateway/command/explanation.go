@@ -209,14 +209,17 @@ func (e *explanation) forward(f *router.Forward) {
 	if f.Timeout > 0 {
 		total = "total " + timeText(f.Timeout)
 	}
-	switch r := f.Retry; {
-	case r == nil:
+	if f.Retry == nil {
 		e.line("timeout", total)
-	case r.PerTry > 0:
-		e.line("retry", fmt.Sprintf("%d on %s; %s each; %s", r.Attempts, snapshot.RetryConditions(r.On), timeText(r.PerTry), total))
-	default:
-		e.line("retry", fmt.Sprintf("%d on %s; %s", r.Attempts, snapshot.RetryConditions(r.On), total))
+	} else {
+		e.line("retry", retryText(f.Retry, snapshot.RetryConditions(f.Retry.On))+"; "+total)
 	}
+	if f.Hedge != nil {
+		if text := hedgeText(f.Hedge, f.Retry); text != "" {
+			e.line("hedge", text)
+		}
+	}
+	e.traffic(f)
 	e.deadline(f.GRPCTimeout)
 }
 
@@ -245,6 +248,9 @@ func (e *explanation) endpoints(ref router.ClusterRef) string {
 		return fmt.Sprintf("(%d of %d healthy)", c.healthy(), len(c.Endpoints))
 	}
 	config := e.snapshot.Clusters[ref.Slot].Config()
+	if config.Discovery == cluster.OriginalDst {
+		return "(where the connection was going)"
+	}
 	if config.Discovery != cluster.Static {
 		var names []string
 		for _, endpoint := range config.Endpoints {

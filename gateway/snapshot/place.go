@@ -133,7 +133,10 @@ func (c *compiler) checkedAt(at resource.Path, h *endpoint.Endpoint_HealthCheckC
 	if h == nil {
 		return
 	}
-	c.only(at, h, "port_value", "address", "disable_active_health_check")
+	c.only(at, h, "port_value", "address", "hostname", "disable_active_health_check")
+	if out.HealthHostname = h.GetHostname(); out.HealthHostname != "" && !isAuthority(out.HealthHostname) {
+		c.fail(join(at, "host"), "%q is no host name", out.HealthHostname)
+	}
 	out.Unchecked = h.GetDisableActiveHealthCheck()
 	if h.GetPortValue() > 65535 {
 		c.fail(join(at, "port"), "port %d: must be at most 65535", h.GetPortValue())

@@ -58,7 +58,7 @@ func (s *sense) rule(f *router.Forward, at func() resource.Path) {
 		s.retried[config.Name] = s.retried[config.Name] || f.Retry != nil || f.Hedge != nil
 		s.high[config.Name] = s.high[config.Name] || f.HighPriority
 		hashed = hashed || config.Balance.Hashes()
-		several = several || slices.ContainsFunc(config.Endpoints, func(e cluster.EndpointConfig) bool { return e.Priority > 0 })
+		several = several || len(config.Failover) > 0 || slices.ContainsFunc(config.Endpoints, func(e cluster.EndpointConfig) bool { return e.Priority > 0 })
 		if config.Balance.Hashes() && f.Hash == nil && !s.unhashed[config.Name] {
 			s.unhashed[config.Name] = true
 			s.c.warn(join(at(), "to"), "write hash on the rule, or by in lb", "cluster %q is balanced by hash (%v), and nothing says what of a request is hashed: endpoints are picked at random",

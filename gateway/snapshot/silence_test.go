@@ -85,7 +85,7 @@ clusters:
   api: {endpoints: {dns: "api:80", mode: logical, refresh: 9s, family: v4}, lb: random}
   places:
     endpoints:
-      - {address: "10.0.0.1:80", region: eu, zone: eu-a, sub_zone: r, labels: {version: v1, stage: [a, b]}, health: {port: 81, address: 10.0.0.9}}
+      - {address: "10.0.0.1:80", region: eu, zone: eu-a, sub_zone: r, labels: {version: v1, stage: [a, b]}, health: {port: 81, address: 10.0.0.9, host: probe}}
       - {address: "10.0.0.2:80", priority: 1, health: {off: true}}
   all:
     endpoints: ["10.0.0.1:80"]

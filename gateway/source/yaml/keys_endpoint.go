@@ -20,6 +20,7 @@ var endpointTable = object{"endpoint", "One address. In xDS neighbours of one pr
 var endpointHealthTable = object{"endpoint health", "Where health checks of an endpoint go.", []key{
 	{"port", aWhole, "the endpoint's", "Port (1 to 65535).", "`health_check_config.port_value`", "8081", false},
 	{"address", aString, "the endpoint's", "IP address.", "`health_check_config.address`", "10.0.9.1", false},
+	{"host", aString, "the check's, or the endpoint's", "Host that checks send.", "`health_check_config.hostname`", "probe.internal", false},
 	{"off", onlyTrue, "", "The endpoint is not checked, and counts as healthy.", "`health_check_config.disable_active_health_check`", "true", false},
 }}
 

@@ -173,6 +173,9 @@ func (d *decoder) endpointHealth(v value) *endpoint.Endpoint_HealthCheckConfig {
 	if n, ok := f.number("port", 1, 65535); ok {
 		out.PortValue = uint32(n)
 	}
+	if v, ok := f.get("host"); ok {
+		out.Hostname, _ = d.authority(v)
+	}
 	if v, ok := f.get("address"); ok {
 		if s, ok := d.word(v); ok {
 			if addr, err := netip.ParseAddr(s); err != nil || addr.Zone() != "" {
@@ -187,14 +190,14 @@ func (d *decoder) endpointHealth(v value) *endpoint.Endpoint_HealthCheckConfig {
 			d.failHint(v, "leave it out", "off: false says nothing")
 		}
 		out.DisableActiveHealthCheck = true
-		for _, name := range []string{"port", "address"} {
+		for _, name := range []string{"port", "address", "host"} {
 			if odd, ok := f.get(name); ok {
 				d.at(odd.key, odd.path, "", "has no effect with off")
 			}
 		}
 	}
 	if v.isMap() && len(f.found) == 0 {
-		d.fail(v, "must say what is different: port, address or off")
+		d.fail(v, "must say what is different: port, address, host or off")
 	}
 	return out
 }
@@ -205,6 +208,7 @@ func endpointHealthMap(h *endpoint.Endpoint_HealthCheckConfig) *mapping {
 		out.put("port", number(port))
 	}
 	out.word("address", h.GetAddress().GetSocketAddress().GetAddress())
+	out.word("host", h.GetHostname())
 	if h.GetDisableActiveHealthCheck() {
 		out.put("off", truth(true))
 	}
