@@ -16,12 +16,12 @@ type Detector struct {
 	config atomic.Pointer[Config]
 	random func() float64 // in [0, 1)
 
-	inbox atomic.Pointer[Host] // endpoints with something due, each with a link to the next
-	wake  chan struct{}        // holds one
+	inbox atomic.Pointer[watch] // endpoints with something due, each with a link to the next
+	wake  chan struct{}         // holds one
 
 	mu      sync.Mutex
 	deliver func(Event) // nil: nobody listens
-	hosts   []*Host
+	watches []*watch
 	ejected waiting // those that are ejected now
 	stats   Stats
 }
@@ -59,40 +59,48 @@ func (d *Detector) Configure(config *Config) { d.config.Store(config) }
 func (d *Detector) Add(h *Host) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	h.detector, h.index, h.rates = d, len(d.hosts), [2]float64{-1, -1}
-	h.due.Store(0) // it may be left in the inbox of another one
-	for cause := range rowCount {
-		h.end(cause)
-	}
-	d.hosts = append(d.hosts, h)
+	w := &watch{detector: d, host: h, index: len(d.watches), rates: [2]float64{-1, -1}}
+	d.watches = append(d.watches, w)
+	h.watch.Store(w)
 }
 
 // Remove lets go of an endpoint, whose ejection ends without an event.
 func (d *Detector) Remove(h *Host) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if h.detector != d {
+	w := d.watch(h)
+	if w == nil {
 		return
 	}
-	last := d.hosts[len(d.hosts)-1]
-	d.hosts[h.index], last.index = last, h.index
-	d.hosts[len(d.hosts)-1] = nil
-	d.hosts = d.hosts[:len(d.hosts)-1]
-	h.detector, h.monitors, h.seen, h.backoff = nil, nil, [2]sum{}, 0
+	last := d.watches[len(d.watches)-1]
+	d.watches[w.index], last.index = last, w.index
+	d.watches[len(d.watches)-1] = nil
+	d.watches = d.watches[:len(d.watches)-1]
 	if h.Ejected() {
-		d.release(h, time.Now())
+		d.release(w, time.Now())
 	}
+	w.gone = true
+	h.watch.Store(nil)
+}
+
+// watch is what the detector has of an endpoint; nil: it does not have that.
+func (d *Detector) watch(h *Host) *watch {
+	if w := h.watch.Load(); w != nil && w.detector == d {
+		return w
+	}
+	return nil
 }
 
 // Monitor makes a worker's Monitor of one endpoint; nil when the detector does not have that.
 func (d *Detector) Monitor(h *Host) *Monitor {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if h.detector != d {
+	w := d.watch(h)
+	if w == nil {
 		return nil
 	}
-	m := &Monitor{detector: d, host: h}
-	h.monitors = append(h.monitors, m)
+	m := &Monitor{detector: d, watch: w}
+	w.monitors = append(w.monitors, m)
 	return m
 }
 
@@ -109,8 +117,8 @@ func (d *Detector) Stats() Stats {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	stats := d.stats
-	for _, h := range d.ejected {
-		stats.Active[h.Ejection().Cause]++
+	for _, w := range d.ejected {
+		stats.Active[w.host.Ejection().Cause]++
 	}
 	return stats
 }
@@ -120,21 +128,22 @@ func (d *Detector) Stats() Stats {
 func (d *Detector) Rates(h *Host) (external, local float64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if h.detector != d {
+	w := d.watch(h)
+	if w == nil {
 		return -1, -1
 	}
-	return h.rates[0], h.rates[1]
+	return w.rates[0], w.rates[1]
 }
 
 // post tells Run that a row has reached its threshold. Any worker calls it.
-func (d *Detector) post(h *Host, cause Cause) {
-	if h.due.Or(1<<cause) != 0 {
+func (d *Detector) post(w *watch, cause Cause) {
+	if w.due.Or(1<<cause) != 0 {
 		return // it is in the inbox
 	}
 	for {
 		first := d.inbox.Load()
-		h.next = first
-		if d.inbox.CompareAndSwap(first, h) {
+		w.next = first
+		if d.inbox.CompareAndSwap(first, w) {
 			break
 		}
 	}
@@ -178,11 +187,11 @@ func (d *Detector) Run(ctx context.Context, deliver func(Event)) {
 func (d *Detector) work(config *Config, now time.Time, sweep bool, next time.Time) time.Duration {
 	var events []Event
 	d.mu.Lock()
-	for h := d.inbox.Swap(nil); h != nil; {
-		following := h.next // before due is 0, when a worker may put the host in again
-		h.next = nil
-		events = append(events, d.rows(config, h, now)...)
-		h = following
+	for w := d.inbox.Swap(nil); w != nil; {
+		following := w.next // before due is 0, when a worker may put it in again
+		w.next = nil
+		events = append(events, d.rows(config, w, now)...)
+		w = following
 	}
 	events = append(events, d.bringBack(now)...)
 	if sweep {
@@ -203,18 +212,18 @@ func (d *Detector) work(config *Config, now time.Time, sweep bool, next time.Tim
 }
 
 // rows looks at an endpoint some of whose rows have reached their thresholds.
-func (d *Detector) rows(config *Config, h *Host, now time.Time) (events []Event) {
-	due := h.due.Swap(0)
-	if h.detector != d {
+func (d *Detector) rows(config *Config, w *watch, now time.Time) (events []Event) {
+	due := w.due.Swap(0)
+	if w.gone {
 		return nil
 	}
 	for cause := range rowCount {
 		if due&(1<<cause) == 0 {
 			continue
 		}
-		if !h.Ejected() {
+		if !w.host.Ejected() {
 			n := config.threshold(cause)
-			events = append(events, d.found(config, found{h, cause, reason(cause, n)}, now)...)
+			events = append(events, d.found(config, found{w, cause, reason(cause, n)}, now)...)
 		}
 	}
 	return events
@@ -236,18 +245,18 @@ func reason(cause Cause, n uint32) string {
 
 // found ejects an outlier, if it may be.
 func (d *Detector) found(config *Config, f found, now time.Time) []Event {
-	h := f.host
+	w, h := f.watch, f.host
 	if h.Ejected() {
 		return nil
 	}
 	d.stats.Detected[f.cause]++
 	times := h.Ejection().Times
-	percent := 100 * float64(len(d.ejected)+1) / float64(len(d.hosts))
+	percent := 100 * float64(len(d.ejected)+1) / float64(len(d.watches))
 	if percent > float64(config.MaxEjectionPercent) && !(config.AlwaysEjectOneHost && len(d.ejected) == 0) {
 		d.stats.Overflow++
 		return []Event{{
 			Host: h, Ejected: true, Cause: f.cause, Times: times,
-			Reason: fmt.Sprintf("%s; %d of %d endpoints are ejected, of at most %d %%", f.reason, len(d.ejected), len(d.hosts), config.MaxEjectionPercent),
+			Reason: fmt.Sprintf("%s; %d of %d endpoints are ejected, of at most %d %%", f.reason, len(d.ejected), len(d.watches), config.MaxEjectionPercent),
 		}}
 	}
 	if d.random()*100 >= float64(config.enforced(f.cause)) {
@@ -255,14 +264,14 @@ func (d *Detector) found(config *Config, f found, now time.Time) []Event {
 	}
 	d.stats.Enforced[f.cause]++
 	most := config.MaxEjectionTime
-	if time.Duration(h.backoff)*config.BaseEjectionTime < most+config.BaseEjectionTime {
-		h.backoff++
+	if time.Duration(w.backoff)*config.BaseEjectionTime < most+config.BaseEjectionTime {
+		w.backoff++
 	}
-	lasts := min(time.Duration(h.backoff)*config.BaseEjectionTime, most) +
+	lasts := min(time.Duration(w.backoff)*config.BaseEjectionTime, most) +
 		time.Duration(d.random()*float64(config.MaxEjectionTimeJitter))
 	h.ejection.Store(&Ejection{Active: true, Cause: f.cause, Reason: f.reason, Since: now, Until: now.Add(lasts), Times: times + 1})
-	h.back = now.Add(lasts)
-	heap.Push(&d.ejected, h)
+	w.back = now.Add(lasts)
+	heap.Push(&d.ejected, w)
 	return []Event{{Host: h, Ejected: true, Enforced: true, Cause: f.cause, Reason: f.reason, Times: times + 1, Lasts: lasts}}
 }
 
@@ -285,8 +294,8 @@ func (d *Detector) Healthy(h *Host) {
 	d.mu.Lock()
 	var event Event
 	deliver := d.deliver
-	if h.detector == d && h.Ejected() {
-		event = d.release(h, time.Now())
+	if w := d.watch(h); w != nil && h.Ejected() {
+		event = d.release(w, time.Now())
 		event.Reason = "an active check has passed"
 	}
 	d.mu.Unlock()
@@ -297,22 +306,22 @@ func (d *Detector) Healthy(h *Host) {
 
 // release ends an ejection, with a fresh start: one more failure is not to eject it again
 // for those before.
-func (d *Detector) release(h *Host, now time.Time) Event {
-	e := h.Ejection()
+func (d *Detector) release(w *watch, now time.Time) Event {
+	e := w.host.Ejection()
 	e.Active, e.Until = false, now
-	h.ejection.Store(&e)
-	for cause := range h.rows {
-		h.end(Cause(cause))
+	w.host.ejection.Store(&e)
+	for cause := range w.rows {
+		w.end(Cause(cause))
 	}
-	heap.Remove(&d.ejected, h.turn)
-	return Event{Host: h, Enforced: true, Cause: e.Cause, Times: e.Times, Lasts: now.Sub(e.Since)}
+	heap.Remove(&d.ejected, w.turn)
+	return Event{Host: w.host, Enforced: true, Cause: e.Cause, Times: e.Times, Lasts: now.Sub(e.Since)}
 }
 
 // forgive makes the next ejection shorter for those that have been in use for an interval.
 func (d *Detector) forgive(config *Config, now time.Time) {
-	for _, h := range d.hosts {
-		if h.backoff > 0 && !h.Ejected() && now.Sub(h.Ejection().Until) >= config.interval() {
-			h.backoff--
+	for _, w := range d.watches {
+		if w.backoff > 0 && !w.host.Ejected() && now.Sub(w.host.Ejection().Until) >= config.interval() {
+			w.backoff--
 		}
 	}
 }

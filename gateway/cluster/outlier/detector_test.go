@@ -207,7 +207,7 @@ func TestEjectionTime(t *testing.T) {
 		eject(75 * time.Second) // at 240 s
 		time.Sleep(25 * time.Second)
 		synctest.Wait() // after the interval of 250 and of 260 s
-		if b := f.hosts[0].backoff; b != 2 {
+		if b := f.hosts[0].watch.Load().backoff; b != 2 {
 			t.Errorf("backoff %d", b)
 		}
 		eject(75 * time.Second)
@@ -312,8 +312,8 @@ func TestRemove(t *testing.T) {
 		synctest.Wait()
 		f.Remove(f.hosts[0])
 		f.Remove(f.hosts[0])
-		if f.hosts[0].Ejected() || f.Stats().Active[By5xx] != 0 || len(f.Detector.hosts) != 2 {
-			t.Errorf("%+v, %d endpoints", f.Stats(), len(f.Detector.hosts))
+		if f.hosts[0].Ejected() || f.Stats().Active[By5xx] != 0 || len(f.watches) != 2 {
+			t.Errorf("%+v, %d endpoints", f.Stats(), len(f.watches))
 		}
 		statuses(m, 500, 500, 500, 500, 500)
 		if f.Monitor(f.hosts[0]) != nil {
@@ -323,9 +323,9 @@ func TestRemove(t *testing.T) {
 		f.Add(f.hosts[0])
 		statuses(f.Monitor(f.hosts[0]), 500, 500, 500, 500)
 		f.expect(t)
-		for i, h := range f.Detector.hosts {
-			if h.index != i {
-				t.Errorf("endpoint %d has the index %d", i, h.index)
+		for i, w := range f.watches {
+			if w.index != i {
+				t.Errorf("endpoint %d has the index %d", i, w.index)
 			}
 		}
 		var none *Monitor

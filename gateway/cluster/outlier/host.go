@@ -6,21 +6,28 @@ import (
 	"time"
 )
 
-// Host is what is known of one endpoint; a part of that. It lives as long as the
-// endpoint, through new configurations.
+// Host is what is known of one endpoint. It lives as long as the endpoint, through
+// new configurations.
 type Host struct {
 	Owner fmt.Stringer // the endpoint
+
+	ejection atomic.Pointer[Ejection] // the last one; nil: there was none
+	watch    atomic.Pointer[watch]    // nil: no detector has it
+}
+
+// watch is what one detector has of an endpoint.
+type watch struct {
+	detector *Detector
+	host     *Host
 
 	// What workers write, when something fails.
 	rows [rowCount]atomic.Uint32 // failures in a row
 	due  atomic.Uint32           // causes whose row has reached its threshold, a bit each
-	next *Host                   // in the detector's inbox, while due is not 0
+	next *watch                  // in the detector's inbox, while due is not 0
 
-	ejection atomic.Pointer[Ejection] // the last one; nil: there was none
-
-	// Under Detector.mu:
-	detector *Detector // nil: none
-	index    int       // in its hosts
+	// Under the detector's mutex:
+	gone     bool // the detector has let go of it
+	index    int  // in its watches
 	monitors []*Monitor
 	backoff  int       // how many times BaseEjectionTime an ejection lasts
 	back     time.Time // when the present ejection ends
@@ -57,16 +64,16 @@ func (h *Host) Ejection() Ejection {
 }
 
 // end ends a row of failures.
-func (h *Host) end(cause Cause) {
-	if row := &h.rows[cause]; row.Load() != 0 {
+func (w *watch) end(cause Cause) {
+	if row := &w.rows[cause]; row.Load() != 0 {
 		row.Store(0)
 	}
 }
 
 // sum adds up what workers saw since the last time.
-func (h *Host) sum() (recent [2]sum) {
+func (w *watch) sum() (recent [2]sum) {
 	var now [2]sum
-	for _, m := range h.monitors {
+	for _, m := range w.monitors {
 		for i, t := range [...]*tally{&m.external, &m.local} {
 			both := t.both.Load()
 			now[i].total += uint32(both >> 32)
@@ -74,14 +81,14 @@ func (h *Host) sum() (recent [2]sum) {
 		}
 	}
 	for i := range now {
-		recent[i] = sum{now[i].total - h.seen[i].total, now[i].good - h.seen[i].good}
+		recent[i] = sum{now[i].total - w.seen[i].total, now[i].good - w.seen[i].good}
 	}
-	h.seen = now
+	w.seen = now
 	return recent
 }
 
 // waiting is a heap of endpoints that are ejected, by when they come back.
-type waiting []*Host
+type waiting []*watch
 
 func (w waiting) Len() int           { return len(w) }
 func (w waiting) Less(i, j int) bool { return w[i].back.Before(w[j].back) }
@@ -91,15 +98,15 @@ func (w waiting) Swap(i, j int) {
 }
 
 func (w *waiting) Push(x any) {
-	h := x.(*Host)
-	h.turn = len(*w)
-	*w = append(*w, h)
+	one := x.(*watch)
+	one.turn = len(*w)
+	*w = append(*w, one)
 }
 
 func (w *waiting) Pop() any {
 	last := len(*w) - 1
-	h := (*w)[last]
+	one := (*w)[last]
 	(*w)[last] = nil
 	*w = (*w)[:last]
-	return h
+	return one
 }

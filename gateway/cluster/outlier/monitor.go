@@ -6,14 +6,14 @@ import "sync/atomic"
 // calls its methods; they take no lock and allocate nothing. A nil Monitor takes reports and
 // does nothing.
 //
-// Failures in a row are counted by the endpoint's Host, in atomics that all workers share:
+// Failures in a row are counted in atomics that all workers share:
 // what they report is in one order, that of the operations on each atomic, so a row is a row
 // whichever workers it came from, and one of them sees it reach the threshold. A success writes there
 // only when it ends a row. Shares of successes are counted by each worker alone and added up when
 // they are looked at.
 type Monitor struct {
 	detector *Detector
-	host     *Host
+	watch    *watch
 	external tally
 	local    tally
 	_        [32]byte // a cache line in all
@@ -42,7 +42,7 @@ func (m *Monitor) Status(status int) {
 	m.status(config, status)
 	if config.SplitLocalOrigin {
 		m.local.count(true)
-		m.host.end(ByLocalOriginFailure)
+		m.watch.end(ByLocalOriginFailure)
 	}
 }
 
@@ -50,14 +50,14 @@ func (m *Monitor) status(config *Config, status int) {
 	good := status < 500
 	m.external.count(good)
 	if good {
-		m.host.end(By5xx)
-		m.host.end(ByGatewayFailure)
+		m.watch.end(By5xx)
+		m.watch.end(ByGatewayFailure)
 		return
 	}
 	if status >= 502 && status <= 504 {
 		m.failed(config, ByGatewayFailure)
 	} else {
-		m.host.end(ByGatewayFailure)
+		m.watch.end(ByGatewayFailure)
 	}
 	m.failed(config, By5xx)
 }
@@ -84,7 +84,7 @@ func (m *Monitor) ConnectFailed(refused bool) {
 // Connected reports that a connection was made.
 func (m *Monitor) Connected() {
 	if m != nil {
-		m.host.end(ByRefusal)
+		m.watch.end(ByRefusal)
 	}
 }
 
@@ -105,8 +105,8 @@ func (m *Monitor) localFailure(status int) {
 // failed makes a row longer. One that goes on, since the endpoint was not ejected, reaches its
 // threshold again with each multiple of that.
 func (m *Monitor) failed(config *Config, cause Cause) {
-	n, threshold := m.host.rows[cause].Add(1), config.threshold(cause)
+	n, threshold := m.watch.rows[cause].Add(1), config.threshold(cause)
 	if threshold > 0 && n%threshold == 0 {
-		m.detector.post(m.host, cause)
+		m.detector.post(m.watch, cause)
 	}
 }

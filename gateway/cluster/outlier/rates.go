@@ -7,13 +7,13 @@ import (
 
 // rated is an endpoint that had enough requests in an interval.
 type rated struct {
-	host *Host
+	*watch
 	rate float64 // percent of successes
 }
 
 // found is an outlier.
 type found struct {
-	host   *Host
+	*watch
 	cause  Cause
 	reason string
 }
@@ -32,7 +32,7 @@ func successRates(c *SuccessRate, cause Cause, all []rated) (out []found) {
 	mean, least := bound(all, float64(c.StdevFactor)/1000)
 	for _, r := range all {
 		if r.rate < least {
-			out = append(out, found{r.host, cause, fmt.Sprintf("success rate %.1f %% is below %.1f %% (%d endpoints have %.1f %% in the mean)", r.rate, least, len(all), mean)})
+			out = append(out, found{r.watch, cause, fmt.Sprintf("success rate %.1f %% is below %.1f %% (%d endpoints have %.1f %% in the mean)", r.rate, least, len(all), mean)})
 		}
 	}
 	return out
@@ -59,7 +59,7 @@ func failurePercentages(c *FailurePercentage, cause Cause, all []rated) (out []f
 	}
 	for _, r := range all {
 		if 100-r.rate >= float64(c.Threshold) {
-			out = append(out, found{r.host, cause, fmt.Sprintf("%.1f %% of the requests failed, of %d %% allowed", 100-r.rate, c.Threshold)})
+			out = append(out, found{r.watch, cause, fmt.Sprintf("%.1f %% of the requests failed, of %d %% allowed", 100-r.rate, c.Threshold)})
 		}
 	}
 	return out
@@ -68,16 +68,16 @@ func failurePercentages(c *FailurePercentage, cause Cause, all []rated) (out []f
 // outliers looks at the last interval.
 func (d *Detector) outliers(config *Config) (out []found) {
 	var bySuccess, byFailure [2][]rated
-	for _, h := range d.hosts {
-		for kind, recent := range h.sum() {
-			h.rates[kind] = -1
-			if h.Ejected() || recent.total == 0 {
+	for _, w := range d.watches {
+		for kind, recent := range w.sum() {
+			w.rates[kind] = -1
+			if w.host.Ejected() || recent.total == 0 {
 				continue
 			}
-			r := rated{h, 100 * float64(recent.good) / float64(recent.total)}
+			r := rated{w, 100 * float64(recent.good) / float64(recent.total)}
 			enough := func(volume int) bool { return uint64(recent.total) >= uint64(volume) }
 			if enough(min(config.SuccessRate.RequestVolume, config.FailurePercentage.RequestVolume)) {
-				h.rates[kind] = r.rate
+				w.rates[kind] = r.rate
 			}
 			if enough(config.SuccessRate.RequestVolume) {
 				bySuccess[kind] = append(bySuccess[kind], r)

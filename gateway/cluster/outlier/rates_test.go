@@ -106,7 +106,7 @@ func TestLocalOriginShares(t *testing.T) {
 		for range 200 {
 			late.Timeout()
 		}
-		if f.Monitor(f.hosts[2]); f.hosts[2].rows[ByLocalOriginFailure].Load() != 0 {
+		if f.Monitor(f.hosts[2]); f.hosts[2].watch.Load().rows[ByLocalOriginFailure].Load() != 0 {
 			t.Error("a row")
 		}
 		time.Sleep(10 * time.Second)
@@ -120,15 +120,15 @@ func TestLocalOriginShares(t *testing.T) {
 
 // Counts that have gone round make no other difference.
 func TestTalliesGoRound(t *testing.T) {
-	h := &Host{}
-	m := &Monitor{host: h}
-	h.monitors = []*Monitor{m}
+	w := &watch{}
+	m := &Monitor{watch: w}
+	w.monitors = []*Monitor{m}
 	m.external.both.Store(uint64(math.MaxUint32)<<32 | uint64(math.MaxUint32))
-	h.sum()
+	w.sum()
 	for i := range 10 {
 		m.external.count(i%2 == 0)
 	}
-	if got := h.sum(); got != [2]sum{{10, 5}, {}} {
+	if got := w.sum(); got != [2]sum{{10, 5}, {}} {
 		t.Errorf("%+v", got)
 	}
 }

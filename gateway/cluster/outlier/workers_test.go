@@ -63,7 +63,7 @@ func TestTalliesOverWorkers(t *testing.T) {
 		var all sum
 		look := func() {
 			d.mu.Lock()
-			recent := h.sum()[external]
+			recent := h.watch.Load().sum()[external]
 			d.mu.Unlock()
 			if recent.good > recent.total {
 				t.Errorf("%d of %d are good", recent.good, recent.total)
@@ -195,7 +195,7 @@ func BenchmarkEjection(b *testing.B) {
 			for b.Loop() {
 				one.Status(500)
 				d.work(&config, now, false, now.Add(time.Second))
-				d.Healthy(one.host)
+				d.Healthy(one.watch.host)
 			}
 			if d.Stats().Active[By5xx] != n/2 {
 				b.Error("the endpoint was not ejected or did not come back")
