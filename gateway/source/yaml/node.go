@@ -407,12 +407,6 @@ func (f fields) written(name string) value {
 	return v
 }
 
-// without leaves a key out.
-func (f fields) without(name string) fields {
-	f.found = slices.DeleteFunc(f.found, func(v value) bool { return v.key.Value == name })
-	return f
-}
-
 // has tells whether a key is written.
 func (f fields) has(name string) bool {
 	_, ok := f.get(name)
