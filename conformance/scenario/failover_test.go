@@ -23,13 +23,13 @@ func TestDataCentresFailOver(t *testing.T) {
 	row := func(what string, d *datacentre, want map[string]int) {
 		t.Helper()
 		by, failed := d.asks(200)
-		fmt.Fprintf(curve, "%-48s%9.1f %%%5.1f %%%5.1f %%%6d\n", what, float64(by["dc1"])/2, float64(by["dc2"])/2, float64(by["dc3"])/2, failed)
-		if failed > 0 {
-			t.Errorf("%s: %d failed", what, failed)
+		fmt.Fprintf(curve, "%-48s%9.1f %%%5.1f %%%5.1f %%%6d\n", what, float64(by["dc1"])/2, float64(by["dc2"])/2, float64(by["dc3"])/2, len(failed))
+		if len(failed) > 0 {
+			t.Errorf("%s: failed: %q", what, failed)
 		}
 		for name, percent := range want {
-			// A retry may take a request elsewhere while endpoints die.
-			if got := by[name] / 2; got < percent-2 || got > percent+2 {
+			// Shares are exact for all requests of a worker; these are some of them.
+			if got := by[name] / 2; got < percent-10 || got > percent+10 || (percent == 0 || percent == 100) && got != percent {
 				t.Errorf("%s: %s answered %d %%, want %d", what, name, got, percent)
 			}
 		}
@@ -53,9 +53,9 @@ func TestDataCentresFailOver(t *testing.T) {
 	row("all, and all of dc2: requests to dc2", second, map[string]int{"dc3": 100})
 	row("all, and all of dc2: requests to dc3", third, map[string]int{"dc3": 100})
 	load.stop()
-	fmt.Fprintf(curve, "%d more requests to all three meanwhile: %d failed\n", load.asked.Load(), load.fails.Load())
-	if n := load.fails.Load(); n > 0 {
-		t.Errorf("%d of %d requests failed", n, load.asked.Load())
+	fmt.Fprintf(curve, "%d more requests to all three meanwhile: %d failed\n", load.asked, len(load.failed))
+	if len(load.failed) > 0 {
+		t.Errorf("%d of %d requests failed: %q", len(load.failed), load.asked, load.failed[:min(len(load.failed), 10)])
 	}
 	t.Logf("failover of three data centres\n%s", curve)
 
@@ -71,7 +71,7 @@ func TestDataCentresFailOver(t *testing.T) {
 		}
 	}
 	for _, d := range all {
-		if by, failed := d.asks(5); failed != 5 {
+		if by, failed := d.asks(5); len(failed) != 5 {
 			t.Errorf("%s: with nobody left: %v", d.name, by)
 		}
 	}

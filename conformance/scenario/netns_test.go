@@ -24,20 +24,9 @@ func newNetns(t *testing.T) *netns {
 	t.Helper()
 	n := &netns{work: make(chan func())}
 	made, ended := make(chan error), make(chan bool)
-	go func() {
-		defer close(ended)
-		runtime.LockOSThread() // for ever: the thread ends with the goroutine, and the namespace with it
-		err := unix.Unshare(unix.CLONE_NEWNET)
-		n.path = fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid())
-		made <- err
-		if err == nil {
-			for f := range n.work {
-				f()
-			}
-		}
-	}()
+	go n.serve(made, ended)
 	if err := <-made; err != nil {
-		t.Skipf("no network namespaces here: unshare: %v", err)
+		t.Skipf("no network namespaces here: %v", err)
 	}
 	t.Cleanup(func() {
 		close(n.work)
@@ -45,6 +34,44 @@ func newNetns(t *testing.T) *netns {
 	})
 	n.ip(t, "link", "set", "lo", "up")
 	return n
+}
+
+// serve takes a thread into a namespace of its own, and back at the end. The thread must
+// not end: processes that were started on it are killed with it (Pdeathsig). Nor may it be the first
+// one, whose network is what /proc shows of the process.
+func (n *netns) serve(made chan<- error, ended chan<- bool) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if unix.Gettid() == os.Getpid() {
+		n.serveElsewhere(made, ended)
+		return
+	}
+	defer close(ended)
+	n.path = fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid())
+	home, err := unix.Open(n.path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		made <- err
+		return
+	}
+	defer unix.Close(home)
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		made <- fmt.Errorf("unshare: %w", err)
+		return
+	}
+	made <- nil
+	for f := range n.work {
+		f()
+	}
+	if err := unix.Setns(home, unix.CLONE_NEWNET); err != nil {
+		panic(err) // what runs on this thread next would be in the wrong network
+	}
+}
+
+// serveElsewhere is serve on another thread: this one is held until that has begun.
+func (n *netns) serveElsewhere(made chan<- error, ended chan<- bool) {
+	begun := make(chan error)
+	go n.serve(begun, ended)
+	made <- <-begun
 }
 
 // do runs f on a thread that is in the namespace.
