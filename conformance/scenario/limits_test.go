@@ -34,7 +34,7 @@ func TestConnectionLimits(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, listener, process, reason string }{
 		{"listener", "limits: {connections: 4}", "", "listener-limit"},
-		{"global", "", "limits: {connections: 4}\n", "global-limit"},
+		{"global", "", "limits: {connections: 4}\noverload: {connections: {shorten_idle: \"off\"}}\n", "global-limit"}, // idle ones are to stay
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
