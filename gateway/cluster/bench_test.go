@@ -37,7 +37,7 @@ func BenchmarkChangeOfOne(b *testing.B) {
 			if test.adjust != nil {
 				test.adjust(config)
 			}
-			c := New(config)
+			c := made(config)
 			e, healthy := c.order[test.n/2], false
 			b.ReportAllocs()
 			for b.Loop() {
@@ -52,7 +52,7 @@ func BenchmarkChangeOfOne(b *testing.B) {
 }
 
 func BenchmarkHosts(b *testing.B) {
-	c := New(static("10.0.0.1:80"))
+	c := made(static("10.0.0.1:80"))
 	var seen *HostSet
 	b.ReportAllocs()
 	for b.Loop() {
@@ -68,7 +68,7 @@ func BenchmarkInherit(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			lists := numbered(n + 1)
 			configs := [...]*Config{static(lists[1:]...), static(lists[:n]...)}
-			c, i := New(configs[1]), 0
+			c, i := made(configs[1]), 0
 			b.ReportAllocs()
 			for b.Loop() {
 				next := New(configs[i])

@@ -39,7 +39,7 @@ import (
 // Changed is there to tell it that connections are to be closed.
 type Cluster struct {
 	config *Config
-	hosts  atomic.Pointer[HostSet]
+	hosts  atomic.Pointer[HostSet] // nil: nobody has looked yet
 
 	breakers [2]Breakers // of default and high priority
 	standby  *standby.Switch
@@ -84,9 +84,10 @@ type Cluster struct {
 }
 
 // New makes a cluster from a checked configuration, which it keeps. It does no
-// input or output.
+// input or output. Its endpoints are made when somebody looks at them first: most clusters of a
+// new configuration are as before, and are thrown away.
 func New(config *Config) *Cluster {
-	c := &Cluster{
+	return &Cluster{
 		config:   config,
 		breakers: [2]Breakers{newBreakers(&config.Limits), newBreakers(&config.HighLimits)},
 		standby:  newStandby(config),
@@ -100,17 +101,29 @@ func New(config *Config) *Cluster {
 
 		destinations: map[key]*Endpoint{},
 	}
-	c.hosts.Store(c.whole(&HostSet{All: &Selection{}}))
-	c.reconcile()
-	c.publish()
-	return c
 }
 
 // Config is the configuration that the cluster was made from; it must not be changed.
 func (c *Cluster) Config() *Config { return c.config }
 
 // Hosts is the current host set: one atomic load, never nil.
-func (c *Cluster) Hosts() *HostSet { return c.hosts.Load() }
+func (c *Cluster) Hosts() *HostSet {
+	if hosts := c.hosts.Load(); hosts != nil {
+		return hosts
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.first()
+	return c.hosts.Load()
+}
+
+// first makes the endpoints, unless they have been made.
+func (c *Cluster) first() {
+	if c.hosts.Load() == nil {
+		c.reconcile()
+		c.publish()
+	}
+}
 
 // Ready is closed when every name was resolved and every endpoint checked once,
 // whatever came out, or 5 s after Start, or when the cluster ends. A cluster
@@ -128,6 +141,7 @@ func (c *Cluster) Inherit(previous *Cluster) {
 	defer previous.mu.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	previous.hosts.CompareAndSwap(nil, noHosts()) // nobody looked, and it makes none now
 	for i := range c.breakers {
 		c.breakers[i].inherit(&previous.breakers[i])
 	}
@@ -169,6 +183,7 @@ func (c *Cluster) Close() {
 	c.end()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.hosts.CompareAndSwap(nil, noHosts())
 	c.releaseAll()
 	if c.runtime != nil {
 		c.runtime.ended(c)

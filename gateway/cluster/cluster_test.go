@@ -11,7 +11,7 @@ func TestOffline(t *testing.T) {
 	config.Endpoints[1].Weight = 5
 	config.Endpoints[4].Draining = true
 	config.Endpoints[5].Weight = 0
-	c := New(config)
+	c := made(config)
 	hosts := c.Hosts()
 	expect(t, "all, each once", addresses(hosts.Endpoints), "10.0.0.1:80 10.0.0.2:80 10.0.0.3:80 10.0.0.4:80")
 	expect(t, "not draining", addresses(hosts.Usable()), "10.0.0.1:80 10.0.0.2:80 10.0.0.4:80")
@@ -22,7 +22,7 @@ func TestOffline(t *testing.T) {
 	if hosts.Panic || hosts.Version != 1 || c.Config() != config {
 		t.Errorf("%+v", hosts)
 	}
-	if names := New(named(StrictDNS, "web.test", "10.0.0.9")).Hosts(); addresses(names.Usable()) != "10.0.0.9:8080" {
+	if names := made(named(StrictDNS, "web.test", "10.0.0.9")).Hosts(); addresses(names.Usable()) != "10.0.0.9:8080" {
 		t.Errorf("before its start a cluster of names has %s", addresses(names.Usable()))
 	}
 	c.Close()
@@ -33,7 +33,7 @@ func TestOffline(t *testing.T) {
 }
 
 func TestPanic(t *testing.T) {
-	c := New(static(numbered(10)...))
+	c := made(static(numbered(10)...))
 	all := c.Hosts().Endpoints
 	all[9].config.Store(&EndpointConfig{Draining: true, Weight: 1})
 	c.arrange()
@@ -54,13 +54,13 @@ func TestPanic(t *testing.T) {
 			t.Errorf("%d of 9 down, threshold %d: %d usable, panic %v", test.down, test.threshold, len(hosts.Usable()), hosts.Panic)
 		}
 	}
-	if empty := New(&Config{PanicThreshold: 50}).Hosts(); empty.Panic || empty.Available != 0 || empty.Serves() {
+	if empty := made(&Config{PanicThreshold: 50}).Hosts(); empty.Panic || empty.Available != 0 || empty.Serves() {
 		t.Error("panic without endpoints")
 	}
 }
 
 func TestConnectFailures(t *testing.T) {
-	e := New(static("10.0.0.1:80")).Hosts().Endpoints[0]
+	e := made(static("10.0.0.1:80")).Hosts().Endpoints[0]
 	if n, last := e.ConnectFailures(); n != 0 || !last.IsZero() {
 		t.Errorf("%d, %s", n, last)
 	}
@@ -92,7 +92,7 @@ func TestHostname(t *testing.T) {
 func TestHostsDoesNotAllocate(t *testing.T) {
 	config := static("10.0.0.1:80")
 	config.Limits.Requests = 5
-	c := New(config)
+	c := made(config)
 	if n := testing.AllocsPerRun(100, func() {
 		if c.Breakers(false).TryRequest() && c.Hosts().All.Groups[0].Usable.At(0).Address().Port() == 80 {
 			c.Breakers(false).ReleaseRequest()

@@ -211,3 +211,10 @@ func (c *Cluster) setHealth(e *Endpoint, healthy bool) {
 	e.health.Store(&Health{Healthy: healthy})
 	c.changes = append(c.changes, e)
 }
+
+// made is a cluster whose endpoints are there.
+func made(config *Config) *Cluster {
+	c := New(config)
+	c.Hosts()
+	return c
+}

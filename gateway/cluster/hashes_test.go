@@ -33,7 +33,7 @@ func TestHashesDoNotMove(t *testing.T) {
 				config.Endpoints[i].Weight = 1 + random.Uint32N(3)
 			}
 		}
-		c := New(config)
+		c := made(config)
 		const n = 500
 		before := hashedTo(c, n)
 		for range 15 {
@@ -53,7 +53,7 @@ func TestHashesDoNotMove(t *testing.T) {
 				}
 			}
 		}
-		fresh := New(config)
+		fresh := made(config)
 		for i, e := range fresh.order {
 			fresh.setHealth(e, c.order[i].Healthy())
 		}
@@ -67,16 +67,16 @@ func TestHashesDoNotMove(t *testing.T) {
 func TestHashesFollowTheMembers(t *testing.T) {
 	config := static(numbered(20)...)
 	config.Balance = Maglev
-	c := New(config)
+	c := made(config)
 	c.setHealth(c.order[3], false)
 	c.publish()
 	less := static(numbered(19)...)
 	less.Balance = Maglev
-	next := New(less)
+	next := made(less)
 	next.Inherit(c)
 	next.setHealth(next.order[3], true)
 	next.publish()
-	expect(t, "hashes", fmt.Sprint(hashedTo(next, 300)), fmt.Sprint(hashedTo(New(less), 300)))
+	expect(t, "hashes", fmt.Sprint(hashedTo(next, 300)), fmt.Sprint(hashedTo(made(less), 300)))
 }
 
 // In panic hashes go where they went when all were up.
@@ -85,7 +85,7 @@ func TestHashesInPanic(t *testing.T) {
 		config := static(numbered(40)...)
 		config.Balance, config.PanicThreshold = Maglev, 50
 		config.Endpoints[7].Weight = weight
-		c := New(config)
+		c := made(config)
 		before := hashedTo(c, 300)
 		for _, e := range c.order[5:] {
 			c.setHealth(e, false)

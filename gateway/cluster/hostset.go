@@ -36,6 +36,12 @@ type HostSet struct {
 	selections []*Selection
 }
 
+// noHosts is that of a cluster that has ended before anybody looked at it.
+func noHosts() *HostSet {
+	all := &Selection{}
+	return &HostSet{All: all, selections: []*Selection{all}}
+}
+
 // Selection is the endpoints that requests of one kind may get, in groups.
 type Selection struct {
 	// Groups are the priorities' in order, and in a priority the localities'. A group

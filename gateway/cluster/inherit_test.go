@@ -15,7 +15,7 @@ func TestInherit(t *testing.T) {
 		config := static("10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80")
 		config.Health = checks()
 		w.set(500, "10.0.0.2:80")
-		old := New(config)
+		old := made(config)
 		old.Start(w.runtime)
 		<-old.Ready()
 		one, two, three := find(t, old, "10.0.0.1:80"), find(t, old, "10.0.0.2:80"), find(t, old, "10.0.0.3:80")
@@ -24,7 +24,7 @@ func TestInherit(t *testing.T) {
 		changed := static("10.0.0.9:80", "10.0.0.2:80", "10.0.0.1:80")
 		changed.Health = checks()
 		changed.Endpoints[2].Weight = 7
-		next := New(changed)
+		next := made(changed)
 		next.Inherit(old)
 		expect(t, "endpoints", addresses(next.Hosts().Endpoints), "10.0.0.9:80 10.0.0.2:80 10.0.0.1:80")
 		expect(t, "usable", addresses(next.Hosts().Usable()), "10.0.0.9:80 10.0.0.1:80")
@@ -67,7 +67,7 @@ func TestInheritOtherChecks(t *testing.T) {
 		config := static("10.0.0.1:80", "10.0.0.2:80")
 		config.Health = checks()
 		w.set(500, "10.0.0.2:80")
-		first := New(config)
+		first := made(config)
 		first.Start(w.runtime)
 		<-first.Ready()
 		two := find(t, first, "10.0.0.2:80")
@@ -76,7 +76,7 @@ func TestInheritOtherChecks(t *testing.T) {
 		other := static("10.0.0.1:80", "10.0.0.2:80")
 		other.Health = checks()
 		other.Health[0].HTTP.Path = "/live"
-		second := New(other)
+		second := made(other)
 		second.Inherit(first)
 		expect(t, "usable", addresses(second.Hosts().Usable()), "10.0.0.1:80")
 		w.set(200, "10.0.0.2:80")
@@ -90,7 +90,7 @@ func TestInheritOtherChecks(t *testing.T) {
 		if two.Healthy() {
 			t.Error("not checked")
 		}
-		third := New(static("10.0.0.1:80", "10.0.0.2:80"))
+		third := made(static("10.0.0.1:80", "10.0.0.2:80"))
 		third.Inherit(second)
 		third.Start(w.runtime)
 		expect(t, "usable", addresses(third.Hosts().Usable()), "10.0.0.1:80 10.0.0.2:80")
@@ -102,10 +102,10 @@ func TestInheritOtherChecks(t *testing.T) {
 }
 
 func TestInheritOtherSockets(t *testing.T) {
-	old := New(static("10.0.0.1:80", "10.0.0.2:80"))
+	old := made(static("10.0.0.1:80", "10.0.0.2:80"))
 	config := static("10.0.0.1:80", "10.0.0.2:80")
 	config.TCP.Source = netip.MustParseAddr("127.0.0.2")
-	next := New(config)
+	next := made(config)
 	next.Inherit(old)
 	for _, e := range old.Hosts().Endpoints {
 		if !e.Gone() {
@@ -122,11 +122,11 @@ func TestInheritOtherSockets(t *testing.T) {
 func TestInheritNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		old := New(named(StrictDNS, "a.test", "b.test"))
+		old := made(named(StrictDNS, "a.test", "b.test"))
 		old.Start(w.runtime)
 		w.resolve("a.test", nil, "10.0.0.1")
 		one := find(t, old, "10.0.0.1:8080")
-		next := New(named(StrictDNS, "c.test", "a.test"))
+		next := made(named(StrictDNS, "c.test", "a.test"))
 		next.Inherit(old)
 		expect(t, "at once", addresses(next.Hosts().Usable()), "10.0.0.1:8080")
 		next.Start(w.runtime)
@@ -141,7 +141,7 @@ func TestInheritNames(t *testing.T) {
 
 		config := named(StrictDNS, "a.test")
 		config.DNS.Family = V6Only
-		other := New(config)
+		other := made(config)
 		other.Inherit(next)
 		if len(other.Hosts().Endpoints) != 0 || !one.Gone() {
 			t.Error("addresses of another family were inherited")

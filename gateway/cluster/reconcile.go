@@ -140,10 +140,10 @@ func (c *Cluster) publish() bool {
 	if c.zones.Swap(false) && c.config.Spread.Localities == LocalityZoneAware {
 		c.divisions[0].touched = true
 	}
-	before := c.Hosts()
-	news := c.arranged && (!slices.Equal(before.Endpoints, c.order) || before.subsets != c.subsets)
+	before := c.hosts.Load()
+	news := before == nil || c.arranged && (!slices.Equal(before.Endpoints, c.order) || before.subsets != c.subsets)
 	for _, d := range c.divisions {
-		if d.touched && d.choose(c) {
+		if (d.touched || d.selection == nil) && d.choose(c) {
 			news = true
 		}
 	}

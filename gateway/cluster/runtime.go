@@ -136,6 +136,7 @@ func (c *Cluster) Start(r *Runtime) {
 		return
 	}
 	c.runtime, c.home, c.history = r, r, &r.history
+	c.first()
 	defer r.started(c)
 	if c.subsets != nil && c.subsets.left > 0 {
 		r.log.Warn("some combinations of labels have no subset: there are too many", "cluster", c.config.Name, "left out", c.subsets.left, "most", mostSubsets)

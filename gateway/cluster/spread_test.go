@@ -46,7 +46,7 @@ func TestPrioritiesSpillOver(t *testing.T) {
 	for i := range config.Endpoints {
 		config.Endpoints[i].Priority = i / 10
 	}
-	c := New(config)
+	c := made(config)
 	first := func(e *EndpointConfig) bool { return e.Priority == 0 }
 	second := func(e *EndpointConfig) bool { return e.Priority == 1 }
 	expect(t, "all healthy", shares(c.Hosts().All), "0:100 1:0")
@@ -84,7 +84,7 @@ func TestOverprovisioning(t *testing.T) {
 		config.Endpoints[i].Priority = i / 10
 	}
 	config.Endpoints[0].Weight = 11
-	c := New(config)
+	c := made(config)
 	c.down(1, func(e *EndpointConfig) bool { return e.Priority == 0 })
 	expect(t, "11 of 20 by weight are down", shares(c.Hosts().All), "0:45 1:55")
 }
@@ -99,7 +99,7 @@ func TestLocalityWeights(t *testing.T) {
 			e.Locality, e.LocalityWeight = zone("b"), 2
 		}
 	}
-	c := New(config)
+	c := made(config)
 	expect(t, "all healthy", shares(c.Hosts().All), "0/a:33 0/b:67")
 	c.down(5, func(e *EndpointConfig) bool { return e.Locality.Zone == "a" })
 	expect(t, "half of a down", shares(c.Hosts().All), "0/a:26 0/b:74")
@@ -108,7 +108,7 @@ func TestLocalityWeights(t *testing.T) {
 	for i := range config.Endpoints {
 		config.Endpoints[i].LocalityWeight = 0
 	}
-	expect(t, "no weights: by endpoints", shares(New(config).Hosts().All), "0/a:50 0/b:50")
+	expect(t, "no weights: by endpoints", shares(made(config).Hosts().All), "0/a:50 0/b:50")
 }
 
 // The gateways' own cluster decides with the endpoints how many requests stay in the zone, and
@@ -127,19 +127,19 @@ func TestZones(t *testing.T) {
 		for i := range config.Endpoints {
 			config.Endpoints[i].Locality = zone([]string{"a", "b"}[min(1, i/4)]) // 4 and 6
 		}
-		c := New(config)
+		c := made(config)
 		expect(t, "before the start", shares(c.Hosts().All), "0/a:40 0/b:60")
 		c.Start(w.runtime)
 		defer c.Close()
 		synctest.Wait()
 		expect(t, "no gateways are known", shares(c.Hosts().All), "0/a:40 0/b:60")
-		g := New(gateways)
+		g := made(gateways)
 		g.Start(w.runtime)
 		time.Sleep(time.Second)
 		expect(t, "half of the gateways", shares(c.Hosts().All), "0/a:80 0/b:20")
 		less := *gateways
 		less.Endpoints = gateways.Endpoints[1:]
-		next := New(&less)
+		next := made(&less)
 		next.Inherit(g)
 		next.Start(w.runtime)
 		defer next.Close()
@@ -168,7 +168,7 @@ func TestForceLocalZone(t *testing.T) {
 		for i := range config.Endpoints {
 			config.Endpoints[i].Locality = zone([]string{"a", "a", "b"}[i])
 		}
-		c := New(config)
+		c := made(config)
 		c.Start(w.runtime)
 		defer c.Close()
 		synctest.Wait()
@@ -196,7 +196,7 @@ func TestChangesComeToTheSame(t *testing.T) {
 				e.Weight = 1 + random.Uint32N(3)
 			}
 		}
-		c := New(config)
+		c := made(config)
 		for range 20 {
 			for range 1 + random.IntN(4) {
 				e := c.order[random.IntN(len(c.order))]
@@ -204,7 +204,7 @@ func TestChangesComeToTheSame(t *testing.T) {
 			}
 			c.publish()
 		}
-		fresh := New(config)
+		fresh := made(config)
 		for i, e := range fresh.order {
 			fresh.setHealth(e, c.order[i].Healthy())
 		}
@@ -241,7 +241,7 @@ func TestHashedGroups(t *testing.T) {
 	for i := range config.Endpoints {
 		config.Endpoints[i].Locality, config.Endpoints[i].LocalityWeight = zone(fmt.Sprint(i/10)), uint32(1+i/10)
 	}
-	c := New(config)
+	c := made(config)
 	before := c.Hosts().All
 	c.down(6, func(e *EndpointConfig) bool { return e.Locality.Zone == "3" })
 	after := c.Hosts().All
@@ -273,7 +273,7 @@ func TestWithoutPriorities(t *testing.T) {
 	for i := range config.Endpoints {
 		config.Endpoints[i].Priority = i / 10
 	}
-	c := New(config)
+	c := made(config)
 	c.down(5, func(e *EndpointConfig) bool { return e.Priority == 1 })
 	s := c.Hosts().All
 	for _, test := range []struct {

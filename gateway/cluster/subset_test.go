@@ -57,7 +57,7 @@ func found(c *Cluster, l []Label) string {
 }
 
 func TestSubsets(t *testing.T) {
-	c := New(documented())
+	c := made(documented())
 	for _, test := range []struct {
 		want   string
 		labels []Label
@@ -106,7 +106,7 @@ func TestSubsetFallbacks(t *testing.T) {
 		test.selector.Keys = config.Subsets.Selectors[0].Keys
 		config.Subsets.Selectors[0] = test.selector
 		config.Subsets.Selectors = append(config.Subsets.Selectors, SubsetSelector{Keys: []string{"stage"}})
-		expect(t, fmt.Sprint(test.fallback, test.selector), found(New(config), missing), test.want)
+		expect(t, fmt.Sprint(test.fallback, test.selector), found(made(config), missing), test.want)
 	}
 }
 
@@ -117,12 +117,12 @@ func TestSubsetsOfSeveralValues(t *testing.T) {
 	config.Endpoints[2].Labels = labels("v", "2", "w", "x")
 	config.Subsets = &Subsets{Selectors: []SubsetSelector{{Keys: []string{"v"}}, {Keys: []string{"w"}, SingleEndpoint: true}}}
 	config.Endpoints[2].Draining = true
-	c := New(config)
+	c := made(config)
 	expect(t, "one", found(c, labels("v", "1")), "0")
 	expect(t, "two", found(c, labels("v", "2")), "01")
 	expect(t, "of one that drains", found(c, labels("w", "x")), "none")
 	config.Endpoints[2].Draining, config.Endpoints[0].Labels = false, labels("w", "x")
-	expect(t, "the first alone", found(New(config), labels("w", "x")), "0")
+	expect(t, "the first alone", found(made(config), labels("w", "x")), "0")
 }
 
 func TestSubsetLocalities(t *testing.T) {
@@ -140,7 +140,7 @@ func TestSubsetLocalities(t *testing.T) {
 		}
 	}
 	of := func() string {
-		hosts := New(config).Hosts()
+		hosts := made(config).Hosts()
 		return shares(hosts.Selection(hosts.Resolve(&Match{labels("v", "1")})))
 	}
 	expect(t, "a subset's localities are not told apart", of(), "0:100")
@@ -161,7 +161,7 @@ func TestSubsetsAreBounded(t *testing.T) {
 		config.Endpoints[i].Labels = append(labels("a", fmt.Sprint(i)), many...)
 	}
 	config.Subsets = &Subsets{Selectors: []SubsetSelector{{Keys: []string{"a", "v"}}}}
-	c := New(config)
+	c := made(config)
 	if n := c.Hosts().Subsets(); n != mostSubsets || c.subsets.left != 2000*mostCombinations-mostSubsets {
 		t.Errorf("%d subsets, %d left out", n, c.subsets.left)
 	}
