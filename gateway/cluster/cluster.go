@@ -111,6 +111,10 @@ func (c *Cluster) Hosts() *HostSet {
 	if hosts := c.hosts.Load(); hosts != nil {
 		return hosts
 	}
+	return c.firstHosts()
+}
+
+func (c *Cluster) firstHosts() *HostSet {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.first()
