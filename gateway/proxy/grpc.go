@@ -172,6 +172,8 @@ func messageOf(e *stream.Error) string {
 		return "the endpoint broke the protocol's rules"
 	case stream.StreamIdleTimeout, stream.DurationTimeout:
 		return "the call took too long"
+	case stream.Overloaded:
+		return "the gateway is overloaded"
 	}
 	return stream.StatusText(e.Status)
 }

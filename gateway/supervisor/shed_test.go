@@ -57,6 +57,10 @@ func TestRequestsAreShed(t *testing.T) {
 			t.Errorf("%v", resp)
 		}
 	}
+	fmt.Fprint(other, "POST /a.B/C HTTP/1.1\r\nHost: test\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\n\r\n")
+	if resp, _ := other.answer(); resp.StatusCode != 200 || resp.Header.Get("Grpc-Status") != "14" || resp.Header.Get("Grpc-Message") != "the gateway is overloaded" || resp.Header.Get("Retry-After") != "2" {
+		t.Errorf("gRPC: %v", resp)
+	}
 	if got := dial(t, h.address("spared")).get("/"); got != "fine" {
 		t.Errorf("spared: %q", got)
 	}
@@ -64,7 +68,7 @@ func TestRequestsAreShed(t *testing.T) {
 	if resp, _ := busy.answer(); resp.StatusCode != 200 {
 		t.Errorf("what was under way: %v", resp)
 	}
-	if n := h.shedOf("a", metrics.ShedOverload); n != 3 {
+	if n := h.shedOf("a", metrics.ShedOverload); n != 4 {
 		t.Errorf("%d were shed", n)
 	}
 	h.pressed(nil)
@@ -77,7 +81,7 @@ func TestRequestsAreShed(t *testing.T) {
 	h.stopped()
 	lines := strings.Split(strings.TrimSpace(read()), "\n")
 	slices.Sort(lines) // workers write in their own time
-	if got := strings.Join(lines, ", "); got != "/again 200 -, /busy 200 -, /new 503 OM, /new 503 OM, /new 503 OM" {
+	if got := strings.Join(lines, ", "); got != "/a.B/C 200 OM, /again 200 -, /busy 200 -, /new 503 OM, /new 503 OM, /new 503 OM" {
 		t.Errorf("log: %s", got)
 	}
 }
