@@ -22,6 +22,8 @@ import (
 type hedge struct {
 	x    *exchange
 	legs []*leg // that are under way, or have ended and were not judged
+	// coming is why another try begins after the pause; NotRetried: none does.
+	coming stream.RetryReason
 }
 
 var (
@@ -116,6 +118,10 @@ func (x *exchange) race(co *worker.Coroutine) (*stream.Response, error) {
 			}
 			i++
 		}
+		if h.coming != stream.NotRetried && !x.paused {
+			h.begin(false)
+			x.s.Record.Retried, h.coming = h.coming, stream.NotRetried
+		}
 		if err := x.s.Wait(co); err != nil {
 			return nil, err
 		}
@@ -152,10 +158,11 @@ func (h *hedge) begin(first bool) bool {
 }
 
 // follow begins another try beside one that takes long, if the route has attempts
-// left.
+// left and none is about to begin.
 func (h *hedge) follow() {
 	x := h.x
 	switch {
+	case h.coming != stream.NotRetried:
 	case x.retries >= x.forward.Retry.Attempts || len(h.legs) >= router.MaxHedges:
 		x.endRetries(stream.RetryAttempts)
 	case !h.begin(false):
@@ -177,23 +184,32 @@ func (h *hedge) judge(co *worker.Coroutine, l *leg) (resp *stream.Response, err 
 	switch {
 	case e == nil && reason == stream.NotRetried:
 		return h.win(l), nil, true
-	case len(h.legs) > 1:
+	case l.followed && len(h.legs) > 1 || h.coming != stream.NotRetried || h.hopes(l): // another one stands for it
+	case h.next(co, l, e, reason):
+		return nil, nil, false
+	}
+	if len(h.legs) > 1 || h.coming != stream.NotRetried {
 		x.count(e)
 		h.remove(co, l)
 		return nil, nil, false
-	case h.next(co, l, e, reason):
-		return nil, nil, false
-	case e != nil:
+	}
+	if e != nil {
 		return nil, e, true
 	}
 	return h.win(l), nil, true
 }
 
-// next begins another try after the last one, l, has failed, if one may come.
+// hopes reports whether another leg than l may still answer in its time.
+func (h *hedge) hopes(l *leg) bool {
+	return slices.ContainsFunc(h.legs, func(o *leg) bool { return o != l && (o.ended || !o.late) })
+}
+
+// next has another try begin after l, which has failed, if one may come.
 func (h *hedge) next(co *worker.Coroutine, l *leg, e *stream.Error, reason stream.RetryReason) bool {
 	x := h.x
 	x.visit(l.x.tried)
-	if x.elsewhere(co, l.resp, l.err, false) {
+	alone := len(h.legs) == 1
+	if alone && x.elsewhere(co, l.resp, l.err, false) {
 		h.remove(co, l)
 		return h.begin(true)
 	}
@@ -206,15 +222,16 @@ func (h *hedge) next(co *worker.Coroutine, l *leg, e *stream.Error, reason strea
 			x.count(e)
 			h.remove(co, l)
 			x.retries++
-			if x.rest(co, pause) {
-				h.begin(false)
-				x.s.Record.Retried = reason
+			h.coming = reason
+			if pause > 0 {
+				x.paused = true
+				x.s.Loop.Arm(&x.pause, pause)
 			}
-			return true // or the stream was aborted
+			return true
 		}
 		x.endRetries(end)
 	}
-	if x.elsewhere(co, l.resp, l.err, true) {
+	if alone && x.elsewhere(co, l.resp, l.err, true) {
 		h.remove(co, l)
 		return h.begin(true)
 	}
@@ -251,7 +268,8 @@ func (h *hedge) remove(co *worker.Coroutine, l *leg) {
 
 // end ends the legs that are under way, and waits for that.
 func (h *hedge) end(co *worker.Coroutine) {
-	h.x.racing = false
+	h.x.racing, h.x.paused = false, false
+	h.x.s.Loop.Disarm(&h.x.pause)
 	for _, l := range h.legs {
 		if !l.ended {
 			l.stream.Abort(errLost)

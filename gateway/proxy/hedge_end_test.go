@@ -186,6 +186,63 @@ func TestHedgeFreely(t *testing.T) {
 	}
 }
 
+// A try that fails while only such are under way whose time is over is followed by
+// another one: who takes long may never answer.
+func TestHedgeFailsBesideSilence(t *testing.T) {
+	r := newRow(t, 3)
+	s := newStage(t, settings{routes: hedged(nil)}.with(r.origins...))
+	c := s.dial()
+	c.send("GET /x HTTP/1.1\r\nHost: test\r\n\r\n")
+	silent := r.take()
+	second := r.take()
+	second.say(503, "")
+	third := r.take()
+	if third.at == silent.at || third.at == second.at {
+		t.Errorf("endpoint %d was asked again", third.at)
+	}
+	third.say(200, "third")
+	if _, body := c.answer("GET"); body != "third" {
+		t.Error(body)
+	}
+	silent.cancelled()
+	if rec := s.record(); rec.Tries != 3 || rec.Retried != stream.RetryStatus {
+		t.Errorf("%+v", rec.Record)
+	}
+	c.Close()
+	s.quiet()
+	r.none()
+}
+
+// Who takes long may answer while another try waits for its time, or when all attempts
+// have failed.
+func TestHedgeAnswersLate(t *testing.T) {
+	for name, edit := range map[string]func(*router.Retry){
+		"before the next try": func(r *router.Retry) { r.BackoffBase = 1 << 60 },
+		"after the last try":  func(r *router.Retry) { r.Attempts = 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRow(t, 3)
+			s := newStage(t, settings{routes: hedged(func(f *router.Forward) { edit(f.Retry) })}.with(r.origins...))
+			c := s.dial()
+			c.send("GET /x HTTP/1.1\r\nHost: test\r\n\r\n")
+			late := r.take()
+			second := r.take()
+			second.say(503, "")
+			s.until("the answer was judged", func() bool { return s.stats(0).RequestsActive.Load() == 1 })
+			late.say(200, "late")
+			if _, body := c.answer("GET"); body != "late" {
+				t.Error(body)
+			}
+			if rec := s.record(); rec.Tries != 2 {
+				t.Errorf("%+v", rec.Record)
+			}
+			c.Close()
+			s.quiet()
+			r.none()
+		})
+	}
+}
+
 // Where the time of a try begins another one it ends none, not of requests that
 // cannot be hedged either.
 func TestHedgeEndsNoTry(t *testing.T) {
