@@ -128,8 +128,8 @@ func (c *compiler) policy(at resource.Path, config *core.TypedExtensionConfig, o
 			c.policies(at, weighted.GetEndpointPickingPolicy(), out, depth+1)
 		}
 	case packed.MessageIs((*provided.ClusterProvided)(nil)):
-		if c.unpack(at, packed, &provided.ClusterProvided{}) && out.Discovery != cluster.OriginalDst {
-			c.fail(at, "ClusterProvided is for clusters of type ORIGINAL_DST")
+		if c.unpack(at, packed, &provided.ClusterProvided{}) && out.Discovery != cluster.OriginalDst && len(out.Failover) == 0 {
+			c.fail(at, "ClusterProvided is for clusters of type ORIGINAL_DST and clusters of clusters")
 		}
 	case resource.IsExtension(packed, resource.PeakEWMAExtension):
 		values, err := resource.ExtendedAny(packed, resource.PeakEWMAExtension)
@@ -218,8 +218,8 @@ func (c *compiler) oldPolicy(at resource.Path, cl *clusterv3.Cluster, out *clust
 	case clusterv3.Cluster_MAGLEV:
 		out.Balance = cluster.Maglev
 	case clusterv3.Cluster_CLUSTER_PROVIDED:
-		if out.Discovery != cluster.OriginalDst {
-			c.fail(at, "CLUSTER_PROVIDED is for clusters of type ORIGINAL_DST")
+		if out.Discovery != cluster.OriginalDst && len(out.Failover) == 0 {
+			c.fail(at, "CLUSTER_PROVIDED is for clusters of type ORIGINAL_DST and clusters of clusters")
 		}
 	default:
 		c.fail(at, "%v is not supported by this version yet", cl.GetLbPolicy())

@@ -7,6 +7,7 @@ import (
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	aggregate "github.com/envoyproxy/go-control-plane/envoy/extensions/clusters/aggregate/v3"
 	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -238,5 +239,33 @@ func TestHealthInFull(t *testing.T) {
 	}
 	if config.Endpoints[0].HealthPort != 81 || config.Endpoints[1].HealthPort != 82 {
 		t.Errorf("ports %d and %d", config.Endpoints[0].HealthPort, config.Endpoints[1].HealthPort)
+	}
+}
+
+// A cluster of clusters is one without endpoints that fails over to them.
+func TestAggregateClusters(t *testing.T) {
+	set := read(t, strings.Replace(plain, "rules: [{to: b}]", "rules: [{to: both}]", 1)+"  both: {endpoints: []}\n")
+	packed, err := resource.Pack(&aggregate.ClusterConfig{Clusters: []string{"b", "a"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	both := set.Clusters[2]
+	both.ClusterDiscoveryType = &clusterv3.Cluster_ClusterType{ClusterType: &clusterv3.Cluster_CustomClusterType{Name: "envoy.clusters.aggregate", TypedConfig: packed}}
+	both.LbPolicy, both.LoadAssignment = clusterv3.Cluster_CLUSTER_PROVIDED, nil
+	s, problems := Compile(set, nil)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	config := s.Clusters[s.ClusterSlots["both"]].Config()
+	if diff := cmp.Diff([]string{"b", "a"}, config.Failover); diff != "" || len(config.Endpoints) > 0 {
+		t.Errorf("%d endpoints, -want +got:\n%s", len(config.Endpoints), diff)
+	}
+	both.GetClusterType().TypedConfig, _ = resource.Pack(&aggregate.ClusterConfig{Clusters: []string{"b", "both", "c"}})
+	both.HealthChecks = read(t, strings.Replace(plain, "  a: {", "  a: {health: {tcp: true}, ", 1)).Clusters[0].GetHealthChecks()
+	_, problems = Compile(set, nil)
+	for _, want := range []string{`no cluster named "c"`, `"both": must be other clusters`, "a cluster of clusters has no endpoints of its own"} {
+		if !strings.Contains(problemsText(problems), want) {
+			t.Errorf("want %q, got %v", want, problems)
+		}
 	}
 }

@@ -30,7 +30,7 @@ const (
 // cluster compiles one Cluster and its endpoints.
 func (c *compiler) cluster(cl *clusterv3.Cluster) cluster.Config {
 	at := join("clusters", cl.GetName())
-	c.only(at, cl, "name", "type", "eds_cluster_config", "connect_timeout", "lb_policy", "load_balancing_policy",
+	c.only(at, cl, "name", "type", "cluster_type", "eds_cluster_config", "connect_timeout", "lb_policy", "load_balancing_policy",
 		"round_robin_lb_config", "least_request_lb_config", "ring_hash_lb_config", "maglev_lb_config", "original_dst_lb_config",
 		"lb_subset_config", "cleanup_interval", "load_assignment", "health_checks", "circuit_breakers", "typed_extension_protocol_options", "http2_protocol_options",
 		"dns_refresh_rate", "respect_dns_ttl", "dns_lookup_family", "dns_resolvers", "common_lb_config",
@@ -69,6 +69,10 @@ func (c *compiler) cluster(cl *clusterv3.Cluster) cluster.Config {
 }
 
 func (c *compiler) discovery(at resource.Path, cl *clusterv3.Cluster, out *cluster.Config) {
+	if own := cl.GetClusterType(); own != nil {
+		c.aggregate(at, cl, own, out)
+		return
+	}
 	switch cl.GetType() {
 	case clusterv3.Cluster_STATIC, clusterv3.Cluster_EDS:
 		out.Discovery = cluster.Static

@@ -44,7 +44,7 @@ func (c *compiler) assignment(at resource.Path, cl *clusterv3.Cluster) *endpoint
 func (c *compiler) endpoints(at resource.Path, a *endpoint.ClusterLoadAssignment, out *cluster.Config) {
 	at = join(at, "endpoints")
 	switch {
-	case out.Discovery == cluster.OriginalDst:
+	case out.Discovery == cluster.OriginalDst, a == nil && len(out.Failover) > 0: // a cluster of clusters
 		return
 	case a == nil:
 		c.fail(at, "the cluster has no endpoints")

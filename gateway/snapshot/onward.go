@@ -14,8 +14,13 @@ import (
 // onward reads what sends a cluster's requests on to other clusters.
 func (s *settings) onward(out *cluster.Config) {
 	s.standby(out)
-	out.Failover = s.values.Strings("failover")
 	where := join(s.at, "failover")
+	if names := s.values.Strings("failover"); names != nil {
+		if len(out.Failover) > 0 {
+			s.c.fail(where, "both a cluster of clusters and failover")
+		}
+		out.Failover = names
+	}
 	if len(out.Failover) > cluster.MostFailover {
 		s.c.fail(where, "%d clusters: at most %d", len(out.Failover), cluster.MostFailover)
 	}
@@ -91,7 +96,7 @@ func (c *compiler) onwardReferences(clusters map[string]resource.Path, used map[
 				c.warn(where, "", "the standby of %q does not count for what is forwarded to it", name)
 			}
 		}
-		names := values.Strings("failover")
+		names := append(aggregated(cl), values.Strings("failover")...)
 		if len(names) > 0 && neverUnhealthy(cl) {
 			c.warn(join(at, "failover"), "health or outlier finds endpoints that fail", "no endpoint is ever found unhealthy: requests go on only when none can be reached")
 		}
