@@ -210,7 +210,10 @@ func (e *Edge) forward(s *stream.Stream, route *router.Route, rnd uint32) error 
 	if err != nil {
 		return err
 	}
-	c, why := routed.Onward(s, kept.at)
+	c, why := routed, upstream.SentNot
+	if routed.GoesOn() {
+		c, why = routed.Onward(s, clientOf(s, f, routed, kept.at))
+	}
 	s.Record.Cluster = c.Config().Name
 	out := stream.Outgoing{Authority: r.Authority, Expect: r.ExpectContinue}
 	if f.HostRewrite != "" {

@@ -2,7 +2,10 @@ package proxy
 
 import (
 	"bytes"
+	"net/netip"
 
+	"longmen/gateway/cluster/balance"
+	"longmen/gateway/router"
 	"longmen/gateway/stream"
 	"longmen/gateway/telemetry/metrics"
 	"longmen/gateway/upstream"
@@ -21,6 +24,24 @@ type onward struct {
 func (o *onward) reset() {
 	clear(o.tried)
 	*o = onward{tried: o.tried[:0]}
+}
+
+// clientOf tells the request's client from others, where its cluster does.
+func clientOf(s *stream.Stream, f *router.Forward, routed *upstream.Cluster, session netip.AddrPort) upstream.Client {
+	client := upstream.Client{Session: session}
+	if f.Hash == nil || !routed.Config().Balance.Hashes() {
+		return client
+	}
+	for i := range f.Hash {
+		p := &f.Hash[i]
+		if value := p.Value(s); value != nil && (len(value) > 0 || p.Kind != router.HashCookie) {
+			client.Hash, client.HasHash = balance.Combine(client.Hash, balance.Hash(value)), true
+		}
+		if client.HasHash && p.Terminal {
+			break
+		}
+	}
+	return client
 }
 
 // elsewhere gives a request that nobody at its cluster has seen to the next of those

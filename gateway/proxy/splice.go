@@ -1,10 +1,9 @@
 package proxy
 
 import (
-	"net/netip"
-
 	"longmen/gateway/router"
 	"longmen/gateway/stream"
+	"longmen/gateway/upstream"
 )
 
 // Splice connects a connection that is not HTTP, such as TLS that is passed
@@ -18,7 +17,7 @@ func (e *Edge) Splice(s *stream.Stream, cluster string) (*stream.Response, error
 		return nil, err
 	}
 	routed := c
-	c, why := routed.Onward(s, netip.AddrPort{})
+	c, why := routed.Onward(s, upstream.Client{})
 	s.Record.Cluster = c.Config().Name
 	x, err := e.proxy.prepare(s, &router.Route{Forward: &router.Forward{}}, nil, c, stream.Outgoing{})
 	if err != nil {

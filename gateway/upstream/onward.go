@@ -38,6 +38,21 @@ const (
 
 func (w Sent) String() string { return [...]string{"", "standby", "failover"}[w] }
 
+// Client is what tells a request's client from others, as far as it counts.
+type Client struct {
+	Session netip.AddrPort // the endpoint of its session
+	Hash    uint64
+	HasHash bool
+}
+
+// position is the client's own number from 0 to 99: as a share shrinks, it loses the
+// clients at its end, and no other.
+func (c *Client) position() int {
+	z := (c.Hash ^ c.Hash>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return int((z ^ z>>31) % 100)
+}
+
 // Onward is the cluster that the stream's request to c goes to, and why if it is another one.
 //
 // First standby decides, then the failover of the cluster that this has led to. A
@@ -45,14 +60,14 @@ func (w Sent) String() string { return [...]string{"", "standby", "failover"}[w]
 // failed over here stays as long as anything here is healthy: gateways that point at
 // each other serve a request between them, and do not pass it to and fro. Nor is a
 // request sent where nobody is healthy, if it can be helped. One whose client has a session
-// at an endpoint, session, goes where that is, unless standby takes it from here.
-func (c *Cluster) Onward(s *stream.Stream, session netip.AddrPort) (*Cluster, Sent) {
+// goes where that is, unless standby takes it from here; of those that are hashed, the same fail over.
+func (c *Cluster) Onward(s *stream.Stream, client Client) (*Cluster, Sent) {
 	o, why := c.onward, SentNot
 	if o == nil {
 		return c, why
 	}
 	h := &s.Request.Header
-	if o.standby != nil && o.forwards(c, h, session) {
+	if o.standby != nil && o.forwards(c, h, client.Session) {
 		c.Stats.Onward[metrics.OnwardStandby].Inc()
 		if c, why = o.active, SentStandby; c.onward == nil {
 			return c, why
@@ -60,9 +75,9 @@ func (c *Cluster) Onward(s *stream.Stream, session netip.AddrPort) (*Cluster, Se
 		o = c.onward
 	}
 	if len(o.chain) > 1 {
-		to := o.having(session)
+		to := o.having(client.Session)
 		if to == nil {
-			to = o.next(h)
+			to = o.next(h, &client)
 		}
 		if to != c {
 			c.Stats.Onward[metrics.OnwardFailover].Inc()
@@ -110,7 +125,7 @@ func (o *onward) forwards(c *Cluster, h *stream.Header, session netip.AddrPort) 
 }
 
 // next chooses among the chain by what each of it can take.
-func (o *onward) next(h *stream.Header) *Cluster {
+func (o *onward) next(h *stream.Header, client *Client) *Cluster {
 	o.refresh()
 	shares := o.shares
 	if h.HasKnown(stream.CDNLoop) {
@@ -122,7 +137,12 @@ func (o *onward) next(h *stream.Header) *Cluster {
 			return o.chain[0]
 		}
 	}
-	n := o.spill.Next()
+	var n int
+	if client.HasHash {
+		n = client.position()
+	} else {
+		n = o.spill.Next()
+	}
 	for i, share := range shares {
 		if n -= share; n < 0 {
 			return o.chain[i]

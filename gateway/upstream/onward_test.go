@@ -35,7 +35,7 @@ func (p *place) goes(n int, session netip.AddrPort, loop string) (to map[string]
 		}
 		for range n {
 			var c *Cluster
-			c, why = p.up.Cluster(0).Onward(&s, session)
+			c, why = p.up.Cluster(0).Onward(&s, Client{Session: session})
 			to[c.Config().Name]++
 		}
 	})
@@ -90,6 +90,47 @@ func TestSessionsStay(t *testing.T) {
 	}
 }
 
+// A hashed client goes one way. As endpoints die, those that failed over stay there, and
+// the shares are about what they are for all requests.
+func TestHashedClientsFailOverForGood(t *testing.T) {
+	const clients = 2000
+	var gone [clients]bool
+	for down, want := range map[int]int{0: 100, 5: 70, 8: 28} {
+		p := chain(t, down, nil)
+		here := 0
+		p.loop.Do(func() {
+			var s stream.Stream
+			for i := range clients {
+				client := Client{Hash: uint64(i), HasHash: true}
+				to, _ := p.up.Cluster(0).Onward(&s, client)
+				if again, _ := p.up.Cluster(0).Onward(&s, client); again != to {
+					t.Errorf("client %d goes to and fro", i)
+				}
+				if to == p.up.Cluster(0) {
+					here++
+				}
+			}
+		})
+		if percent := here * 100 / clients; percent < want-3 || percent > want+3 {
+			t.Errorf("%d down: %d %% stay, about %d is right", down, percent, want)
+		}
+	}
+	for _, down := range []int{3, 4, 5, 6, 7, 8, 9} {
+		p := chain(t, down, nil)
+		p.loop.Do(func() {
+			var s stream.Stream
+			for i := range clients {
+				to, _ := p.up.Cluster(0).Onward(&s, Client{Hash: uint64(i), HasHash: true})
+				if away := to != p.up.Cluster(0); gone[i] && !away {
+					t.Errorf("client %d came back when one more was down", i)
+				} else {
+					gone[i] = away
+				}
+			}
+		})
+	}
+}
+
 // A new snapshot changes where requests go, and clusters that are gone get none.
 func TestOnwardFollowsSnapshots(t *testing.T) {
 	p := chain(t, 10, nil)
@@ -123,7 +164,7 @@ func BenchmarkOnward(b *testing.B) {
 				var s stream.Stream
 				from := p.up.Cluster(0)
 				for b.Loop() {
-					from.Onward(&s, netip.AddrPort{})
+					from.Onward(&s, Client{})
 				}
 			})
 		})
