@@ -122,3 +122,46 @@ func TestHighPriority(t *testing.T) {
 		k.say(200, "")
 	}
 }
+
+// A retry leaves out the priorities that were tried, if the route says so, and a
+// route's labels choose the endpoint, those of the target before its own.
+func TestWhatRoutesAskFor(t *testing.T) {
+	busy := func(p *peer, _ int) {
+		for r, _ := p.ask(); r != nil; r, _ = p.ask() {
+			p.send("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n")
+		}
+	}
+	config := clusterOf("c", newOrigin(t, busy).At, newOrigin(t, busy).At, speaker(t, "next").At)
+	config.Endpoints[2].Priority = 1
+	labelled := clusterOf("labelled", speaker(t, "a").At, speaker(t, "b").At)
+	labelled.Subsets = &cluster.Subsets{Selectors: []cluster.SubsetSelector{{Keys: []string{"v"}}}}
+	for i, v := range []string{"a", "b"} {
+		labelled.Endpoints[i].Labels = []cluster.Label{{Key: "v", Value: v}}
+	}
+	match := func(v string) *cluster.Match { return &cluster.Match{Labels: []cluster.Label{{Key: "v", Value: v}}} }
+	toLabels := func(prefix string, own, all *cluster.Match) *router.Route {
+		return to(prefix, func(f *router.Forward) {
+			f.Clusters[0].Cluster, f.Clusters[0].Subset, f.Subset = router.ClusterRef{Name: "labelled", Slot: 1}, own, all
+		})
+	}
+	s := newStage(t, settings{clusters: []*cluster.Config{config, labelled}, routes: []*router.Route{
+		to("/other", func(f *router.Forward) { f.Retry = &router.Retry{Attempts: 1, On: router.On5xx, PreviousPriorities: 1} }),
+		to("/same", func(f *router.Forward) { f.Retry = &router.Retry{Attempts: 1, On: router.On5xx} }),
+		toLabels("/a", nil, match("a")), toLabels("/b", match("b"), match("a")), toLabels("/none", match("c"), nil),
+	}})
+	for range 4 {
+		for path, want := range map[string]string{"/other": "next", "/same": "", "/a": "a", "/b": "b", "/none": "no healthy endpoint"} {
+			_, body := s.get(path)
+			rec := s.record()
+			if want == "no healthy endpoint" {
+				body = ""
+				if rec.Flag() == stream.NoHealthyUpstream {
+					body = want
+				}
+			}
+			if body != want {
+				t.Errorf("%s: %q, %v", path, body, rec.Err)
+			}
+		}
+	}
+}
