@@ -56,6 +56,10 @@ func (sel *selection) follow(of *cluster.Selection) {
 	sel.of, sel.groups = of, groups
 }
 
+// mostMatches bounds what is remembered of the labels of routes: each new configuration
+// brings new ones.
+const mostMatches = 1 << 12
+
 // selection is the worker's side of what the labels of a request stand for; nil when no
 // endpoint has them.
 func (c *Cluster) selection(match *cluster.Match) *selection {
@@ -65,6 +69,9 @@ func (c *Cluster) selection(match *cluster.Match) *selection {
 	number, known := c.matches[match]
 	if !known {
 		number = c.hosts.Resolve(match)
+		if len(c.matches) >= mostMatches { // many of routes that are no more
+			clear(c.matches)
+		}
 		c.matches[match] = number
 	}
 	switch {
