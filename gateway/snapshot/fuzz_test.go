@@ -19,6 +19,9 @@ func FuzzCompile(f *testing.F) {
 		for i, l := range set.Listeners {
 			f.Add(wire(f, l), wire(f, set.Routes[min(i, len(set.Routes)-1)]), wire(f, set.Clusters[0]), wire(f, set.Clusters[1]))
 		}
+		for i, cl := range set.Clusters[1:] {
+			f.Add(wire(f, set.Listeners[0]), wire(f, set.Routes[0]), wire(f, cl), wire(f, set.Clusters[i]))
+		}
 	}
 	f.Fuzz(func(t *testing.T, l, r, a, b []byte) {
 		set := &resource.Set{
