@@ -26,6 +26,7 @@ func (d *decoder) health(v value) *core.HealthCheck {
 	d.healthTimes(f, out)
 	if every := f.duration("every", 10*time.Millisecond); every != nil {
 		out.Interval = every
+		out.Timeout = durationpb.New(min(time.Second, every.AsDuration()))
 	}
 	if timeout := f.duration("timeout", time.Millisecond); timeout != nil {
 		out.Timeout = timeout

@@ -33,7 +33,7 @@ var healthTable = object{"health", "An active health check: exactly one of `http
 	{"grpc", kind{"string \\| true", `{"$ref":"#/$defs/text"}`}, "", "Service that grpc.health.v1.Health is asked for, over HTTP/2; `true` is the server as a whole. It must be SERVING.", "`grpc_health_check.service_name`", "pkg.Svc", false},
 	{"tcp", either(onlyTrue, ref("tcp check")), "", "Connect; or send and expect bytes.", "`tcp_health_check`", "true", false},
 	{"every", aDuration, "5s", "Time between checks; at least 10ms.", "`interval`", "2s", false},
-	{"timeout", aDuration, "1s", "Of one check; at least 1ms.", "`timeout`", "500ms", false},
+	{"timeout", aDuration, "1s, or `every` if that is less", "Of one check; at least 1ms.", "`timeout`", "500ms", false},
 	{"up", aWhole, "2", "Successes in a row until an endpoint is up (1 to 1000).", "`healthy_threshold`", "1", false},
 	{"down", aWhole, "3", "Failures in a row until it is down (1 to 1000).", "`unhealthy_threshold`", "2", false},
 	{"jitter", either(aDuration, aWholePercent), "0s", "Random addition to each interval, up to a time, or to a share of the interval.", "`interval_jitter`; a share: `interval_jitter_percent`", "100ms", false},
