@@ -18,6 +18,8 @@ import (
 var (
 	victimAttr   = unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Nice: 10, Runtime: uint64(100 * time.Microsecond)}
 	attackerAttr = unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}
+	// A short attack, at which nothing is measured that counts, has to get on beside other tests.
+	shortAttr = unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL, Nice: 15, Runtime: uint64(100 * time.Microsecond)}
 	// The good clients and their origin run when they have something to do.
 	goodAttr = unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: 1}
 	calmAttr = unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL}
