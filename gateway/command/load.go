@@ -49,10 +49,10 @@ func load(file string, text []byte, from sources, previous *snapshot.Snapshot) *
 	var defaults snapshot.Defaults
 	if len(wrong) == 0 {
 		l.settings = settings
-		defaults.AccessLog = settings.AccessLog
+		defaults = settings.defaults()
 	}
 	if from.fixed != nil {
-		defaults.AccessLog = from.fixed.AccessLog
+		defaults = from.fixed.defaults()
 	}
 	compiled, wrong := defaults.Compile(result.Set, previous)
 	if len(problems.Errors()) > 0 {
@@ -64,6 +64,12 @@ func load(file string, text []byte, from sources, previous *snapshot.Snapshot) *
 		l.snapshot = compiled
 	}
 	return l
+}
+
+// defaults are the settings that resources depend on.
+func (s *Settings) defaults() snapshot.Defaults {
+	l := s.Locality
+	return snapshot.Defaults{AccessLog: s.AccessLog, Gateways: l.Gateways, Located: l.Region != "" || l.Zone != "" || l.SubZone != ""}
 }
 
 // decode reads the text, and gives the memory back that it took for that when it is much.

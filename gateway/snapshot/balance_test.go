@@ -269,3 +269,27 @@ func TestAggregateClusters(t *testing.T) {
 		}
 	}
 }
+
+func TestOwnLocality(t *testing.T) {
+	set := read(t, strings.Replace(plain, "  a: {", "  a: {locality: zone_aware, ", 1)+"  edge: {endpoints: [\"10.0.0.9:80\"]}\n")
+	for _, test := range []struct {
+		defaults Defaults
+		want     []string
+		not      string
+	}{
+		{Defaults{}, []string{"the gateway's own locality is not known", "clusters.edge: warning: no rule uses this cluster"}, "locality.gateways"},
+		{Defaults{Gateways: "edge", Located: true}, nil, "edge"},
+		{Defaults{Gateways: "edges", Located: true}, []string{`locality.gateways: no cluster named "edges"`}, "own locality"},
+	} {
+		_, problems := test.defaults.Compile(set, nil)
+		text := problemsText(problems)
+		for _, want := range test.want {
+			if !strings.Contains(text, want) {
+				t.Errorf("want %q, got %s", want, text)
+			}
+		}
+		if strings.Contains(text, test.not) {
+			t.Errorf("%q stands in %s", test.not, text)
+		}
+	}
+}

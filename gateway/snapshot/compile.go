@@ -18,6 +18,11 @@ import (
 type Defaults struct {
 	// AccessLog serves the listeners that name none and do not switch it off.
 	AccessLog []AccessLog
+	// Gateways names the cluster whose endpoints the gateways themselves are; "" is none. It
+	// counts as used.
+	Gateways string
+	// Located says that the gateway's own locality is known.
+	Located bool
 	// Now is the time by which certificates are judged; nil is time.Now.
 	Now func() time.Time
 }

@@ -83,6 +83,12 @@ func (c *compiler) references() {
 		}
 	}
 	c.onwardReferences(clusters, usedClusters)
+	if name := c.defaults.Gateways; name != "" {
+		usedClusters[name] = true
+		if _, ok := clusters[name]; !ok && !c.refused(join("clusters", name)) {
+			c.noCluster("locality.gateways", "locality.gateways", name, clusters, usedClusters)
+		}
+	}
 	for _, cl := range c.set.Clusters {
 		if !usedClusters[cl.GetName()] && !anyCluster {
 			c.warn(clusters[cl.GetName()], "", "no rule uses this cluster")

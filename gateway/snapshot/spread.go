@@ -202,6 +202,9 @@ func (c *compiler) balanceMakesSense(at resource.Path, cl *clusterv3.Cluster, ou
 		if out.Balance.Hashes() {
 			c.fail(where, "%v goes by the hash of a request alone, so that none can stay in a zone", out.Balance)
 		}
+		if !c.defaults.Located {
+			c.warn(where, "write locality: {zone: ...} at the top level", "the gateway's own locality is not known: zone_aware has no effect")
+		}
 		if len(places) == 1 && len(out.Endpoints) > 0 && cl.GetType() != clusterv3.Cluster_EDS {
 			c.warn(where, "write zone: on the endpoints", "all endpoints are in one locality: zone_aware has no effect")
 		}
