@@ -192,6 +192,7 @@ func (s *Supervisor) close() {
 		w.loop.Do(w.end)
 	}
 	for _, w := range s.workers {
+		w.settle(ctx)
 		w.loop.Do(w.flushLogs) // the lines of streams that end cut off too
 	}
 	s.stopLoops()

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -273,4 +274,14 @@ func (w *edgeWorker) cut() {
 func (w *edgeWorker) end() {
 	w.cut()
 	w.upstream.Close()
+}
+
+// settle waits until what was cut off has ended: a crowd of streams takes more than
+// one turn of the loop.
+func (w *edgeWorker) settle(ctx context.Context) {
+	for settled := false; !settled && ctx.Err() == nil; {
+		if !w.loop.Do(func() { settled = w.loop.Settled() }) {
+			return
+		}
+	}
 }

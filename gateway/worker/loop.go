@@ -270,6 +270,13 @@ func (l *Loop) Do(f func()) bool {
 	}
 }
 
+// Settled reports whether nothing waits for a later turn: coroutines that were woken,
+// what is to run soon, what is to be burned. Those that wait for something else are
+// not looked at.
+func (l *Loop) Settled() bool {
+	return len(l.ready) == 0 && len(l.soon) == 0 && len(l.burning) == l.burned
+}
+
 // EachTurn calls f at the end of every turn.
 func (l *Loop) EachTurn(f func(now int64)) { l.eachTurn = append(l.eachTurn, f) }
 
