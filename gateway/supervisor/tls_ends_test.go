@@ -117,7 +117,7 @@ func TestTLSReload(t *testing.T) {
 func TestTLSHandshakesWhileDraining(t *testing.T) {
 	for _, all := range []bool{false, true} {
 		t.Run(fmt.Sprint(all), func(t *testing.T) {
-			h := newHouse(t, Options{DrainTimeout: time.Minute})
+			h := newHouse(t, Options{Workers: 1, DrainTimeout: time.Minute})
 			l := listens(t, "https", "answered")
 			config := secured(t, l, map[string]crypto.Signer{"a.test": p256Key(t)})
 			config.ServerName = "a.test"
