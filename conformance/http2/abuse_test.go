@@ -40,7 +40,7 @@ const limits = `timeouts: {header: 1s, body: 1s, idle: 2s, write: 1s, stream: 2s
 func (a attack) lasting() time.Duration { return max(a.lasts, attackFor()) }
 
 // once tells that an attack is short enough to see that what it holds is freed.
-func (a attack) once() bool { return a.freed && attackFor() < 5*time.Second }
+func (a attack) once() bool { return a.freed && !measures() }
 
 // attackFor is what LONGMEN_ABUSE says (such as 8s), or half a minute in the full form.
 func attackFor() time.Duration {
@@ -52,6 +52,9 @@ func attackFor() time.Duration {
 	}
 	return 700 * time.Millisecond
 }
+
+// measures tells that attacks last long enough for a p99 that says something.
+func measures() bool { return attackFor() >= 5*time.Second }
 
 // calmFor is before the attack, and again behind it.
 func calmFor() time.Duration { return max(attackFor()/6, 150*time.Millisecond) }
