@@ -148,6 +148,10 @@ func (srv *Server) connection() *serverConn {
 
 // gone takes a closed connection off the list.
 func (srv *Server) gone(c *serverConn) {
+	if c.left { // it ends in the midst of being read, and once
+		return
+	}
+	c.left = true
 	srv.loop.Drop(&c.timer)
 	if srv.hurried == c {
 		srv.hurried = c.next

@@ -33,6 +33,8 @@ type serverConn struct {
 	blockSince  int64 // when the header block under way began
 	phase       connPhase
 	rested      bool
+	closing     bool // closed is under way, and sees to what is left
+	left        bool // it is gone
 }
 
 type connPhase uint8
@@ -300,7 +302,7 @@ func (c *serverConn) streamDone() {
 		return
 	}
 	if c.phase >= phaseOut {
-		if c.phase == phaseClosed {
+		if c.phase == phaseClosed && !c.closing {
 			c.srv.gone(c)
 		}
 		return

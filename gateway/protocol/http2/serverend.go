@@ -141,8 +141,9 @@ func (c *serverConn) closeNow() {
 // closed forgets the connection when its streams are over, too.
 func (c *serverConn) closed() {
 	if c.phase != phaseClosed {
-		c.phase = phaseClosed
+		c.phase, c.closing = phaseClosed, true
 		c.abortStreams(&stream.Error{Side: stream.Downstream, Phase: stream.PhaseResponseBody, Flag: stream.DownstreamConnectionEnd, Cause: errClientGone})
+		c.closing = false
 		c.release()
 		if stats := c.srv.config.Stats; stats != nil {
 			stats.HTTP2.ConnectionsActive.Dec()
