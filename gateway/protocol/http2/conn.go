@@ -133,7 +133,7 @@ const (
 	// which the clock is read when frames of so much work were taken: each counts as
 	// its octets and frameWork.
 	fillsAtOnce = 4
-	lookTime    = int64(50 * time.Microsecond)
+	lookTime    = int64(100 * time.Microsecond)
 	workPerLook = 2 << 10
 	frameWork   = 128
 	resetWork   = 1 << 10 // a stream that is broken off takes a system call, or two
