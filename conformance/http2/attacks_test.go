@@ -339,7 +339,7 @@ func slowAttacks() []attack {
 			a.flush()
 			a.pause(time.Hour)
 		}},
-		{name: "windows-open-by-bytes", freed: true, ends: []string{alive, calm, noError, closed, "reset"}, lasts: long, run: func(a *attacker) {
+		{name: "windows-open-by-bytes", freed: true, ends: []string{alive, calm, noError, closed, "reset"}, lasts: 2 * long, run: func(a *attacker) {
 			a.listen()
 			a.begin(window(1))
 			for range 50 {
